@@ -1,0 +1,240 @@
+"""A case → typed rows: all reading goes through here, read-only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlite_utils import Database
+
+from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.case.version import check_is_case
+from forensic_emotion.errors import CaseError, UsageError
+
+
+@contextmanager
+def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
+    """A case opened so that nothing can be written to it.
+
+    Raises:
+        CaseError: it is missing, no case, or from a newer femo.
+    """
+    if not path.is_file():
+        raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise CaseError(f"The case {path} cannot be opened: {error}.") from error
+    try:
+        check_is_case(Database(connection), path)
+        connection.row_factory = sqlite3.Row
+        yield connection
+    except sqlite3.DatabaseError as error:
+        raise CaseError(f"The case {path} cannot be read: {error}.") from error
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as it stands in the case."""
+
+    id: int
+    state: str
+    evidence_root: str
+    started_at: str
+    ended_at: str | None
+    arguments: list[str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    host: str
+    user: str
+    discovered: int | None
+    model_sha256: str
+    model_name: str
+    model_runtime: str
+    model_card: dict[str, Any]
+
+
+def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
+    """A run by its number, or the latest.
+
+    Raises:
+        UsageError: the case has no such run.
+    """
+    row = case.execute(
+        """
+        SELECT runs.*, models.name AS model_name, models.runtime AS model_runtime,
+            models.card AS model_card
+        FROM runs JOIN models ON models.sha256 = runs.model_sha256
+        WHERE ? IS NULL OR runs.id = ? ORDER BY runs.id DESC LIMIT 1
+        """,
+        (run_id, run_id),
+    ).fetchone()
+    if row is None:
+        numbers = [str(r["id"]) for r in case.execute("SELECT id FROM runs ORDER BY id")]
+        raise UsageError(
+            f"The case has no run {run_id}." if run_id else "The case holds no run yet.",
+            f"Runs in it: {', '.join(numbers) or 'none'}.",
+        )
+    values = dict(row)
+    for name in ("arguments", "settings", "versions", "model_card"):
+        values[name] = json.loads(values[name])
+    return RunInfo(**values)
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A path of a run with what is known of its bytes."""
+
+    id: int
+    path: str
+    state: str
+    reason: str | None
+    same_as: str | None
+    """The path under which the same bytes were analysed."""
+    sha256: str | None
+    md5: str | None
+    size: int | None
+    media_type: str | None
+    modified_at: str | None
+    width: int | None
+    height: int | None
+    frames_decoded: int
+    frames: int
+    faces: int
+
+
+def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
+    """Every discovered path, in the order of the walk."""
+    rows = case.execute(
+        """
+        SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
+            files.sha256, evidence.md5, evidence.size, evidence.media_type, files.modified_at,
+            files.width, files.height, files.frames_decoded, files.frames, files.faces
+        FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
+            LEFT JOIN files AS first ON first.id = files.same_as
+        WHERE files.run_id = ? ORDER BY files.path_bytes
+        """,
+        (run_id,),
+    )
+    return [FileInfo(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class FaceInfo:
+    """A face of a run."""
+
+    id: int
+    sha256: str
+    frame_index: int
+    pts: int | None
+    time_base: str | None
+    seconds: float | None
+    face: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    detector: str
+    score: float
+    probabilities: dict[str, float]
+    label: str
+    confidence: float
+    thumbnail: bytes
+
+
+def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceInfo]:
+    """The first faces of a run: by path, then by frame and number."""
+    rows = case.execute(
+        """
+        SELECT faces.* FROM faces JOIN files
+            ON files.run_id = faces.run_id AND files.sha256 = faces.sha256 AND files.same_as IS NULL
+        WHERE faces.run_id = ?
+        ORDER BY files.path_bytes, faces.frame_index, faces.face LIMIT ?
+        """,
+        (run_id, limit),
+    )
+    fields = set(FaceInfo.__dataclass_fields__) - {"probabilities"}
+    return [
+        FaceInfo(
+            **{name: row[name] for name in fields},
+            probabilities={name: row[name] for name in CLASSES},
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class ProblemInfo:
+    """A problem of a run with the path it concerns."""
+
+    path: str
+    stage: str
+    problem: str
+    message: str
+
+
+def read_problems(case: sqlite3.Connection, run_id: int) -> list[ProblemInfo]:
+    rows = case.execute(
+        """
+        SELECT files.path, problems.stage, problems.class AS problem, problems.message
+        FROM problems JOIN files ON files.id = problems.file_id
+        WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id
+        """,
+        (run_id,),
+    )
+    return [ProblemInfo(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a run came to; the same bytes under several paths count once in frames and faces."""
+
+    states: dict[str, int]
+    frames_decoded: int
+    frames: int
+    faces: int
+    labels: dict[str, int]
+    """Faces by the class that scored highest."""
+
+
+def count(case: sqlite3.Connection, run_id: int) -> Counts:
+    states = case.execute("SELECT state, COUNT(*) FROM files WHERE run_id = ? GROUP BY state", (run_id,))
+    frames = case.execute(
+        "SELECT TOTAL(frames_decoded), TOTAL(frames), TOTAL(faces) FROM files"
+        " WHERE run_id = ? AND same_as IS NULL",
+        (run_id,),
+    ).fetchone()
+    labels = case.execute("SELECT label, COUNT(*) FROM faces WHERE run_id = ? GROUP BY label", (run_id,))
+    found = {label: n for label, n in labels}
+    return Counts(
+        states={state: n for state, n in states},
+        frames_decoded=int(frames[0]),
+        frames=int(frames[1]),
+        faces=int(frames[2]),
+        labels={name: found.get(name, 0) for name in CLASSES},
+    )
+
+
+def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Run one statement: its column names, and its rows as they come.
+
+    Raises:
+        UsageError: SQLite refuses it, also because it would write.
+    """
+    try:
+        cursor = case.execute(sql)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise UsageError(
+            f"The query failed: {error}.",
+            "A case is opened read-only; docs/database.md lists its tables and columns.",
+        ) from error
+    names = [column[0] for column in cursor.description or ()]
+    return names, (tuple(row) for row in cursor)

@@ -1,0 +1,131 @@
+"""The tables of a case, as migrations: each brings an older case one step further.
+
+``docs/database.md`` explains every table and column; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from forensic_emotion.records import STATES
+
+MIGRATIONS = Migrations("femo")
+
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The columns of probabilities in ``faces``."""
+
+
+def _one_of(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+@MIGRATIONS()
+def m001_first_tables(db: Database) -> None:
+    probabilities = ",\n".join(f'"{c}" REAL NOT NULL' for c in CLASSES)
+    statements = (
+        """
+        CREATE TABLE models (
+            sha256 TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            runtime TEXT NOT NULL,
+            labels TEXT NOT NULL,
+            card TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            state TEXT NOT NULL CHECK (state IN ('running', 'done', 'interrupted', 'failed')),
+            evidence_root TEXT NOT NULL,
+            started_at TEXT NOT NULL,
+            ended_at TEXT,
+            arguments TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            versions TEXT NOT NULL,
+            model_sha256 TEXT NOT NULL REFERENCES models (sha256),
+            host TEXT NOT NULL,
+            user TEXT NOT NULL,
+            discovered INTEGER
+        )
+        """,
+        """
+        CREATE TABLE evidence (
+            sha256 TEXT PRIMARY KEY,
+            md5 TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            media_type TEXT,
+            kind TEXT CHECK (kind IN ('still', 'video'))
+        )
+        """,
+        f"""
+        CREATE TABLE files (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            path TEXT NOT NULL,
+            path_bytes BLOB NOT NULL,
+            sha256 TEXT REFERENCES evidence (sha256),
+            state TEXT NOT NULL CHECK (state IN ({_one_of(STATES)})),
+            reason TEXT,
+            same_as INTEGER REFERENCES files (id),
+            modified_at TEXT,
+            changed_at TEXT,
+            accessed_at TEXT,
+            access_time_kept INTEGER,
+            width INTEGER,
+            height INTEGER,
+            orientation INTEGER,
+            time_base TEXT,
+            frames_decoded INTEGER NOT NULL,
+            frames INTEGER NOT NULL,
+            faces INTEGER NOT NULL,
+            UNIQUE (run_id, path_bytes)
+        )
+        """,
+        "CREATE INDEX files_by_content ON files (sha256, run_id)",
+        f"""
+        CREATE TABLE faces (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            sha256 TEXT NOT NULL REFERENCES evidence (sha256),
+            frame_index INTEGER NOT NULL,
+            pts INTEGER,
+            time_base TEXT,
+            seconds REAL,
+            face INTEGER NOT NULL,
+            "left" INTEGER NOT NULL,
+            top INTEGER NOT NULL,
+            "right" INTEGER NOT NULL,
+            bottom INTEGER NOT NULL,
+            detector TEXT NOT NULL,
+            score REAL NOT NULL,
+            landmarks TEXT NOT NULL,
+            {probabilities},
+            label TEXT NOT NULL,
+            confidence REAL NOT NULL,
+            thumbnail BLOB NOT NULL,
+            UNIQUE (run_id, sha256, frame_index, face)
+        )
+        """,
+        """
+        CREATE TABLE problems (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            file_id INTEGER NOT NULL REFERENCES files (id),
+            stage TEXT NOT NULL,
+            class TEXT NOT NULL,
+            message TEXT NOT NULL
+        )
+        """,
+        f"""
+        CREATE VIEW face_results AS
+        SELECT
+            faces.run_id, files.path, faces.sha256, faces.frame_index, faces.pts, faces.time_base,
+            faces.seconds, faces.face, faces."left", faces.top, faces."right", faces.bottom,
+            faces.detector, faces.score, {", ".join(f'faces."{c}"' for c in CLASSES)}, faces.label,
+            faces.confidence, faces.landmarks, files.id AS file_id, faces.id AS face_id
+        FROM faces JOIN files ON files.run_id = faces.run_id AND files.sha256 = faces.sha256
+        """,
+    )
+    for statement in statements:
+        db.execute(statement)

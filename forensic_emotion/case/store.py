@@ -1,0 +1,214 @@
+"""Outcomes → rows of a case: the only writer. One transaction a file."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sqlite3
+import socket
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from forensic_emotion.case.schema import CLASSES, MIGRATIONS
+from forensic_emotion.case.version import check_is_case
+from forensic_emotion.errors import CaseError, ModelError
+from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run
+
+# A case grows by one transaction a file; a reader beside it waits at most so long.
+BUSY_SECONDS = 30.0
+
+
+class CaseStore:
+    """A case opened for writing: made if it is not there, brought up to date if it is older.
+
+    Raises:
+        CaseError: it is no case, a newer femo made it, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise CaseError(f"The case {path} cannot be opened: {error}.") from error
+        self._db = Database(self._connection)
+        try:
+            if self._db.table_names():
+                check_is_case(self._db, path)
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            MIGRATIONS.apply(self._db)
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise CaseError(f"The case {path} cannot be written: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise CaseError(f"{path} is no case: {error}.", "Name another file with --case.") from error
+        except CaseError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # ---- a run ----------------------------------------------------------------------------------
+
+    def start_run(self, run: Run) -> int:
+        """Write down how the run is done, before anything is looked at; returns its id.
+
+        Raises:
+            ModelError: the model has other classes than a case has columns.
+        """
+        model = run.model
+        if model.labels != CLASSES:
+            raise ModelError(
+                f"The model {model.name} has the classes {', '.join(model.labels)}; a case has"
+                f" columns for {', '.join(CLASSES)}."
+            )
+        with self._db.atomic():
+            self._insert(
+                "models",
+                {
+                    "sha256": model.sha256,
+                    "name": model.name,
+                    "runtime": model.runtime,
+                    "labels": _json(model.labels),
+                    "card": _json(model.card),
+                },
+                unless_there=True,
+            )
+            return self._insert(
+                "runs",
+                {
+                    "state": "running",
+                    "evidence_root": run.evidence_root,
+                    "started_at": run.started_at,
+                    "arguments": _json(run.arguments),
+                    "settings": _json(run.settings),
+                    "versions": _json(run.versions),
+                    "model_sha256": model.sha256,
+                    "host": socket.gethostname(),
+                    "user": _user(),
+                },
+            )
+
+    def set_discovered(self, run_id: int, paths: int) -> None:
+        """How many paths the walk found: what the files' states must add up to."""
+        self._change_run(run_id, discovered=paths)
+
+    def end_run(self, run_id: int, state: str, ended_at: str) -> None:
+        self._change_run(run_id, state=state, ended_at=ended_at)
+
+    def _change_run(self, run_id: int, **columns: object) -> None:
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self._db.atomic():
+            self._connection.execute(
+                f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
+            )
+
+    # ---- a file ---------------------------------------------------------------------------------
+
+    def add(self, run_id: int, outcome: Outcome) -> None:
+        """Write all of one path in one transaction: all of it is in the case, or nothing."""
+        evidence = outcome.evidence
+        with self._db.atomic():
+            if evidence is not None:
+                self._insert("evidence", _evidence_row(evidence, outcome.kind), unless_there=True)
+            same_as = None
+            if outcome.same_as is not None:
+                (same_as,) = self._connection.execute(
+                    "SELECT id FROM files WHERE run_id = ? AND path_bytes = ?",
+                    (run_id, outcome.same_as),
+                ).fetchone()
+            file_row = {"run_id": run_id, "same_as": same_as, **_file_row(outcome)}
+            file_id = self._insert("files", file_row)
+            for result in outcome.results:
+                assert evidence is not None, "a face comes from bytes that were read"
+                self._insert("faces", _face_row(run_id, evidence.sha256, result))
+            for problem in outcome.problems:
+                row = {
+                    "run_id": run_id,
+                    "file_id": file_id,
+                    "stage": problem.stage,
+                    "class": problem.problem,
+                    "message": problem.message,
+                }
+                self._insert("problems", row)
+
+    def _insert(self, table: str, row: dict[str, Any], *, unless_there: bool = False) -> int:
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" * len(row))
+        how = "INSERT OR IGNORE" if unless_there else "INSERT"
+        cursor = self._connection.execute(
+            f'{how} INTO "{table}" ({names}) VALUES ({marks})', tuple(row.values())
+        )
+        return cursor.lastrowid or 0
+
+
+def _evidence_row(evidence: Evidence, kind: Kind | None) -> dict[str, Any]:
+    return {
+        "sha256": evidence.sha256,
+        "md5": evidence.md5,
+        "size": evidence.facts.size,
+        "media_type": evidence.media_type,
+        "kind": kind,
+    }
+
+
+def _file_row(outcome: Outcome) -> dict[str, Any]:
+    facts = outcome.evidence.facts if outcome.evidence else None
+    media = outcome.media or MediaFacts()
+    return {
+        "path": outcome.path_text,
+        "path_bytes": outcome.path,
+        "sha256": outcome.evidence.sha256 if outcome.evidence else None,
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "modified_at": facts.modified if facts else None,
+        "changed_at": facts.changed if facts else None,
+        "accessed_at": facts.accessed if facts else None,
+        "access_time_kept": facts.access_time_kept if facts else None,
+        "width": media.width,
+        "height": media.height,
+        "orientation": media.orientation,
+        "time_base": media.time_base,
+        "frames_decoded": media.frames_decoded,
+        "frames": outcome.frames,
+        "faces": outcome.faces,
+    }
+
+
+def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
+    face, time = result.face, result.time
+    return {
+        "run_id": run_id,
+        "sha256": sha256,
+        "frame_index": result.frame_index,
+        "pts": time.pts if time else None,
+        "time_base": str(time.time_base) if time else None,
+        "seconds": time.seconds if time else None,
+        "face": face.number,
+        "left": face.box.left,
+        "top": face.box.top,
+        "right": face.box.right,
+        "bottom": face.box.bottom,
+        "detector": face.detector,
+        "score": face.score,
+        "landmarks": _json([[round(float(x), 2), round(float(y), 2)] for x, y in face.landmarks]),
+        **dict(zip(CLASSES, result.probabilities, strict=True)),
+        "label": result.label,
+        "confidence": result.confidence,
+        "thumbnail": result.thumbnail,
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in containers
+        return "unknown"

@@ -1,0 +1,84 @@
+"""The command ``femo``: one thin file a command; errors become words and exit codes here only.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done with problems, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from forensic_emotion import __version__
+from forensic_emotion.errors import FemoError
+
+EXIT_PROBLEMS = 3
+EXIT_INTERRUPTED = 130
+
+
+class Group(TyperGroup):
+    """Turns femo's errors into a message and an exit code; ``FEMO_DEBUG=1`` shows tracebacks."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FemoError as error:
+            if os.environ.get("FEMO_DEBUG") == "1":
+                raise
+            complain(error.text, error.remedy)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            complain("Interrupted.")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def complain(text: str, remedy: str = "") -> None:
+    """An error on standard error: what is wrong, then what to do."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]Error:[/] {escape(text)}")
+    if remedy:
+        console.print(escape(remedy))
+
+
+app = typer.Typer(
+    cls=Group,
+    name="femo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Find faces in photographs and video, with the place, the time and the expression scores of"
+    " each, for a person to look at.\n\nA score says how a classifier rates a picture of a face. It"
+    " says nothing about what anyone felt.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"femo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command."""
+    # Each command's file registers itself; they import heavy libraries only when they run.
+    from forensic_emotion.cli import evaluate, query, report, scan, train  # noqa: F401
+
+    # Names that are not UTF-8 must not end a run for the terminal's sake.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app()

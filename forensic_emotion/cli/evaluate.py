@@ -1,0 +1,48 @@
+"""``femo evaluate``: model and labelled faces → its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.cli.options import option
+from forensic_emotion.settings import EvaluateSettings as S
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Name of a shipped model (seed), or a model's folder.")],
+    data: Annotated[Path, typer.Argument(help="The official fer2013.csv.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write figures and pictures to.")],
+    split: Annotated[str, option(S, "split")] = S.split,
+    runtime: Annotated[str, option(S, "runtime")] = S.runtime,
+    record: Annotated[bool, option(S, "record")] = S.record,
+) -> None:
+    """Measure a model on labelled faces it was not trained on.
+
+    Prints accuracy with its 95 % interval, and the loss; writes metrics.json, classes.csv,
+    confusion_matrix.csv and .png, and gallery.png. Needs the extra 'train'.
+    """
+    settings = S(split, runtime, record)
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from forensic_emotion.training.extra import require_train_extra
+
+    require_train_extra("femo evaluate")
+    from forensic_emotion.training.evaluate import evaluate as run_evaluation
+
+    console = Console(highlight=False, soft_wrap=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        figures = run_evaluation(model, data, out, settings, progress)
+    console.print(f"accuracy {figures.accuracy}")
+    console.print(f"loss {figures.loss:.4f}")
+    for c in figures.classes:
+        precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
+        recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"
+        console.print(f"  {c.label:<9} {precision}  {recall}  n={c.n}")
+    console.print(f"Figures and pictures: {out}")

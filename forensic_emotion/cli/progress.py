@@ -1,0 +1,85 @@
+"""How far a scan is, on a terminal; silent elsewhere. And what it came to, everywhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from forensic_emotion.engine import Summary
+from forensic_emotion.evidence import Found
+from forensic_emotion.records import Outcome
+
+
+class ScanProgress:
+    """Implements ``engine.Progress`` with rich. Progress goes to standard error."""
+
+    def __init__(self) -> None:
+        # A descriptor of its own: decoders' chatter is silenced on descriptor 2 itself.
+        self._terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+        console = Console(file=self._terminal)
+        self._bar = Progress(
+            TextColumn("{task.fields[files]} files"),
+            BarColumn(),
+            TextColumn("{task.fields[frames]} frames, {task.fields[faces]} faces"),
+            TextColumn("{task.fields[rate]:.1f} frames/s"),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("scan", files="0", frames=0, faces=0, rate=0.0)
+        self._started = time.monotonic()
+        self._paths = self._done = self._frames = self._faces = 0
+
+    def __enter__(self) -> ScanProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        self._terminal.close()
+
+    def start(self, paths: int, size: int) -> None:
+        self._paths = paths
+        # Bytes, and one a path so that empty files move the bar too.
+        self._bar.update(self._task, total=size + paths, files=f"0/{paths}")
+
+    def frame(self, faces: int) -> None:
+        self._frames += 1
+        self._faces += faces
+        rate = self._frames / (time.monotonic() - self._started)
+        self._bar.update(self._task, frames=self._frames, faces=self._faces, rate=rate)
+
+    def done(self, found: Found, outcome: Outcome) -> None:
+        self._done += 1
+        files = f"{self._done}/{self._paths}"
+        self._bar.update(self._task, advance=found.size + 1, files=files)
+        for problem in outcome.problems:
+            self._bar.console.print(
+                f"[yellow]{escape(outcome.path_text)}[/]: {escape(problem.message)}"
+            )
+
+    def print_summary(self, summary: Summary, case: Path) -> None:
+        """The counts, and that they add up; on standard output."""
+        console = Console(highlight=False, soft_wrap=True)
+        states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
+        console.print(f"{summary.discovered} paths = {states}")
+        seconds = time.monotonic() - self._started
+        console.print(
+            f"{summary.faces} faces in {summary.frames} frames looked at, {summary.problems} problems,"
+            f" {seconds:.1f} s"
+        )
+        console.print(f"Case: {escape(str(case))} (run {summary.run_id})")

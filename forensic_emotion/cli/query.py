@@ -1,0 +1,80 @@
+"""``femo query``: SQL over a case → table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forensic_emotion.cli import app
+
+Row = tuple[Any, ...]
+
+
+class Format(str, Enum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def query(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    sql: Annotated[str, typer.Argument(help="One SQL statement, such as: select * from face_results")],
+    format: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
+) -> None:
+    """Ask a case with SQL. The case is opened read-only.
+
+    The view face_results has one row a face and path; docs/database.md explains all tables.
+    """
+    from forensic_emotion.case.queries import opened_case, run_sql
+
+    with opened_case(case) as opened:
+        names, rows = run_sql(opened, sql)
+        {Format.table: as_table, Format.csv: as_csv, Format.json: as_json}[format](names, rows)
+
+
+def as_table(names: list[str], rows: Iterator[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(Text(_shown(value)) for value in row))
+    Console().print(table)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def as_csv(names: list[str], rows: Iterator[Row]) -> None:
+    """Bytes are written as hex."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([value.hex() if isinstance(value, bytes) else value for value in row])
+
+
+def as_json(names: list[str], rows: Iterator[Row]) -> None:
+    """A list of objects, one a line; bytes are written as hex."""
+    separator = "["
+    for row in rows:
+        values = (value.hex() if isinstance(value, bytes) else value for value in row)
+        record = dict(zip(names, values, strict=True))
+        sys.stdout.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
+        separator = ","
+    sys.stdout.write("\n]\n" if separator == "," else "[]\n")

@@ -1,0 +1,33 @@
+"""``femo report``: case → HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.cli.options import option
+from forensic_emotion.settings import ReportSettings as S
+
+
+@app.command()
+def report(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="HTML file to write. Default: beside the case.")  # noqa: UP045
+    ] = None,
+    run: Annotated[
+        Optional[int], typer.Option("--run", help="Number of the run. Default: the latest.")  # noqa: UP045
+    ] = None,
+    max_faces: Annotated[int, option(S, "max_faces")] = S.max_faces,
+) -> None:
+    """Write one run of a case as a single HTML file that opens anywhere, offline."""
+    settings = S(max_faces)
+
+    from forensic_emotion.report.render import write_report
+
+    target = out or case.with_suffix(".html")
+    write_report(case, target, run, settings)
+    print(f"Report: {target}")

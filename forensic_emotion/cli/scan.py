@@ -1,0 +1,74 @@
+"""``femo scan``: evidence → case."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import EXIT_PROBLEMS, app
+from forensic_emotion.cli.options import option
+from forensic_emotion.settings import ScanSettings as S
+
+
+@app.command()
+def scan(
+    evidence: Annotated[Path, typer.Argument(help="Folder of photographs and video, or one file.")],
+    case: Annotated[
+        Path, typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added.")
+    ] = Path("case.db"),
+    every: Annotated[float, option(S, "every")] = S.every,
+    all_frames: Annotated[bool, option(S, "all_frames")] = S.all_frames,
+    upsample: Annotated[int, option(S, "upsample")] = S.upsample,
+    model: Annotated[str, option(S, "model")] = S.model,
+    runtime: Annotated[str, option(S, "runtime")] = S.runtime,
+    max_pixels: Annotated[int, option(S, "max_pixels")] = S.max_pixels,
+    max_pages: Annotated[int, option(S, "max_pages")] = S.max_pages,
+) -> None:
+    """Find the faces in a folder and write them, with times and hashes, to a case.
+
+    The evidence is only read. Every file ends in one state (faces, no_face, partial, skipped, failed)
+    and the states add up to what was found. Exit code 3 says that there were problems: they are in the
+    case and in the report, and the rest was done.
+    """
+    settings = S(every, all_frames, upsample, model, runtime, max_pixels, max_pages)
+
+    from forensic_emotion import engine
+    from forensic_emotion.case.store import CaseStore
+    from forensic_emotion.cli.progress import ScanProgress
+    from forensic_emotion.emotions.classifier import load_classifier
+    from forensic_emotion.evidence import utc_now
+    from forensic_emotion.faces.hog import HogDetector
+    from forensic_emotion.faces.landmarks import LandmarkPredictor
+    from forensic_emotion.pipeline import Tools
+    from forensic_emotion.records import Model, Run
+    from forensic_emotion.versions import versions
+
+    engine.refuse_inside(evidence, case, "case")
+    paths = engine.find_evidence(evidence)
+    classifier = load_classifier(settings.model, settings.runtime)
+    tools = Tools(settings, HogDetector(settings.upsample), LandmarkPredictor(), classifier)
+    card = classifier.card
+    run = Run(
+        evidence_root=os.path.realpath(evidence),
+        started_at=utc_now(),
+        arguments=tuple(sys.argv),
+        settings=asdict(settings),
+        versions=versions(),
+        model=Model(
+            classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts
+        ),
+    )
+    store = CaseStore(case)
+    try:
+        with ScanProgress() as progress:
+            summary = engine.scan(paths, store, run, tools, progress)
+    finally:
+        store.close()
+    progress.print_summary(summary, case)
+    if summary.problems:
+        raise typer.Exit(EXIT_PROBLEMS)

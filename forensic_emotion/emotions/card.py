@@ -1,0 +1,84 @@
+"""``model.json`` → ModelCard: what a model is, what it was measured at, and the hashes of its files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forensic_emotion.chips import PREPROCESSING
+from forensic_emotion.errors import ModelError
+from forensic_emotion.hashes import file_sha256
+
+SHIPPED = Path(__file__).parent / "models"
+"""One folder a shipped model."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model's folder, its ``model.json`` read and checked."""
+
+    folder: Path
+    facts: dict[str, Any]
+    """``model.json`` as it stands; stored in the case with each run."""
+
+    @property
+    def name(self) -> str:
+        return str(self.facts["name"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the model's probabilities."""
+        return tuple(self.facts["labels"])
+
+    @classmethod
+    def find(cls, model: str) -> ModelCard:
+        """The card of a shipped model (by name) or of a folder.
+
+        Raises:
+            ModelError: there is none, or it cannot be used by this femo.
+        """
+        shipped = sorted(path.parent.name for path in SHIPPED.glob("*/model.json"))
+        folder = SHIPPED / model if model in shipped else Path(model)
+        path = folder / "model.json"
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            card = cls(folder, facts)
+            complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
+        except OSError as error:
+            raise ModelError(
+                f"There is no model {model!r}: {path} cannot be read ({error.strerror}).",
+                f"Shipped models: {', '.join(shipped) or 'none'}; or give a folder that femo train"
+                " wrote.",
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is no model card: {type(error).__name__}: {error}.") from error
+        if not complete or facts["preprocessing"] != PREPROCESSING:
+            raise ModelError(
+                f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"
+                f" {PREPROCESSING!r}.",
+                "Use the femo that trained it, or train it anew.",
+            )
+        return card
+
+    def weights(self, name: str) -> tuple[Path, str]:
+        """A file of the model and its SHA-256, checked against the card.
+
+        Raises:
+            ModelError: it is missing, not listed, or not the one that was measured.
+        """
+        path = self.folder / name
+        try:
+            found = file_sha256(path)
+            listed = self.facts["files"][name]["sha256"]
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{self.folder / 'model.json'} does not list {name}.") from error
+        if found != listed:
+            raise ModelError(
+                f"{path} has SHA-256 {found}, its model.json says {listed}.",
+                "The file was changed or damaged after it was measured; restore it.",
+            )
+        return path, found

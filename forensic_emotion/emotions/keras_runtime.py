@@ -1,0 +1,33 @@
+"""A model through Keras itself (``model.h5``): the check of what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from forensic_emotion.chips import Images, PointSets
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.classifier import Probabilities
+from forensic_emotion.errors import MissingExtra, ModelError
+
+
+class KerasClassifier:
+    """Computes ``model.h5`` with Keras' backend (TensorFlow, unless ``KERAS_BACKEND`` names another)."""
+
+    def __init__(self, card: ModelCard) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notices are no news
+        try:
+            import keras
+        except ImportError as error:
+            raise MissingExtra("--runtime tensorflow", "train") from error
+        self.card = card
+        path, self.weights_sha256 = card.weights("model.h5")
+        try:
+            self._model = keras.models.load_model(path, compile=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{path} cannot be loaded by Keras: {error}.") from error
+
+    def probabilities(self, images: Images, landmarks: PointSets) -> Probabilities:
+        scores = self._model.predict_on_batch({"images": images, "landmarks": landmarks})
+        return np.asarray(scores, dtype=np.float32)

@@ -1,0 +1,301 @@
+"""A folder → Evidence: sorted walk, read-only opening, hashes and type by content.
+
+Nothing here writes. A file is opened once, read from that one descriptor by hashing and decoding
+alike, and without touching its access time where the system allows that.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import mimetypes
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from forensic_emotion.errors import UnreadableEvidence, UsageError
+from forensic_emotion.hashes import CHUNK, hash_stream
+from forensic_emotion.records import Evidence, FileFacts, Kind
+
+
+@dataclass(frozen=True)
+class Found:
+    """One path below the evidence folder, before it is opened."""
+
+    root: bytes
+    relative: bytes
+    """Path below the root; the file's name if the root is the file itself."""
+    size: int
+    """Bytes, 0 for what is no regular file."""
+    skip: str | None = None
+    """Why it is not to be opened: a link, a socket, ...; None for a regular file."""
+    error: str | None = None
+    """Why it could not be looked at."""
+
+    @property
+    def full(self) -> bytes:
+        return os.path.join(self.root, self.relative) if self.relative else self.root
+
+    @property
+    def path(self) -> bytes:
+        """As it goes into the case: below the root, or the name of a root that is a file."""
+        return self.relative or os.path.basename(self.root)
+
+    @property
+    def path_text(self) -> str:
+        """The same for people; bytes that are not UTF-8 are shown as ``\\xNN``."""
+        return as_text(self.path)
+
+
+def as_text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+
+
+def discover(root: Path) -> Iterator[Found]:
+    """Every path below a folder except its folders, in the order of the paths' bytes.
+
+    Links are not followed. A folder that cannot be listed is found too, with its error.
+
+    Args:
+        root: a folder, or a single file.
+
+    Raises:
+        UsageError: there is no such folder or file.
+    """
+    top = os.fsencode(root)
+    try:
+        is_folder = stat.S_ISDIR(os.stat(top).st_mode)
+    except OSError as error:
+        raise UsageError(f"No evidence at {root}: {error.strerror}.") from error
+    if is_folder:
+        yield from _walk(top, b"")
+    else:
+        yield _found(top, b"")
+
+
+def _walk(root: bytes, folder: bytes) -> Iterator[Found]:
+    try:
+        names = _list_folder(os.path.join(root, folder))
+    except OSError as error:
+        yield Found(root, folder or b".", 0, error=f"folder cannot be listed: {error.strerror}")
+        return
+    # A folder sorts as its paths will: with the slash behind its name.
+    for name, is_folder in sorted(names, key=lambda n: n[0] + b"/" if n[1] else n[0]):
+        relative = os.path.join(folder, name)
+        if is_folder:
+            yield from _walk(root, relative)
+        else:
+            yield _found(root, relative)
+
+
+def _list_folder(path: bytes) -> list[tuple[bytes, bool]]:
+    """Names in a folder, and whether each is a folder, leaving the folder's access time alone."""
+    descriptor, _ = _open_untouched(path, os.O_DIRECTORY)
+    try:
+        with os.scandir(descriptor) as entries:
+            return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
+    finally:
+        os.close(descriptor)
+
+
+def _found(root: bytes, relative: bytes) -> Found:
+    path = os.path.join(root, relative) if relative else root
+    try:
+        status = os.lstat(path) if relative else os.stat(path)
+        if stat.S_ISREG(status.st_mode):
+            return Found(root, relative, status.st_size)
+        return Found(root, relative, 0, skip=_irregular(path, status.st_mode))
+    except OSError as error:
+        return Found(root, relative, 0, error=f"cannot be looked at: {error.strerror}")
+
+
+def _irregular(path: bytes, mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return f"symbolic link, not followed (to {as_text(os.readlink(path))})"
+    names = {
+        stat.S_IFIFO: "named pipe",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFCHR: "character device",
+        stat.S_IFBLK: "block device",
+    }
+    return f"not a regular file: {names.get(stat.S_IFMT(mode), 'unknown type')}"
+
+
+def _open_untouched(path: bytes, flags: int = 0) -> tuple[int, bool]:
+    """A read-only descriptor, and whether reading from it leaves the access time alone."""
+    flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    quiet = getattr(os, "O_NOATIME", 0)
+    try:
+        return os.open(path, flags | quiet), bool(quiet)
+    except PermissionError:
+        # Only a file's owner (or root) may leave its access time alone.
+        if not quiet:
+            raise
+        return os.open(path, flags), False
+
+
+@dataclass(frozen=True, eq=False)
+class OpenEvidence:
+    """A file whose bytes have been hashed, still open for decoding."""
+
+    evidence: Evidence
+    source: io.BufferedReader
+    """Reads from the one descriptor; at the start of the file."""
+
+
+@contextmanager
+def opened(found: Found) -> Iterator[OpenEvidence]:
+    """Open a found file read-only, hash it in one pass, and tell what it is.
+
+    Raises:
+        UnreadableEvidence: it vanished, may not be read, is no regular file any more, or its bytes
+            could not be read to the end.
+    """
+    # What found a single file as root resolved its links already; O_NOFOLLOW would refuse them.
+    path = found.full if found.relative else os.path.realpath(found.full)
+    try:
+        descriptor, untouched = _open_untouched(path)
+    except OSError as error:
+        raise _unreadable(error) from error
+    with os.fdopen(descriptor, "rb", buffering=CHUNK) as source:
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableEvidence("changed", "is no regular file any more")
+            hashes = hash_stream(source)
+            source.seek(0)
+        except OSError as error:
+            raise _unreadable(error) from error
+        facts = FileFacts(
+            size=hashes.size,
+            modified=utc(status.st_mtime_ns),
+            changed=utc(status.st_ctime_ns),
+            accessed=utc(status.st_atime_ns),
+            access_time_kept=untouched,
+        )
+        evidence = Evidence(
+            path=found.path,
+            path_text=found.path_text,
+            sha256=hashes.sha256,
+            md5=hashes.md5,
+            media_type=sniff(hashes.head),
+            facts=facts,
+        )
+        yield OpenEvidence(evidence, source)
+
+
+def _unreadable(error: OSError) -> UnreadableEvidence:
+    if error.errno == errno.ENOENT:
+        return UnreadableEvidence("vanished", "was listed, and is not there any more")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UnreadableEvidence("no_permission", f"may not be read: {error.strerror}")
+    if error.errno == errno.ELOOP:
+        return UnreadableEvidence("changed", "has become a symbolic link, which is not followed")
+    return UnreadableEvidence("unreadable", f"cannot be read: {error.strerror}")
+
+
+def utc(nanoseconds: int) -> str:
+    """Nanoseconds since 1970 as ``2026-11-22T19:03:26.123456789Z``."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return f"{nanoseconds} ns since 1970"  # a year beyond 9999: kept as it stands
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
+
+def utc_now() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+# ---- what it is, by content ------------------------------------------------------------------------
+
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (0, b"II*\x00", "image/tiff"),
+    (0, b"MM\x00*", "image/tiff"),
+    (0, b"II+\x00", "image/tiff"),
+    (0, b"MM\x00+", "image/tiff"),
+    (8, b"WEBPVP8", "image/webp"),
+    (0, b"8BPS\x00\x01", "image/vnd.adobe.photoshop"),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+    (0, b"\xff\x4f\xff\x51", "image/jp2"),
+    (0, b"\xff\x0a", "image/jxl"),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "image/jxl"),
+    (8, b"AVI ", "video/x-msvideo"),
+    (0, b"\x1aE\xdf\xa3", "video/x-matroska"),
+    (0, b"FLV\x01", "video/x-flv"),
+    (0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "video/x-ms-asf"),
+    (0, b"OggS", "video/ogg"),
+    (0, b"\x00\x00\x01\xba", "video/mpeg"),
+    (0, b"\x00\x00\x01\xb3", "video/mpeg-es"),
+    (0, bytes.fromhex("060e2b34020501010d010201"), "application/mxf"),
+    (0, b".RMF\x00\x00", "application/vnd.rn-realmedia"),
+    (0, b"DKIF\x00\x00", "video/x-ivf"),
+)
+_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "image/heic"),
+    **dict.fromkeys((b"mif1", b"msf1"), "image/heif"),
+    b"qt  ": "video/quicktime",
+}
+_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+
+
+def sniff(head: bytes) -> str | None:
+    """The media type that the first bytes of a file show, or None if they show none known here."""
+    for offset, signature, media_type in _SIGNATURES:
+        if head.startswith(signature, offset):
+            return media_type
+    if head[4:8] == b"ftyp":
+        return _iso_media(head)
+    if head[4:8] in _ATOMS:
+        return "video/quicktime"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "image/bmp"
+    if head[:4] == b"\x00\x00\x01\x00" and head[4:6] != b"\x00\x00" and head[9:10] == b"\x00":
+        return "image/vnd.microsoft.icon"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in b" \t\r\n" and head[2:3]:
+        return "image/x-portable-anymap"
+    if _is_transport_stream(head):
+        return "video/mp2t"
+    return None
+
+
+def _iso_media(head: bytes) -> str:
+    """By major brand; the generic still-picture brand is told apart by the compatible ones."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    compatible = {head[i : i + 4] for i in range(16, size, 4)}
+    major = _BRANDS.get(head[8:12], "video/mp4")
+    return "image/avif" if major == "image/heif" and b"avif" in compatible else major
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Sync bytes at packet distance: 188, or 192 with a leading time code (Blu-ray, AVCHD)."""
+    for start, distance in ((0, 188), (4, 192)):
+        syncs = head[start : start + 5 * distance : distance]
+        if len(syncs) == 5 and set(syncs) == {0x47}:
+            return True
+    return False
+
+
+def kind_of(media_type: str | None) -> Kind | None:
+    """Which decoder a media type goes to; None if it is no picture and no video."""
+    if media_type is None:
+        return None
+    return "still" if media_type.startswith("image/") else "video"
+
+
+def claims_media(name: str) -> bool:
+    """Whether a file's name says that it is a picture or a video."""
+    guessed, _ = mimetypes.guess_type(name)
+    return (guessed or "").startswith(("image/", "video/"))

@@ -1,0 +1,30 @@
+"""What a decoder is: an open file → its frames to look at."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Protocol
+
+from forensic_emotion.records import Frame, MediaFacts
+from forensic_emotion.settings import ScanSettings
+
+
+class Reader(Protocol):
+    """Decodes one kind of media."""
+
+    def __call__(
+        self, source: io.BufferedReader, media_type: str, settings: ScanSettings, facts: MediaFacts
+    ) -> Iterator[Frame]:
+        """The frames to look at, in order of presentation.
+
+        Args:
+            source: the file, at its start; the reader seeks in it and leaves it open.
+            media_type: as ``evidence.sniff`` tells it.
+            settings: limits and sampling.
+            facts: filled in while frames are taken.
+
+        Raises:
+            UndecodableMedia: no frame, or no further one, can be had.
+        """
+        ...

@@ -1,0 +1,222 @@
+"""One file → its outcome: the whole way from evidence to results. Read this page first.
+
+    found path ─ open, hash ─▶ Evidence ─ decode ─▶ Frame ─ detect, place ─▶ Face
+                                                       ─ chip, classify ─▶ FaceResult ─▶ Outcome
+
+``analyse`` only reads. What it returns holds rows and thumbnails, never frames, so it may run in
+another process; ``engine.py`` decides where it runs and hands outcomes to the case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from forensic_emotion.chips import Chip, make_chip, region_around, to_input
+from forensic_emotion.emotions.classifier import Classifier
+from forensic_emotion.errors import EvidenceError, NoPicture
+from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
+from forensic_emotion.faces.detector import Detector
+from forensic_emotion.faces.landmarks import LandmarkPredictor
+from forensic_emotion.frames.media import Reader
+from forensic_emotion.frames.still import still_frames
+from forensic_emotion.frames.video import video_frames
+from forensic_emotion.records import (
+    Evidence,
+    Face,
+    FaceResult,
+    Frame,
+    FrameTime,
+    Kind,
+    MediaFacts,
+    Outcome,
+    Problem,
+    State,
+)
+from forensic_emotion.settings import ScanSettings
+from forensic_emotion.thumbnails import thumbnail
+
+log = logging.getLogger(__name__)
+
+READERS: dict[Kind, Reader] = {"still": still_frames, "video": video_frames}
+BATCH = 64
+"""Faces that go through the classifier at once, gathered over the frames of a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What looks at frames; loaded once, used for every file."""
+
+    settings: ScanSettings
+    detector: Detector
+    landmarks: LandmarkPredictor
+    classifier: Classifier
+
+
+Seen = Callable[[str], Outcome | None]
+"""Asked with a SHA-256: what became of these bytes under another path of this run, if anything?"""
+OnFrame = Callable[[int], None]
+"""Told after each frame how many faces it had."""
+
+
+def analyse(found: Found, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
+    """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome."""
+    if found.skip:
+        return Outcome(found.path, found.path_text, "skipped", reason=found.skip)
+    if found.error:
+        return _failed(found, Problem("discover", "unreadable", found.error))
+    try:
+        with opened(found) as source:
+            return _look(found, source, tools, seen, on_frame)
+    except EvidenceError as error:
+        return _failed(found, Problem("read", error.problem, error.text))
+
+
+def _failed(found: Found, problem: Problem) -> Outcome:
+    return Outcome(found.path, found.path_text, "failed", problems=(problem,))
+
+
+def _look(
+    found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
+) -> Outcome:
+    evidence = source.evidence
+    earlier = seen(evidence.sha256)
+    if earlier is not None:
+        return replace(
+            earlier,
+            path=found.path,
+            path_text=found.path_text,
+            evidence=evidence,
+            results=(),
+            same_as=earlier.path,
+        )
+    kind = kind_of(evidence.media_type)
+    if kind is None:
+        return _no_media(found, evidence)
+    return _look_at_media(found, source, kind, tools, on_frame)
+
+
+def _no_media(found: Found, evidence: Evidence) -> Outcome:
+    """A file that is no picture and no video; a problem if it is empty or its name says otherwise."""
+    empty, claims = evidence.facts.size == 0, claims_media(found.path_text)
+    reason = "empty: zero bytes" if empty else "not media: no signature of a picture or a video"
+    problems = []
+    if empty or claims:
+        text = reason + (", though its name says so" if claims else "")
+        problems.append(Problem("identify", "empty" if empty else "not_media", text))
+    return Outcome(
+        found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems)
+    )
+
+
+def _look_at_media(
+    found: Found, source: OpenEvidence, kind: Kind, tools: Tools, on_frame: OnFrame
+) -> Outcome:
+    """Decode, detect, classify; keeps what was found before a problem ended it."""
+    media = MediaFacts()
+    frames = 0
+
+    def counted() -> Iterator[Frame]:
+        nonlocal frames
+        media_type = source.evidence.media_type or ""
+        for frame in READERS[kind](source.source, media_type, tools.settings, media):
+            yield frame
+            frames += 1
+
+    outcome = Outcome(found.path, found.path_text, "no_face", None, source.evidence, kind, media)
+    results: list[FaceResult] = []
+    ended: list[Problem] = []
+    try:
+        for result in find_faces(counted(), tools, on_frame):
+            results.append(result)
+    except NoPicture as error:
+        return replace(outcome, state="skipped", reason=error.text)
+    except EvidenceError as error:
+        ended.append(Problem("decode", error.problem, error.text))
+    except Exception as error:
+        # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
+        log.debug("fault while analysing %s", found.path_text, exc_info=True)
+        text = f"fault in femo or a library: {type(error).__name__}: {error}"
+        ended.append(Problem("analyse", "fault", text))
+    problems = (*media.problems, *ended)
+    state: State = "faces" if results else "no_face"
+    if problems:
+        state = "partial" if frames else "failed"
+    return replace(
+        outcome,
+        state=state,
+        frames=frames,
+        faces=len(results),
+        results=tuple(results),
+        problems=problems,
+    )
+
+
+def find_faces(frames: Iterator[Frame], tools: Tools, on_frame: OnFrame) -> Iterator[FaceResult]:
+    """Frames → the results of their faces, in order; classified in batches over frames.
+
+    If taking the next frame fails, the faces gathered so far come first and the error after them.
+    """
+    waiting: list[_Waiting] = []
+    try:
+        for frame in frames:
+            faces = detect(frame, tools)
+            for face in faces:
+                waiting.append(_prepare(frame, face))
+            on_frame(len(faces))
+            if len(waiting) >= BATCH:
+                yield from _classify(waiting, tools.classifier)
+                waiting = []
+    except EvidenceError:
+        yield from _classify(waiting, tools.classifier)
+        raise
+    yield from _classify(waiting, tools.classifier)
+
+
+def detect(frame: Frame, tools: Tools) -> list[Face]:
+    """The faces of a frame with their landmarks."""
+    return [
+        Face(
+            number,
+            found.box,
+            tools.detector.name,
+            found.score,
+            tools.landmarks.place(frame.image, found.box),
+        )
+        for number, found in enumerate(tools.detector.detect(frame.image))
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A face without its frame's pixels, waiting for its batch to fill."""
+
+    frame_index: int
+    time: FrameTime | None
+    face: Face
+    chip: Chip
+    thumbnail: bytes
+
+
+def _prepare(frame: Frame, face: Face) -> _Waiting:
+    chip = make_chip(frame.image, region_around(face.box), face.landmarks)
+    return _Waiting(frame.index, frame.time, face, chip, thumbnail(frame.image, face.box))
+
+
+def _classify(waiting: list[_Waiting], classifier: Classifier) -> Iterator[FaceResult]:
+    if not waiting:
+        return
+    images, landmarks = to_input([w.chip for w in waiting])
+    labels = classifier.card.labels
+    for w, row in zip(waiting, classifier.probabilities(images, landmarks), strict=True):
+        best = int(row.argmax())
+        yield FaceResult(
+            frame_index=w.frame_index,
+            time=w.time,
+            face=w.face,
+            probabilities=tuple(float(p) for p in row),
+            label=labels[best],
+            confidence=float(row[best]),
+            thumbnail=w.thumbnail,
+        )

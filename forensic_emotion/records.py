@@ -1,0 +1,235 @@
+"""The records that flow: Evidence → Frame → Face → FaceResult, and Problem beside them.
+
+Coordinates everywhere are pixels of the picture as displayed (after EXIF or display-matrix
+rotation), x to the right, y down, the centre of the first pixel at 0. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+RGB = npt.NDArray[np.uint8]
+"""A picture, uint8, (height, width, 3), red-green-blue."""
+
+Points = npt.NDArray[np.float32]
+"""Landmarks, float32, (68, 2): x and y of each point, in the order of iBUG 300-W."""
+
+LANDMARKS = 68
+
+Kind = Literal["still", "video"]
+
+State = Literal["faces", "no_face", "partial", "skipped", "failed"]
+"""How the work on one path ended; each discovered path has exactly one.
+
+``faces``: wholly looked at, at least one face. ``no_face``: wholly looked at, none detected at these
+settings. ``partial``: looked at in part, a problem says how far. ``skipped``: not looked at, for the
+reason given. ``failed``: should have been looked at and could not be.
+"""
+STATES: tuple[State, ...] = ("faces", "no_face", "partial", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the file system says of a file; times as UTC text with nanoseconds."""
+
+    size: int
+    """Bytes that were read and hashed."""
+    modified: str
+    changed: str
+    """When its inode last changed."""
+    accessed: str
+    access_time_kept: bool
+    """Whether femo could read it without touching its access time."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One file's identity."""
+
+    path: bytes
+    """Below the evidence folder, as the file system has it."""
+    path_text: str
+    """The same for people; bytes that are not UTF-8 are shown as ``\\xNN``."""
+    sha256: str
+    md5: str
+    media_type: str | None
+    """By content; None if it is no media type that femo knows."""
+    facts: FileFacts
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that kept femo from looking at all of a file; never silent."""
+
+    stage: Literal["discover", "read", "identify", "decode", "analyse"]
+    problem: str
+    """The class, one word: ``empty``, ``truncated``, ``unreadable``, ..."""
+    message: str
+
+
+@dataclass
+class MediaFacts:
+    """What decoding tells of one file; filled in as it goes on, hence not frozen."""
+
+    width: int | None = None
+    """Pixels of the first frame as displayed."""
+    height: int | None = None
+    orientation: int | None = None
+    """What was applied. Still: EXIF orientation, 1 to 8, None without one. Video: degrees
+    counter-clockwise, 0, 90, 180 or 270."""
+    time_base: str | None = None
+    """Video: seconds per unit of its timestamps, as ``1/24000``."""
+    frames_decoded: int = 0
+    """Frames or pages that could be decoded, looked at or not."""
+    problems: list[Problem] = field(default_factory=list)
+    """What kept frames from being decoded without ending the work on the file."""
+
+    def note(self, problem: str, message: str) -> None:
+        """Record a problem that leaves the other frames of the file usable."""
+        self.problems.append(Problem("decode", problem, message))
+
+
+@dataclass(frozen=True)
+class FrameTime:
+    """When a frame is shown, as its container says it."""
+
+    pts: int
+    """Presentation timestamp, in units of ``time_base``, on the stream's own clock."""
+    time_base: Fraction
+    """Seconds per unit of ``pts``."""
+
+    @property
+    def seconds(self) -> float:
+        """``pts * time_base``: the same clock, in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture to look for faces in; lives in memory only."""
+
+    index: int
+    """0 for a still; the page of a TIFF, the frame of a video in the order of presentation."""
+    time: FrameTime | None
+    """None for a still or a page, which have no time."""
+    image: RGB
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle; left and top inclusive, right and bottom exclusive; may reach over the border."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        if self.right <= self.left or self.bottom <= self.top:
+            raise ValueError(f"a box needs left < right and top < bottom, got {self}")
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a face detector reports."""
+
+    box: Box
+    score: float
+    """The detector's own scale; higher is surer. For ``hog`` the margin of its classifier."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A detected face with its landmarks."""
+
+    number: int
+    """0, 1, ... within the frame, by falling score."""
+    box: Box
+    detector: str
+    score: float
+    landmarks: Points
+    """May lie outside the box and outside the picture."""
+
+    def __post_init__(self) -> None:
+        if self.landmarks.shape != (LANDMARKS, 2):
+            raise ValueError(f"landmarks: expected shape (68, 2), got {self.landmarks.shape}")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceResult:
+    """A face without its pixels, as it goes into the case."""
+
+    frame_index: int
+    time: FrameTime | None
+    face: Face
+    probabilities: tuple[float, ...]
+    """One a class, in the model's label order; they sum to 1."""
+    label: str
+    """The class with the highest probability."""
+    confidence: float
+    """That probability."""
+    thumbnail: bytes
+    """A small JPEG of the face and its surroundings, encoded anew from the pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one discovered path."""
+
+    path: bytes
+    path_text: str
+    state: State
+    reason: str | None = None
+    """Why it was skipped."""
+    evidence: Evidence | None = None
+    """None if its bytes could not be had, or were not asked for."""
+    kind: Kind | None = None
+    media: MediaFacts | None = None
+    """None if decoding was not tried."""
+    frames: int = 0
+    """Frames in which faces were looked for."""
+    faces: int = 0
+    results: tuple[FaceResult, ...] = ()
+    """The faces; empty if ``same_as`` names the path that has them."""
+    problems: tuple[Problem, ...] = ()
+    same_as: bytes | None = None
+    """The path under which the same bytes were analysed in this run."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The classifier of a run."""
+
+    sha256: str
+    """Of the file that is computed with."""
+    name: str
+    runtime: str
+    labels: tuple[str, ...]
+    card: dict[str, Any]
+    """``model.json`` as it stood."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one scan is done, known before anything is looked at."""
+
+    evidence_root: str
+    started_at: str
+    arguments: tuple[str, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    """femo, Python, the system, and every library that touches pixels."""
+    model: Model

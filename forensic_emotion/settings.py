@@ -1,0 +1,141 @@
+"""Every option once: its default, its range and its help.
+
+The command line builds its options from here, a case and a trained model store them, and
+``docs/cli.md`` prints them, so that none of these can disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from forensic_emotion.errors import UsageError
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field of a settings record, with what is allowed in it."""
+    limits = {"above": above, "least": least, "most": most, "choices": choices}
+    return field(default=default, metadata={"help": help, **limits})
+
+
+class Settings:
+    """The base of the settings records: checks each value against its field's range."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):  # type: ignore[arg-type]
+            wrong = _out_of_range(spec, getattr(self, spec.name))
+            if wrong:
+                raise UsageError(f"--{spec.name.replace('_', '-')}: {wrong}.")
+
+
+def _out_of_range(spec: Field[Any], value: Any) -> str | None:
+    """What is wrong with a value, if anything."""
+    limits = spec.metadata
+    if limits["choices"] is not None and value not in limits["choices"]:
+        return f"{value!r} is none of {', '.join(limits['choices'])}"
+    # Written so that "not a number", which compares as false, is out of every range.
+    if limits["above"] is not None and not value > limits["above"]:
+        return f"{value} is not above {limits['above']}"
+    if limits["least"] is not None and not value >= limits["least"]:
+        return f"{value} is below {limits['least']}"
+    if limits["most"] is not None and not value <= limits["most"]:
+        return f"{value} is over {limits['most']}"
+    return None
+
+
+@dataclass(frozen=True)
+class ScanSettings(Settings):
+    """How evidence is looked at; stored with each run."""
+
+    every: float = setting(
+        1.0,
+        "Look at one video frame every so many seconds of presentation time.",
+        above=0,
+        most=86_400,
+    )
+    all_frames: bool = setting(False, "Look at every frame of a video (instead of --every).")
+    upsample: int = setting(
+        1,
+        "Enlarge pictures so often to twice their size before detection: 0 finds faces from about"
+        " 80 pixels, 1 from about 40.",
+        least=0,
+        most=3,
+    )
+    model: str = setting("seed", "Expression model: the name of a shipped one, or its folder.")
+    runtime: str = setting(
+        "onnx",
+        "What computes the model: onnx (model.onnx, the reference), or tensorflow (model.h5; needs"
+        " the extra 'train').",
+        choices=("onnx", "tensorflow"),
+    )
+    max_pixels: int = setting(
+        100_000_000,
+        "Refuse pictures with more pixels than this: a decompression bomb of a few bytes can name"
+        " billions.",
+        least=1,
+        most=1_000_000_000,
+    )
+    max_pages: int = setting(
+        10_000,
+        "Look at no more pages or frames of one still-picture file (GIF, TIFF, WebP) than this.",
+        least=1,
+    )
+
+
+@dataclass(frozen=True)
+class TrainSettings(Settings):
+    """How a network is trained; stored in ``model.json``."""
+
+    network: str = setting("seed", "Which network to build.", choices=("seed",))
+    epochs: int = setting(24, "Passes over the fitted part of Training.", least=1)
+    batch_size: int = setting(128, "Pictures in one step.", least=1)
+    learning_rate: float = setting(
+        1e-3, "Adam's first learning rate; falls to 0 along a cosine over all epochs.", above=0
+    )
+    validation_share: float = setting(
+        0.1,
+        "Part of Training held out to choose the epoch that is kept.",
+        above=0,
+        most=0.5,
+    )
+    flip: bool = setting(True, "Mirror half of the pictures, another half in each epoch.")
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the training steps; mixed_bfloat16 is quicker where the processor has it.",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    seed: int = setting(1, "Of every random choice in training.", least=0)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings(Settings):
+    """How a model is measured; stored in ``metrics.json``."""
+
+    split: str = setting(
+        "PublicTest",
+        "Which part of the data to measure on.",
+        choices=("Training", "PublicTest", "PrivateTest"),
+    )
+    runtime: str = setting(
+        "onnx", "What computes the model: onnx or tensorflow.", choices=("onnx", "tensorflow")
+    )
+    record: bool = setting(
+        False, "Write the figures into the model's own model.json too, for reports to show."
+    )
+
+
+@dataclass(frozen=True)
+class ReportSettings(Settings):
+    """How a report is written."""
+
+    max_faces: int = setting(
+        5000, "Show no more faces than this; the report says how many are left out.", least=1
+    )

@@ -1,0 +1,34 @@
+"""A face in a picture → a small JPEG of it, encoded anew from the pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from forensic_emotion.chips import resize
+from forensic_emotion.records import RGB, Box
+
+SIDE = 128
+"""Longest side of a thumbnail in pixels; a smaller face is not enlarged."""
+MARGIN = 0.35
+"""Surroundings on each side, as a share of the box."""
+QUALITY = 85
+
+
+def thumbnail(image: RGB, box: Box) -> bytes:
+    """JPEG of a face with some surroundings; what lies outside the picture is not made up."""
+    height, width = image.shape[:2]
+    across, down = round(box.width * MARGIN), round(box.height * MARGIN)
+    left = min(max(box.left - across, 0), width - 1)
+    top = min(max(box.top - down, 0), height - 1)
+    right = max(left + 1, min(box.right + across, width))
+    bottom = max(top + 1, min(box.bottom + down, height))
+    part = image[top:bottom, left:right]
+    scale = min(1.0, SIDE / max(part.shape[:2]))
+    small = resize(
+        part, max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+    )
+    _, encoded = cv2.imencode(
+        ".jpg", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    )
+    return encoded.tobytes()

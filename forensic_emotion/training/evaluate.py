@@ -1,0 +1,105 @@
+"""``femo evaluate``: a model on labelled pictures → figures, confusion matrix, gallery."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import Progress
+
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.classifier import Classifier, load_classifier
+from forensic_emotion.errors import DataError
+from forensic_emotion.hashes import file_sha256
+from forensic_emotion.settings import EvaluateSettings
+from forensic_emotion.training import data
+from forensic_emotion.training.metrics import Figures, measure
+from forensic_emotion.training.pictures import draw_confusion, draw_gallery
+
+BATCH = 256
+
+
+def evaluate(
+    model: str, source: Path, out: Path, settings: EvaluateSettings, progress: Progress
+) -> Figures:
+    """Measure a model on one split and write what was found.
+
+    Args:
+        model: a shipped model's name, or a model's folder.
+        source: the official ``fer2013.csv``.
+        out: folder for ``metrics.json``, ``classes.csv``, ``confusion_matrix.csv``,
+            ``confusion_matrix.png`` and ``gallery.png``.
+        settings: see ``EvaluateSettings``.
+        progress: shows how far it is.
+
+    Raises:
+        ModelError: the model cannot be used.
+        DataError: the data cannot be read, or have no such split, or other classes.
+    """
+    classifier = load_classifier(model, settings.runtime)
+    if classifier.card.labels != data.LABELS:
+        raise DataError(
+            f"The model {model} has the classes {', '.join(classifier.card.labels)}; the data have"
+            f" {', '.join(data.LABELS)}."
+        )
+    pictures = data.read_fer2013(source, lambda p: progress.track(p, description="landmarks"))
+    chosen = pictures.split(settings.split)
+    probabilities = score(classifier, chosen, progress)
+    figures = measure(probabilities, chosen.labels, data.LABELS)
+
+    out.mkdir(parents=True, exist_ok=True)
+    summary = {
+        "accuracy": asdict(figures.accuracy),
+        "loss": figures.loss,
+        "classes": [asdict(c) for c in figures.classes],
+        "confusion": figures.confusion.tolist(),
+        "data_sha256": file_sha256(source),
+        "faces_detected": round(float(chosen.detected.mean()), 4),
+        "runtime": settings.runtime,
+    }
+    about = {"model": classifier.card.name, "model_sha256": classifier.weights_sha256}
+    _write_json(out / "metrics.json", {**about, "split": settings.split, **summary})
+    _write_tables(out, figures)
+    draw_confusion(out / "confusion_matrix.png", figures, data.LABELS)
+    draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, data.LABELS)
+    if settings.record:
+        record(classifier.card, settings.split, summary)
+    return figures
+
+
+def score(
+    classifier: Classifier, pictures: data.Pictures, progress: Progress
+) -> npt.NDArray[np.float32]:
+    """The model's probabilities for each picture, (n, classes)."""
+    rows = []
+    starts = range(0, len(pictures), BATCH)
+    for start in progress.track(starts, description="scoring"):
+        inputs = pictures.where(np.arange(start, min(start + BATCH, len(pictures)))).inputs()
+        rows.append(classifier.probabilities(inputs["images"], inputs["landmarks"]))
+    return np.concatenate(rows)
+
+
+def record(card: ModelCard, split: str, summary: dict[str, object]) -> None:
+    """Write figures into ``model.json``, under ``metrics`` and the split's name."""
+    metrics = {**card.facts.get("metrics", {}), split: summary}
+    _write_json(card.folder / "model.json", {**card.facts, "metrics": metrics})
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_tables(out: Path, figures: Figures) -> None:
+    with (out / "classes.csv").open("w", newline="", encoding="utf-8") as target:
+        rows = csv.DictWriter(target, list(asdict(figures.classes[0])), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(asdict(c) for c in figures.classes)
+    with (out / "confusion_matrix.csv").open("w", newline="", encoding="utf-8") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(["true \\ predicted", *data.LABELS])
+        for label, row in zip(data.LABELS, figures.confusion.tolist(), strict=True):
+            writer.writerow([label, *row])

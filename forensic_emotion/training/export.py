@@ -1,0 +1,31 @@
+"""A trained network → ``model.h5``, ``model.onnx`` and ``model.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from forensic_emotion.chips import SIDE
+from forensic_emotion.hashes import file_sha256
+from forensic_emotion.records import LANDMARKS
+
+
+def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> None:
+    """Write a float32 network in both formats, and its card with their hashes.
+
+    Args:
+        model: the network, inputs ``images`` and ``landmarks``.
+        folder: where to.
+        card: what ``model.json`` says beside the files.
+    """
+    h5, onnx = folder / "model.h5", folder / "model.onnx"
+    model.save(h5, include_optimizer=False)
+    # Keras exports the graph of a call; a model that was only built has none yet.
+    model({"images": np.zeros((1, SIDE, SIDE, 1)), "landmarks": np.zeros((1, LANDMARKS, 2))})
+    model.export(onnx, format="onnx", verbose=False)
+    files = {path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)}
+    text = json.dumps({**card, "files": files}, indent=1, ensure_ascii=False)
+    (folder / "model.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,98 @@
+"""Probabilities and true labels → the figures by which a model is judged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Z95 = 1.959963984540054
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A share with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} (95% {self.low:.4f}-{self.high:.4f}, n={self.n})"
+
+
+def wilson(hits: int, n: int) -> Interval:
+    """The share ``hits / n`` with its Wilson score interval (Wilson 1927).
+
+    Raises:
+        ValueError: there is nothing to take a share of.
+    """
+    if not 0 <= hits <= n or n == 0:
+        raise ValueError(f"expected 0 <= hits <= n and n > 0, got {hits} of {n}")
+    share = hits / n
+    scale = 1 + Z95**2 / n
+    centre = (share + Z95**2 / (2 * n)) / scale
+    reach = Z95 / scale * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach), n)
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one class fares. A share of nothing (no such picture, no such answer) is None."""
+
+    label: str
+    n: int
+    """Pictures that truly are of the class."""
+    answered: int
+    """Pictures that the model called so."""
+    precision: float | None
+    """Right ones among the answered."""
+    recall: float | None
+    """Right ones among the true."""
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """The figures of a model on one set of pictures."""
+
+    accuracy: Interval
+    loss: float
+    """Mean cross-entropy in nats: of the probabilities alone, without the weights' penalty."""
+    classes: tuple[ClassFigures, ...]
+    confusion: npt.NDArray[np.int64]
+    """(classes, classes): rows are true labels, columns the model's."""
+
+
+def measure(
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    names: tuple[str, ...],
+) -> Figures:
+    """Judge probabilities (n, classes) against true labels (n,)."""
+    answers = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (labels, answers), 1)
+    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    # As Keras does, so that one certain and wrong answer does not make the mean infinite.
+    loss = -np.log(np.clip(of_truth, 1e-7, 1)).mean()
+    return Figures(
+        accuracy=wilson(int(np.trace(confusion)), len(labels)),
+        loss=float(loss),
+        classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
+        confusion=confusion,
+    )
+
+
+def _class_figures(i: int, name: str, confusion: npt.NDArray[np.int64]) -> ClassFigures:
+    right, n, answered = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
+    return ClassFigures(
+        name,
+        n,
+        answered,
+        precision=right / answered if answered else None,
+        recall=right / n if n else None,
+    )

@@ -1,0 +1,81 @@
+"""Figures → pictures (PNG): loss and accuracy curves, confusion matrix, gallery of faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from forensic_emotion.training.metrics import Figures
+
+if TYPE_CHECKING:
+    from forensic_emotion.training.train import Epoch
+
+GALLERY_COLUMNS = 8
+GALLERY_ROWS = 3
+"""Of right ones, and as many of wrong ones."""
+
+
+def draw_curves(path: Path, history: list[Epoch], kept: int) -> None:
+    """Loss and accuracy over the epochs, training and validation, with the epoch that is kept."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [e.epoch for e in history]
+    loss.plot(epochs, [e.loss for e in history], label="training (with weight penalty)")
+    loss.plot(epochs, [e.validation_loss for e in history], label="validation")
+    loss.set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    accuracy.plot(epochs, [e.accuracy for e in history], label="training")
+    accuracy.plot(epochs, [e.validation_accuracy for e in history], label="validation")
+    accuracy.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
+    for axes in (loss, accuracy):
+        axes.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> None:
+    """Rows true, columns predicted; counts, shaded by their share of the row."""
+    shares = figures.confusion / np.maximum(figures.confusion.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axes = figure.subplots()
+    shaded = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(figures.confusion):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        text = f"{count}\n{shares[row, column]:.0%}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(labels)), labels, rotation=30)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {figures.accuracy}")
+    figure.colorbar(shaded, label="share of the true class")
+    figure.savefig(path, dpi=120)
+
+
+def draw_gallery(
+    path: Path,
+    grey: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    names: tuple[str, ...],
+) -> None:
+    """Right ones above, wrong ones below, evenly taken from the split, each with both labels."""
+    answers = probabilities.argmax(axis=1)
+    shown = GALLERY_COLUMNS * GALLERY_ROWS
+    figure = Figure(figsize=(1.9 * GALLERY_COLUMNS, 2.1 * 2 * GALLERY_ROWS), layout="constrained")
+    axes = figure.subplots(2 * GALLERY_ROWS, GALLERY_COLUMNS).ravel()
+    for start, wanted in ((0, answers == labels), (shown, answers != labels)):
+        rows = np.flatnonzero(wanted)
+        rows = rows[np.linspace(0, len(rows) - 1, min(shown, len(rows))).astype(int)]
+        for place, i in enumerate(rows, start):
+            axes[place].imshow(grey[i], cmap="gray", vmin=0, vmax=255)
+            axes[place].set_title(
+                f"True: {names[labels[i]]}, Pred: {names[answers[i]]}",
+                fontsize=8,
+                color="darkgreen" if start == 0 else "darkred",
+            )
+    for each in axes:
+        each.axis("off")
+    figure.savefig(path, dpi=110)

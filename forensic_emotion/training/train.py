@@ -1,0 +1,281 @@
+"""``femo train``: data → a trained model in a folder. Reads from top to bottom in the order of events.
+
+A checkpoint is written after each epoch; a run that was killed goes on from it (``--resume``) and
+ends as one that was not killed, for every random choice of an epoch comes from the seed and the
+epoch's number alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import Progress
+
+from forensic_emotion import chips
+from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.hashes import file_sha256
+from forensic_emotion.settings import TrainSettings
+from forensic_emotion.training import data
+from forensic_emotion.training.export import write_model
+from forensic_emotion.training.metrics import measure
+from forensic_emotion.training.network import NETWORKS
+from forensic_emotion.training.pictures import draw_curves
+
+Batch = tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of ``history.csv``."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the epoch's steps, in training mode: cross-entropy and the weights' penalty."""
+    accuracy: float
+    """The same steps' share of right answers."""
+    validation_loss: float
+    """Cross-entropy on the held-out part, after the epoch."""
+    validation_accuracy: float
+    seconds: float
+
+
+def train(
+    source: Path,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    resume: bool,
+    console: Console,
+    progress: Progress,
+) -> Path:
+    """Train a network and write model, history and curves.
+
+    Args:
+        source: the official ``fer2013.csv``.
+        out: folder to write to; it may hold no model yet, unless ``resume``.
+        settings: see ``TrainSettings``.
+        resume: go on from the checkpoint in ``out``.
+        console: gets one line an epoch.
+        progress: shows how far landmarks and steps are.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: the data cannot be read.
+        UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
+    """
+    # ---- data -----------------------------------------------------------------------------------
+    pictures = data.read_fer2013(source, lambda p: progress.track(p, description="landmarks"))
+    split = data.split_training(pictures, settings.validation_share, settings.seed)
+    validation_inputs = split.validation.inputs()
+    identity = {"settings": asdict(settings), "data_sha256": file_sha256(source)}
+    console.print(
+        f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
+        f" {split.left_out} left out as they stand in a test split"
+    )
+
+    # ---- model, new or from the checkpoint ------------------------------------------------------
+    checkpoint = Checkpoint(out / "checkpoint")
+    steps = -(-len(split.fit) // settings.batch_size)
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        if resume:
+            model, history = checkpoint.load(identity)
+        else:
+            checkpoint.start(out)
+            model, history = build(settings, steps), []
+
+        # ---- epochs -----------------------------------------------------------------------------
+        for number in range(len(history) + 1, settings.epochs + 1):
+            started = time.monotonic()
+            seed_dropout(model, settings.seed, number)
+            shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
+            sums = np.zeros(2)
+            for inputs, labels in batches(split.fit, settings, number):
+                logs = model.train_on_batch(inputs, labels, return_dict=True)
+                sums += np.array([logs["loss"], logs["accuracy"]]) * len(labels)
+                progress.update(shown, advance=1)
+            loss, accuracy = (sums / len(split.fit)).tolist()
+            progress.remove_task(shown)
+            probabilities = model.predict(validation_inputs, batch_size=256, verbose=0)
+            held_out = measure(probabilities, split.validation.labels, data.LABELS)
+            history.append(
+                Epoch(
+                    number,
+                    loss,
+                    accuracy,
+                    held_out.loss,
+                    held_out.accuracy.value,
+                    round(time.monotonic() - started, 1),
+                )
+            )
+            checkpoint.save(model, history, identity)
+            console.print(describe(history[-1], settings.epochs))
+
+        # ---- the epoch that is kept, and what is written ----------------------------------------
+        kept = best(history)
+        trained = checkpoint.load_epoch(kept.epoch)
+        keras.config.set_dtype_policy("float32")
+        final = NETWORKS[settings.network](len(data.LABELS))
+        final.set_weights(trained.get_weights())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    card = {
+        "name": out.resolve().name,
+        "network": settings.network,
+        "parameters": int(final.count_params()),
+        "labels": list(data.LABELS),
+        "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
+        "preprocessing": chips.PREPROCESSING,
+        "data": {
+            "name": source.name,
+            "sha256": identity["data_sha256"],
+            "fit": len(split.fit),
+            "validation": len(split.validation),
+            "left_out": split.left_out,
+            "landmarks": data.LANDMARK_METHOD,
+            "faces_detected": round(float(pictures.detected.mean()), 4),
+        },
+        "settings": asdict(settings),
+        "seed": settings.seed,
+        "epoch": kept.epoch,
+        "trained_with": {"keras": keras.__version__, "backend": keras.backend.backend()},
+        "metrics": {"validation": {"accuracy": kept.validation_accuracy, "loss": kept.validation_loss}},
+    }
+    write_model(final, out, card)
+    write_history(out / "history.csv", history)
+    draw_curves(out / "curves.png", history, kept.epoch)
+    (out / "validation_rows.txt").write_text("".join(f"{row}\n" for row in split.validation.row))
+    return out
+
+
+def build(settings: TrainSettings, steps: int) -> keras.Model:
+    """A fresh network with its optimiser."""
+    model = NETWORKS[settings.network](len(data.LABELS))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate, decay_steps=steps * settings.epochs
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator[Batch]:
+    """The fitted pictures once, in an order and with mirrorings that seed and epoch decide."""
+    chance = np.random.default_rng([settings.seed, epoch])
+    order = chance.permutation(len(fit))
+    for start in range(0, len(order), settings.batch_size):
+        chosen = fit.where(order[start : start + settings.batch_size])
+        inputs = chosen.inputs()
+        if settings.flip:
+            flipped = chance.random(len(chosen)) < 0.5
+            images, landmarks = inputs["images"], inputs["landmarks"].copy()
+            images[flipped], landmarks[flipped] = chips.mirror(images[flipped], landmarks[flipped])
+            inputs = {"images": images, "landmarks": landmarks}
+        yield inputs, chosen.labels
+
+
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of each dropout, which a checkpoint does not hold, from seed and epoch."""
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed * 1_000 + number, epoch])
+
+
+def best(history: list[Epoch]) -> Epoch:
+    """The epoch with the highest validation accuracy; of equals, the one with the lower loss."""
+    return max(history, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+
+
+def describe(epoch: Epoch, epochs: int) -> str:
+    return (
+        f"epoch {epoch.epoch}/{epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}"
+        f"  validation loss {epoch.validation_loss:.4f}"
+        f"  accuracy {epoch.validation_accuracy:.4f}  {epoch.seconds:.0f} s"
+    )
+
+
+def write_history(path: Path, history: list[Epoch]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as target:
+        rows = csv.DictWriter(target, list(asdict(history[0])), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(asdict(epoch) for epoch in history)
+
+
+class Checkpoint:
+    """The folder that lets a killed run go on: the last and the best epoch, and the history.
+
+    ``state.json`` is replaced in one step once the epoch's file is whole, so a kill at any moment
+    leaves a state whose files are there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._state = folder / "state.json"
+
+    def start(self, out: Path) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            UsageError: it holds a run already.
+        """
+        if self._state.exists() or (out / "model.json").exists():
+            raise UsageError(
+                f"{out} already holds a training run.",
+                "Go on with it by --resume, or choose another folder with --out.",
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, model: keras.Model, history: list[Epoch], identity: dict[str, object]) -> None:
+        model.save(self._epoch_file(history[-1].epoch))
+        unfinished = self._state.with_suffix(".new")
+        state = {**identity, "history": [asdict(epoch) for epoch in history]}
+        unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        unfinished.replace(self._state)
+        needed = {self._epoch_file(e.epoch) for e in (history[-1], best(history))}
+        for old in set(self._folder.glob("epoch-*.keras")) - needed:
+            old.unlink()
+
+    def load(self, identity: dict[str, object]) -> tuple[keras.Model, list[Epoch]]:
+        """The model and history to go on from.
+
+        Raises:
+            UsageError: there is none, or it has other settings or data.
+            DataError: it cannot be read.
+        """
+        if not self._state.exists():
+            raise UsageError(
+                f"There is no run to resume in {self._folder.parent}.", "Start it without --resume."
+            )
+        try:
+            state = json.loads(self._state.read_text(encoding="utf-8"))
+            history = [Epoch(**epoch) for epoch in state.pop("history")]
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{self._state} is damaged: {error}.") from error
+        if state != identity:
+            raise UsageError(
+                f"The run in {self._folder.parent} was started with other settings or data.",
+                f"Its settings: {state.get('settings')}",
+            )
+        return self.load_epoch(history[-1].epoch), history
+
+    def load_epoch(self, epoch: int) -> keras.Model:
+        return keras.models.load_model(self._epoch_file(epoch))
+
+    def _epoch_file(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:03}.keras"
