@@ -6,7 +6,6 @@ Nothing else knows how work is spread. Today one process does it all, a file at 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -111,17 +110,3 @@ def _count(run_id: int, outcomes: Iterable[Outcome], store: CaseStore) -> Summar
             faces += outcome.faces
     in_order = {state: states[state] for state in STATES}
     return Summary(run_id, discovered, in_order, frames, faces, problems)
-
-
-def refuse_inside(evidence: Path, output: Path, what: str) -> None:
-    """Refuse to write a file into the evidence, however its path is spelt.
-
-    Raises:
-        UsageError: the file would lie below the evidence folder, or is the evidence.
-    """
-    inside, root = os.path.realpath(output), os.path.realpath(evidence)
-    if os.path.commonpath([inside, root]) == root:
-        raise UsageError(
-            f"The {what} {output} would lie inside the evidence {evidence}.",
-            "Evidence is never written to: choose another place.",
-        )

@@ -44,11 +44,12 @@ def scan(
     from forensic_emotion.evidence import utc_now
     from forensic_emotion.faces.hog import HogDetector
     from forensic_emotion.faces.landmarks import LandmarkPredictor
+    from forensic_emotion.paths import refuse_inside
     from forensic_emotion.pipeline import Tools
     from forensic_emotion.records import Model, Run
     from forensic_emotion.versions import versions
 
-    engine.refuse_inside(evidence, case, "case")
+    refuse_inside(evidence, case, "case")
     paths = engine.find_evidence(evidence)
     classifier = load_classifier(settings.model, settings.runtime)
     tools = Tools(settings, HogDetector(settings.upsample), LandmarkPredictor(), classifier)

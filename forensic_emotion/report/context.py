@@ -1,0 +1,198 @@
+"""A case → ReportContext: everything the template is given, typed. Needs no dlib and no model."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from forensic_emotion import __version__
+from forensic_emotion.case.queries import (
+    Counts,
+    FaceInfo,
+    FileInfo,
+    ProblemInfo,
+    RunInfo,
+    count,
+    read_faces,
+    read_files,
+    read_problems,
+    read_run,
+)
+from forensic_emotion.records import STATES
+from forensic_emotion.report.charts import Strip, time_strip
+from forensic_emotion.settings import ReportSettings
+
+STATE_MEANING = {
+    "faces": "wholly looked at, at least one face detected",
+    "no_face": "wholly looked at, no face detected at these settings; that is not proof of absence",
+    "partial": "looked at in part; the problem says how far",
+    "skipped": "not looked at, for the reason given",
+    "failed": "could not be looked at; see the problem",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One class with its probability."""
+
+    label: str
+    probability: float
+    highest: bool
+
+
+@dataclass(frozen=True)
+class FaceView:
+    """A face as the report shows it."""
+
+    anchor: str
+    info: FaceInfo
+    picture: str
+    """``data:`` URI of the thumbnail."""
+    bars: list[Bar]
+    when: str
+    """Its time within the recording, or its page."""
+
+
+@dataclass(frozen=True)
+class FileView:
+    """A file with its faces."""
+
+    info: FileInfo
+    faces: list[FaceView]
+    strip: Strip | None
+    """Videos: the faces over time."""
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How often a class scored highest, and what such an answer was worth when measured."""
+
+    label: str
+    faces: int
+    share: float
+    """Of all faces, 0 to 1."""
+    precision: float | None
+    """Share of right ones among such answers on the test set."""
+    recall: float | None
+    test_pictures: int | None
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """How often the model was wrong on pictures it had not seen."""
+
+    split: str
+    error: float
+    low: float
+    high: float
+    """The 95 % interval of ``error``."""
+    n: int
+    confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What ``report.html`` is given."""
+
+    title: str
+    version: str
+    run: RunInfo
+    counts: Counts
+    states: list[tuple[str, int, str]]
+    """State, number of paths, what it means."""
+    labels: list[LabelCount]
+    error_rate: ErrorRate | None
+    files_with_faces: list[FileView]
+    files: list[FileInfo]
+    problems: list[ProblemInfo]
+    left_out: int
+    """Faces that are in the case and not in this report."""
+    css: str
+
+
+def build_context(
+    case: sqlite3.Connection, path: Path, run_id: int | None, settings: ReportSettings, css: str
+) -> ReportContext:
+    """Read one run of a case.
+
+    Raises:
+        UsageError: the case has no such run.
+    """
+    run = read_run(case, run_id)
+    counts = count(case, run.id)
+    files = read_files(case, run.id)
+    faces = read_faces(case, run.id, settings.max_faces)
+    metrics = run.model_card.get("metrics", {}).get("PublicTest")
+    return ReportContext(
+        title=path.name,
+        version=__version__,
+        run=run,
+        counts=counts,
+        states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
+        labels=list(_label_counts(counts, metrics)),
+        error_rate=_error_rate(metrics),
+        files_with_faces=list(_by_file(files, faces)),
+        files=files,
+        problems=read_problems(case, run.id),
+        left_out=counts.faces - len(faces),
+        css=css,
+    )
+
+
+def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
+    measured = {c["label"]: c for c in (metrics or {}).get("classes", [])}
+    for label, faces in counts.labels.items():
+        figures = measured.get(label, {})
+        share = faces / counts.faces if counts.faces else 0.0
+        yield LabelCount(
+            label, faces, share, figures.get("precision"), figures.get("recall"), figures.get("n")
+        )
+
+
+def _error_rate(metrics: dict[str, Any] | None) -> ErrorRate | None:
+    if metrics is None:
+        return None
+    accuracy = metrics["accuracy"]
+    return ErrorRate(
+        split="FER2013 PublicTest",
+        error=1 - accuracy["value"],
+        low=1 - accuracy["high"],
+        high=1 - accuracy["low"],
+        n=accuracy["n"],
+        confusion=metrics["confusion"],
+    )
+
+
+def _by_file(files: list[FileInfo], faces: list[FaceInfo]) -> Iterator[FileView]:
+    first = {f.sha256: f for f in files if f.same_as is None and f.sha256 is not None}
+    for sha256, group in groupby(faces, key=lambda face: face.sha256):
+        found = list(group)
+        yield FileView(first[sha256], [_face_view(face) for face in found], time_strip(found))
+
+
+def _face_view(face: FaceInfo) -> FaceView:
+    return FaceView(
+        anchor=f"face-{face.id}",
+        info=face,
+        picture="data:image/jpeg;base64," + base64.b64encode(face.thumbnail).decode("ascii"),
+        bars=[Bar(label, p, label == face.label) for label, p in face.probabilities.items()],
+        when=_when(face),
+    )
+
+
+def _when(face: FaceInfo) -> str:
+    if face.seconds is not None:
+        return clock(face.seconds)
+    return f"page {face.frame_index + 1}" if face.frame_index else "still picture"
+
+
+def clock(seconds: float) -> str:
+    """Seconds on the recording's own clock as ``0:01:02.345``."""
+    sign = "-" if seconds < 0 else ""
+    whole, milliseconds = divmod(round(abs(seconds) * 1000), 1000)
+    return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{milliseconds:03}"
