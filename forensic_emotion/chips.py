@@ -65,7 +65,7 @@ def cut(image: npt.NDArray[np.uint8], region: Box) -> npt.NDArray[np.uint8]:
         region: may reach over the border, or lie wholly outside.
     """
     height, width = image.shape[:2]
-    if 0 <= region.left and 0 <= region.top and region.right <= width and region.bottom <= height:
+    if region.left >= 0 and region.top >= 0 and region.right <= width and region.bottom <= height:
         return image[region.top : region.bottom, region.left : region.right]
     rows = np.clip(np.arange(region.top, region.bottom), 0, height - 1)
     columns = np.clip(np.arange(region.left, region.right), 0, width - 1)
@@ -78,7 +78,7 @@ def resize(image: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray
         return image
     shrinks = image.shape[0] > height or image.shape[1] > width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=how).astype(np.uint8, copy=False)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), dtype=np.uint8)
 
 
 def make_chip(image: npt.NDArray[np.uint8], region: Box, landmarks: Points) -> Chip:
@@ -90,10 +90,11 @@ def make_chip(image: npt.NDArray[np.uint8], region: Box, landmarks: Points) -> C
         landmarks: (68, 2), in pixels of ``image``.
     """
     pixels = cut(image, region)
-    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if pixels.ndim == 3:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     origin = np.array([region.left, region.top], np.float32)
     size = np.array([region.width, region.height], np.float32)
-    return Chip(resize(grey, SIDE, SIDE), ((landmarks - origin) / size).astype(np.float32))
+    return Chip(resize(pixels, SIDE, SIDE), ((landmarks - origin) / size).astype(np.float32))
 
 
 def to_input(chips: list[Chip]) -> tuple[Images, PointSets]:

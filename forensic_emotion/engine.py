@@ -57,9 +57,7 @@ def find_evidence(root: Path) -> list[Found]:
     return paths
 
 
-def scan(
-    paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress: Progress
-) -> Summary:
+def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress: Progress) -> Summary:
     """Look at all the evidence found and write it to a case.
 
     Every path's outcome is written as soon as it is there; an interruption loses only the file that

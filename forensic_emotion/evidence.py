@@ -7,7 +7,6 @@ alike, and without touching its access time where the system allows that.
 from __future__ import annotations
 
 import errno
-import io
 import mimetypes
 import os
 import stat
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
 from forensic_emotion.hashes import CHUNK, hash_stream
@@ -143,7 +143,7 @@ class OpenEvidence:
     """A file whose bytes have been hashed, still open for decoding."""
 
     evidence: Evidence
-    source: io.BufferedReader
+    source: BinaryIO
     """Reads from the one descriptor; at the start of the file."""
 
 

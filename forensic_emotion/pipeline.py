@@ -77,9 +77,7 @@ def _failed(found: Found, problem: Problem) -> Outcome:
     return Outcome(found.path, found.path_text, "failed", problems=(problem,))
 
 
-def _look(
-    found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
-) -> Outcome:
+def _look(found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
     evidence = source.evidence
     earlier = seen(evidence.sha256)
     if earlier is not None:
@@ -105,9 +103,7 @@ def _no_media(found: Found, evidence: Evidence) -> Outcome:
     if empty or claims:
         text = reason + (", though its name says so" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))
-    return Outcome(
-        found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems)
-    )
+    return Outcome(found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems))
 
 
 def _look_at_media(

@@ -25,9 +25,7 @@ def thumbnail(image: RGB, box: Box) -> bytes:
     bottom = max(top + 1, min(box.bottom + down, height))
     part = image[top:bottom, left:right]
     scale = min(1.0, SIDE / max(part.shape[:2]))
-    small = resize(
-        part, max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-    )
+    small = resize(part, max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     _, encoded = cv2.imencode(
         ".jpg", np.ascontiguousarray(small[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     )

@@ -213,9 +213,9 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
         (run_id,),
     ).fetchone()
     labels = case.execute("SELECT label, COUNT(*) FROM faces WHERE run_id = ? GROUP BY label", (run_id,))
-    found = {label: n for label, n in labels}
+    found = dict(labels.fetchall())
     return Counts(
-        states={state: n for state, n in states},
+        states=dict(states.fetchall()),
         frames_decoded=int(frames[0]),
         frames=int(frames[1]),
         faces=int(frames[2]),

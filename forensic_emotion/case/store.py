@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
-import sqlite3
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 

@@ -75,10 +75,11 @@ def _root(
 
 def main() -> None:
     """Entry point of the command."""
-    # Each command's file registers itself; they import heavy libraries only when they run.
-    from forensic_emotion.cli import evaluate, query, report, scan, train  # noqa: F401
-
     # Names that are not UTF-8 must not end a run for the terminal's sake.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app()
+
+
+# Each command's file registers itself with the app; heavy libraries are imported when it runs.
+from forensic_emotion.cli import evaluate, query, report, scan, train  # noqa: E402, F401

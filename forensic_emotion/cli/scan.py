@@ -19,7 +19,8 @@ from forensic_emotion.settings import ScanSettings as S
 def scan(
     evidence: Annotated[Path, typer.Argument(help="Folder of photographs and video, or one file.")],
     case: Annotated[
-        Path, typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added.")
+        Path,
+        typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added."),
     ] = Path("case.db"),
     every: Annotated[float, option(S, "every")] = S.every,
     all_frames: Annotated[bool, option(S, "all_frames")] = S.all_frames,
@@ -60,9 +61,7 @@ def scan(
         arguments=tuple(sys.argv),
         settings=asdict(settings),
         versions=versions(),
-        model=Model(
-            classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts
-        ),
+        model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),
     )
     store = CaseStore(case)
     try:

@@ -32,9 +32,7 @@ def train(
 
     Writes model.h5, model.onnx, model.json, history.csv and curves.png. Needs the extra 'train'.
     """
-    settings = S(
-        network, epochs, batch_size, learning_rate, validation_share, flip, precision, seed
-    )
+    settings = S(network, epochs, batch_size, learning_rate, validation_share, flip, precision, seed)
 
     from rich.console import Console
     from rich.progress import Progress
@@ -46,7 +44,5 @@ def train(
 
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        folder = run_training(
-            data, out, settings, resume=resume, console=console, progress=progress
-        )
+        folder = run_training(data, out, settings, resume=resume, console=console, progress=progress)
     console.print(f"Model: {folder}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from forensic_emotion.records import Frame, MediaFacts
 from forensic_emotion.settings import ScanSettings
@@ -14,7 +13,7 @@ class Reader(Protocol):
     """Decodes one kind of media."""
 
     def __call__(
-        self, source: io.BufferedReader, media_type: str, settings: ScanSettings, facts: MediaFacts
+        self, source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
     ) -> Iterator[Frame]:
         """The frames to look at, in order of presentation.
 

@@ -5,12 +5,12 @@ Pillow decodes. EXIF orientation is applied and recorded; every mode ends as 8-b
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
@@ -38,12 +38,22 @@ MILLISECOND = Fraction(1, 1000)
 
 # Pillow's decoders are C libraries behind many small parsers; on broken files they raise more kinds of
 # error than it documents. Each becomes a Problem that names it; MemoryError is not among them.
-DECODER_ERRORS = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError)
-DECODER_ERRORS += (OverflowError, ArithmeticError, EOFError, RuntimeError, Image.DecompressionBombError)
+DECODER_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 
 
 def still_frames(
-    source: io.BufferedReader, media_type: str, settings: ScanSettings, facts: MediaFacts
+    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
 ) -> Iterator[Frame]:
     """Every page or frame of a still-picture file; see ``media.Reader``.
 
@@ -71,9 +81,7 @@ def still_frames(
     if broken and not facts.frames_decoded:
         raise broken[0]
     if broken:
-        facts.note(
-            broken[0].problem, f"{len(broken)} of {pages} pages or frames are lost: {broken[0]}"
-        )
+        facts.note(broken[0].problem, f"{len(broken)} of {pages} pages or frames are lost: {broken[0]}")
     if pages > settings.max_pages:
         facts.note(
             "too_many_pages",
@@ -117,7 +125,7 @@ def libtiff_silenced(media_type: str) -> Iterator[None]:
         os.close(nowhere)
 
 
-def _open(source: io.BufferedReader, media_type: str) -> Image.Image:
+def _open(source: BinaryIO, media_type: str) -> Image.Image:
     source.seek(0)
     try:
         # Pillow closes only what it opened by name: the descriptor stays ours.
@@ -140,9 +148,7 @@ def _page_count(image: Image.Image, media_type: str) -> int:
         return 1
 
 
-def _decode(
-    image: Image.Image, index: int, source: io.BufferedReader, media_type: str, facts: MediaFacts
-) -> RGB:
+def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, facts: MediaFacts) -> RGB:
     """The pixels of one page; a broken one as far as it can be decoded, with a problem noted."""
     which = f"page {index}: " if index else ""
     try:
@@ -164,7 +170,7 @@ def _decode(
         raise _broken(error, media_type, which) from error
 
 
-def _decode_rest(source: io.BufferedReader, media_type: str, index: int) -> Image.Image | None:
+def _decode_rest(source: BinaryIO, media_type: str, index: int) -> Image.Image | None:
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:

@@ -6,8 +6,8 @@ computed from a frame number and a rate, which is wrong for every recording of v
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -46,7 +46,7 @@ BUFFER = 1 << 18
 
 
 def video_frames(
-    source: io.BufferedReader, media_type: str, settings: ScanSettings, facts: MediaFacts
+    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
 ) -> Iterator[Frame]:
     """The sampled frames of a file's video stream; see ``media.Reader``."""
     with _open(source, media_type, settings) as container:
@@ -75,12 +75,10 @@ def video_frames(
             facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
 
 
-def _open(
-    source: io.BufferedReader, media_type: str, settings: ScanSettings
-) -> InputContainer:
+def _open(source: BinaryIO, media_type: str, settings: ScanSettings) -> InputContainer:
     source.seek(0)
     try:
-        return av.open(
+        container = av.open(
             source,
             format=FORMATS[media_type],
             buffer_size=BUFFER,
@@ -89,6 +87,7 @@ def _open(
         )
     except (FFmpegError, ValueError) as error:
         raise UndecodableMedia("damaged", f"{media_type} cannot be opened: {_text(error)}") from error
+    return cast(InputContainer, container)
 
 
 def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
@@ -110,9 +109,7 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, facts: MediaFacts
-) -> Iterator[VideoFrame]:
+def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Iterator[VideoFrame]:
     """Every frame that can be decoded, in order of presentation.
 
     A packet that fails costs its frames and is counted; a container that breaks off ends the video.
@@ -152,7 +149,7 @@ def as_displayed(picture: VideoFrame, settings: ScanSettings) -> RGB:
             "too_large",
             f"a frame has {picture.width}x{picture.height} pixels (--max-pixels)",
         )
-    image = picture.to_ndarray(format="rgb24")
+    image = cast(RGB, picture.to_ndarray(format="rgb24"))
     quarters = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
 

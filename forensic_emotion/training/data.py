@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from forensic_emotion import chips
 from forensic_emotion.errors import DataError
-from forensic_emotion.hashes import file_sha256
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
+from forensic_emotion.hashes import file_sha256
 from forensic_emotion.records import Box
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -149,7 +149,7 @@ def find_landmarks(
     detected = np.zeros(len(grey), bool)
     for i in progress(range(len(grey))):
         large = cv2.resize(grey[i], (ENLARGED, ENLARGED), interpolation=cv2.INTER_LINEAR)
-        large = cv2.copyMakeBorder(large, *[BORDER] * 4, cv2.BORDER_REPLICATE)
+        large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
         image = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)
         found = detector.detect(image)
         detected[i] = bool(found)
@@ -196,7 +196,5 @@ def split_training(pictures: Pictures, share: float, seed: int) -> TrainingSplit
     validation = np.sort(np.concatenate(held_out))
     fit = np.setdiff1d(usable, validation)
     if not len(validation) or not len(fit):
-        raise DataError(
-            f"Too few Training pictures ({len(usable)}) to hold out a share of {share}."
-        )
+        raise DataError(f"Too few Training pictures ({len(usable)}) to hold out a share of {share}.")
     return TrainingSplit(pictures.where(fit), pictures.where(validation), int(leaked.sum()))

@@ -26,6 +26,8 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     # Keras exports the graph of a call; a model that was only built has none yet.
     model({"images": np.zeros((1, SIDE, SIDE, 1)), "landmarks": np.zeros((1, LANDMARKS, 2))})
     model.export(onnx, format="onnx", verbose=False)
-    files = {path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)}
+    files = {
+        path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
+    }
     text = json.dumps({**card, "files": files}, indent=1, ensure_ascii=False)
     (folder / "model.json").write_text(text + "\n", encoding="utf-8")

@@ -79,7 +79,7 @@ def train(
     pictures = data.read_fer2013(source, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share, settings.seed)
     validation_inputs = split.validation.inputs()
-    identity = {"settings": asdict(settings), "data_sha256": file_sha256(source)}
+    identity: dict[str, object] = {"settings": asdict(settings), "data_sha256": file_sha256(source)}
     console.print(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
         f" {split.left_out} left out as they stand in a test split"
