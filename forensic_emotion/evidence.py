@@ -108,14 +108,15 @@ def _found(root: bytes, relative: bytes) -> Found:
         status = os.lstat(path) if relative else os.stat(path)
         if stat.S_ISREG(status.st_mode):
             return Found(root, relative, status.st_size)
-        return Found(root, relative, 0, skip=_irregular(path, status.st_mode))
+        return Found(root, relative, 0, skip=_irregular(status.st_mode))
     except OSError as error:
         return Found(root, relative, 0, error=f"cannot be looked at: {error.strerror}")
 
 
-def _irregular(path: bytes, mode: int) -> str:
+def _irregular(mode: int) -> str:
     if stat.S_ISLNK(mode):
-        return f"symbolic link, not followed (to {as_text(os.readlink(path))})"
+        # Nor is its target read: that would change the link's own access time.
+        return "symbolic link, not followed"
     names = {
         stat.S_IFIFO: "named pipe",
         stat.S_IFSOCK: "socket",
@@ -155,17 +156,18 @@ def opened(found: Found) -> Iterator[OpenEvidence]:
         UnreadableEvidence: it vanished, may not be read, is no regular file any more, or its bytes
             could not be read to the end.
     """
-    # What found a single file as root resolved its links already; O_NOFOLLOW would refuse them.
+    # A single file as root had its links resolved by the walk; O_NOFOLLOW would refuse them.
     path = found.full if found.relative else os.path.realpath(found.full)
     try:
         descriptor, untouched = _open_untouched(path)
     except OSError as error:
         raise _unreadable(error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UnreadableEvidence("changed", "was a regular file when it was listed, and is none now")
     with os.fdopen(descriptor, "rb", buffering=CHUNK) as source:
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableEvidence("changed", "is no regular file any more")
             hashes = hash_stream(source)
             source.seek(0)
         except OSError as error:

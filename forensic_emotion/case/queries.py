@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.case.version import check_is_case
+from forensic_emotion.case.version import check_is_case, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
 
 
@@ -27,6 +27,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
     """
     if not path.is_file():
         raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
+    check_is_database(path)
     try:
         connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
     except sqlite3.Error as error:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
-from forensic_emotion.case.version import check_is_case
+from forensic_emotion.case.version import check_is_case, check_is_database
 from forensic_emotion.errors import CaseError, ModelError
 from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run
 
@@ -28,7 +28,7 @@ class CaseStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        check_is_database(path)
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:
@@ -39,12 +39,9 @@ class CaseStore:
                 check_is_case(self._db, path)
             self._connection.execute("PRAGMA foreign_keys = ON")
             MIGRATIONS.apply(self._db)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._connection.close()
             raise CaseError(f"The case {path} cannot be written: {error}.") from error
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise CaseError(f"{path} is no case: {error}.", "Name another file with --case.") from error
         except CaseError:
             self._connection.close()
             raise

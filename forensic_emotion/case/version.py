@@ -10,6 +10,26 @@ from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
 
 
+HEADER = b"SQLite format 3\x00"
+
+
+def check_is_database(path: Path) -> None:
+    """Refuse a file with content that is no SQLite database, before SQLite can take it for an empty one.
+
+    Raises:
+        CaseError: with the reason.
+    """
+    try:
+        with path.open("rb") as source:
+            head = source.read(len(HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CaseError(f"The case {path} cannot be read: {error.strerror}.") from error
+    if head not in (b"", HEADER):
+        raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
+
+
 def check_is_case(db: Database, path: Path) -> None:
     """Refuse what is no case, and a case from a newer femo.
 

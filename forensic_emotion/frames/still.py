@@ -179,7 +179,9 @@ def _decode_rest(source: BinaryIO, media_type: str, index: int) -> Image.Image |
             if index:
                 image.seek(index)
             image.load()
-    except (UndecodableMedia, *DECODER_ERRORS):
+    except UndecodableMedia:
+        return None
+    except DECODER_ERRORS:
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False

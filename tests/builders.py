@@ -1,0 +1,235 @@
+"""Evidence, media and fakes for tests: made here, from nothing, so that no test file needs a licence."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.case.store import CaseStore
+from forensic_emotion.chips import PREPROCESSING, Images, PointSets
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.engine import Summary, find_evidence, scan
+from forensic_emotion.evidence import Found, kind_of, opened
+from forensic_emotion.pipeline import READERS, Tools
+from forensic_emotion.records import (
+    RGB,
+    Box,
+    Detection,
+    Frame,
+    MediaFacts,
+    Model,
+    Outcome,
+    Points,
+    Run,
+)
+from forensic_emotion.settings import ScanSettings
+
+SHARED = Path(__file__).parents[2] / "shared"
+"""Real media beside the project; tests that want them skip without."""
+DEMO = Path(__file__).parents[1] / "demo" / "evidence"
+
+GREY = (90, 90, 90)
+FACE = (255, 0, 0)
+"""What ``FakeDetector`` takes for a face: a rectangle of pure red."""
+
+
+# ---- media -----------------------------------------------------------------------------------------
+
+
+def picture(width: int = 120, height: int = 80, faces: Iterable[Box] = ()) -> RGB:
+    """A grey picture with red rectangles."""
+    image = np.full((height, width, 3), GREY, np.uint8)
+    for box in faces:
+        image[max(box.top, 0) : box.bottom, max(box.left, 0) : box.right] = FACE
+    return image
+
+
+def encoded(image: RGB, format: str = "PNG", **options: Any) -> bytes:
+    """A picture as a file; PNG keeps the red pure."""
+    target = io.BytesIO()
+    Image.fromarray(image).save(target, format, **options)
+    return target.getvalue()
+
+
+def write_video(
+    path: Path,
+    times: Iterable[int],
+    draw: Callable[[int], RGB] = lambda _: picture(),
+    time_base: Fraction = Fraction(1, 1000),
+    format: str | None = None,
+) -> Path:
+    """A video with one frame at each of these timestamps."""
+    with av.open(path, "w", format=format) as container:
+        stream = container.add_stream("libx264rgb", options={"crf": "0", "bf": "0"})
+        stream.codec_context.time_base = time_base
+        stream.pix_fmt = "rgb24"
+        for pts in times:
+            image = draw(pts)
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = pts, time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+QUARTER_TURN = b"".join(
+    n.to_bytes(4, "big", signed=True) for n in (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+)
+"""A track's display matrix that turns the picture by 90 degrees clockwise (ISO 14496-12, 8.3.2)."""
+
+
+def turn_mp4(path: Path) -> None:
+    """Give an MP4's track the display matrix of a phone held upright."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40
+    data[start : start + 36] = QUARTER_TURN
+    path.write_bytes(data)
+
+
+def write_sound(path: Path) -> Path:
+    """An MP4 with sound and no picture."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def read_frames(path: Path, **settings: Any) -> tuple[list[Frame], MediaFacts]:
+    """The frames of a file as scanning takes them."""
+    facts = MediaFacts()
+    found = Found(bytes(path.parent), bytes(path.name, "utf-8"), 0)
+    with opened(found) as source:
+        media_type = source.evidence.media_type
+        kind = kind_of(media_type)
+        assert kind is not None, f"{path} was not told as media"
+        assert media_type is not None
+        reader = READERS[kind]
+        return list(reader(source.source, media_type, ScanSettings(**settings), facts)), facts
+
+
+# ---- fakes -----------------------------------------------------------------------------------------
+
+
+class FakeDetector:
+    """Finds the rectangle around all that is pure red."""
+
+    name = "fake"
+
+    def detect(self, image: RGB) -> list[Detection]:
+        rows, columns = np.nonzero((image == FACE).all(axis=-1))
+        if not len(rows):
+            return []
+        box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+        return [Detection(box, 1.5)]
+
+
+class FakeLandmarks:
+    """Puts all 68 points on the middle of the box."""
+
+    def place(self, image: RGB, box: Box) -> Points:
+        middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
+        return np.tile(np.array(middle, np.float32), (68, 1))
+
+
+def fake_card(**facts: Any) -> ModelCard:
+    return ModelCard(
+        Path("nowhere"),
+        {"name": "fake", "labels": list(CLASSES), "preprocessing": PREPROCESSING, **facts},
+    )
+
+
+class FakeClassifier:
+    """Calls every face happy, with 0.4; remembers the sizes of its batches."""
+
+    weights_sha256 = "f" * 64
+
+    def __init__(self, **facts: Any) -> None:
+        self.card = fake_card(**facts)
+        self.batches: list[int] = []
+
+    def probabilities(self, images: Images, landmarks: PointSets) -> npt.NDArray[np.float32]:
+        self.batches.append(len(images))
+        row = [0.4 if label == "happy" else 0.1 for label in CLASSES]
+        return np.tile(np.array(row, np.float32), (len(images), 1))
+
+
+def fake_tools(**changes: Any) -> Tools:
+    parts: dict[str, Any] = {
+        "settings": ScanSettings(),
+        "detector": FakeDetector(),
+        "landmarks": FakeLandmarks(),
+        "classifier": FakeClassifier(),
+    }
+    return Tools(**{**parts, **changes})
+
+
+@dataclass
+class FakeProgress:
+    """Remembers what it was told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def start(self, paths: int, size: int) -> None:
+        self.told.append(f"{paths} paths")
+
+    def frame(self, faces: int) -> None:
+        pass
+
+    def done(self, found: Found, outcome: Outcome) -> None:
+        self.told.append(outcome.path_text)
+
+
+def fake_run(root: Path, classifier: Any = None) -> Run:
+    card = (classifier or FakeClassifier()).card
+    model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
+    return Run(str(root), "2026-01-01T00:00:00.000000Z", ("femo",), {"every": 1.0}, {"femo": "0"}, model)
+
+
+def scanned(root: Path, case: Path, **changes: Any) -> Summary:
+    """Scan a folder with fakes."""
+    tools = fake_tools(**changes)
+    store = CaseStore(case)
+    try:
+        run = fake_run(root, tools.classifier)
+        return scan(find_evidence(root), store, run, tools, FakeProgress())
+    finally:
+        store.close()
+
+
+def write_fer2013(
+    path: Path, counts: dict[str, int], copies: Iterable[tuple[int, str]] = (), seed: int = 0
+) -> Path:
+    """A small file in the format of ``fer2013.csv``: random pictures, labels 0 to 6 in turn.
+
+    Args:
+        path: the file to write.
+        counts: pictures for each split.
+        copies: (row, split): that row's picture once more, in that split.
+        seed: of the pictures.
+    """
+    chance = np.random.default_rng(seed)
+    rows = []
+    for usage, n in counts.items():
+        for i in range(n):
+            pixels = chance.integers(0, 256, 48 * 48)
+            rows.append(f"{i % 7},{' '.join(map(str, pixels))},{usage}")
+    for row, usage in copies:
+        label, pixels_text, _ = rows[row].split(",")
+        rows.append(f"{label},{pixels_text},{usage}")
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return path

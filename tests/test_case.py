@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.case.queries import opened_case, read_run, run_sql
+from forensic_emotion.case.store import CaseStore
+from forensic_emotion.errors import CaseError, ModelError, UsageError
+from forensic_emotion.records import Box
+from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned
+
+DOCS = Path(__file__).parents[1] / "docs" / "database.md"
+
+
+@pytest.fixture
+def case(evidence: Path, tmp_path: Path) -> Path:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(evidence, tmp_path / "case.db")
+    return tmp_path / "case.db"
+
+
+def test_the_database_page_explains_every_table_and_column(case: Path) -> None:
+    with opened_case(case) as opened:
+        names = [
+            row[0]
+            for row in opened.execute(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+                " AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'"
+            )
+        ]
+        schema = {
+            name: {row[1] for row in opened.execute(f"PRAGMA table_info({name})")} for name in names
+        }
+    documented: dict[str, set[str]] = {}
+    for section in DOCS.read_text().split("\n## `")[1:]:
+        name = section.split("`")[0]
+        documented[name] = set(re.findall(r"^\| `([a-z0-9_]+)` \|", section, re.MULTILINE))
+    assert documented == schema
+
+
+def test_a_case_is_sound_and_has_its_keys(case: Path) -> None:
+    with opened_case(case) as opened:
+        assert opened.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert opened.execute("PRAGMA foreign_key_check").fetchall() == []
+        keys = opened.execute("PRAGMA foreign_key_list(faces)").fetchall()
+        assert {row["table"] for row in keys} == {"runs", "evidence"}
+
+
+def test_a_case_is_one_file(case: Path) -> None:
+    assert [p.name for p in case.parent.glob("case.db*")] == ["case.db"]
+
+
+def test_reading_cannot_write(case: Path) -> None:
+    before = case.read_bytes()
+    with opened_case(case) as opened:
+        for sql in ("DELETE FROM faces", "CREATE TABLE t (x)", "PRAGMA user_version = 7"):
+            with pytest.raises(UsageError, match="read-?only"):
+                run_sql(opened, sql)
+    assert case.read_bytes() == before
+    assert [p.name for p in case.parent.glob("case.db*")] == ["case.db"]
+
+
+def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
+    connection = sqlite3.connect(case)
+    connection.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+        " VALUES ('femo', 'm999_from_the_future', '2030-01-01')"
+    )
+    connection.commit()
+    connection.close()
+    before = case.read_bytes()
+    for use in (CaseStore, lambda path: opened_case(path).__enter__()):
+        with pytest.raises(CaseError, match="newer femo.*m999_from_the_future"):
+            use(case)
+    assert case.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"this is text, and long enough to be no database" * 20, b"x"])
+def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "case.db"
+    path.write_bytes(content)
+    for use in (CaseStore, lambda p: opened_case(p).__enter__()):
+        with pytest.raises(CaseError, match=r"no case"):
+            use(path)
+    assert path.read_bytes() == content
+
+
+def test_another_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE accounts (id)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(CaseError, match="no case of femo"):
+        CaseStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_missing_case_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="no case"), opened_case(tmp_path / "none.db"):
+        pass
+    assert not (tmp_path / "none.db").exists()
+    with pytest.raises(CaseError, match="cannot be opened"):
+        CaseStore(tmp_path / "no_folder" / "case.db")
+
+
+def test_a_case_name_with_url_characters(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    case = tmp_path / "a?b#c %41.db"
+    scanned(evidence, case)
+    with opened_case(case) as opened:
+        assert read_run(opened).state == "done"
+
+
+def test_a_run_that_is_not_there(case: Path) -> None:
+    with opened_case(case) as opened:
+        with pytest.raises(UsageError, match="no run 5"):
+            read_run(opened, 5)
+        assert read_run(opened, 1).settings == {"every": 1.0}
+
+
+def test_half_a_file_never_shows(evidence: Path, tmp_path: Path) -> None:
+    """A row that breaks the rules takes back all of its file."""
+
+    class TwoLabels(FakeClassifier):
+        def probabilities(self, images, landmarks):
+            return super().probabilities(images, landmarks)[:, :3]
+
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    with pytest.raises(ValueError, match="zip"):
+        scanned(evidence, tmp_path / "case.db", classifier=TwoLabels())
+    with opened_case(tmp_path / "case.db") as opened:
+        assert opened.execute("SELECT COUNT(*) FROM files").fetchone()[0] == 0
+        assert read_run(opened).state == "failed"
+
+
+def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
+    classifier = FakeClassifier(labels=["yes", "no"])
+    store = CaseStore(tmp_path / "case.db")
+    with pytest.raises(ModelError, match="classes yes, no"):
+        store.start_run(fake_run(tmp_path, classifier))
+    store.close()

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.case.store import CaseStore
+from forensic_emotion.engine import find_evidence, scan
+from forensic_emotion.errors import UsageError
+from forensic_emotion.evidence import Found
+from forensic_emotion.paths import refuse_inside
+from forensic_emotion.records import RGB, Box, Detection, Outcome
+from tests.builders import (
+    FakeDetector,
+    FakeProgress,
+    encoded,
+    fake_run,
+    fake_tools,
+    picture,
+    scanned,
+    write_video,
+)
+
+FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
+
+
+def rows(case: Path, sql: str) -> list[tuple]:
+    connection = sqlite3.connect(case)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def snapshot(folder: Path) -> list[tuple]:
+    """All that can be seen of a folder, access times included."""
+    found = []
+    for path in sorted([folder, *folder.rglob("*")]):
+        s = path.lstat()
+        # The times first: reading the content here would change them.
+        found.append((path, s.st_mode, s.st_size, s.st_ino, s.st_atime_ns, s.st_mtime_ns, s.st_ctime_ns))
+    return found
+
+
+@pytest.fixture
+def mixed(evidence: Path) -> Path:
+    """Evidence with one path for every state."""
+    (evidence / "face.png").write_bytes(FACE)
+    (evidence / "sub").mkdir()
+    (evidence / "sub" / "same.png").write_bytes(FACE)
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    (evidence / "empty.jpg").touch()
+    (evidence / "notes.txt").write_text("notes")
+    (evidence / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (evidence / "link.png").symlink_to("face.png")
+    write_video(evidence / "v.mkv", [0, 500, 1200], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    return evidence
+
+
+def test_every_path_ends_in_one_state_and_the_states_add_up(mixed: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    summary = scanned(mixed, case)
+    assert summary.discovered == 8
+    assert summary.states == {"faces": 3, "no_face": 1, "partial": 0, "skipped": 3, "failed": 1}
+    states = dict(rows(case, "SELECT path, state FROM files"))
+    assert states == {
+        "face.png": "faces",
+        "sub/same.png": "faces",
+        "none.png": "no_face",
+        "empty.jpg": "skipped",
+        "notes.txt": "skipped",
+        "damaged.png": "failed",
+        "link.png": "skipped",
+        "v.mkv": "faces",
+    }
+    assert rows(case, "SELECT state, discovered FROM runs") == [("done", 8)]
+    problems = rows(case, "SELECT path, class FROM problems JOIN files ON files.id = file_id")
+    assert sorted(problems) == [("damaged.png", "damaged"), ("empty.jpg", "empty")]
+
+
+def test_the_same_bytes_are_analysed_once_and_reported_under_every_path(
+    mixed: Path, tmp_path: Path
+) -> None:
+    case = tmp_path / "case.db"
+    summary = scanned(mixed, case)
+    assert (summary.frames, summary.faces) == (4, 3)
+    assert rows(case, "SELECT COUNT(*) FROM faces") == [(3,)]
+    paths = rows(case, "SELECT path, COUNT(*) FROM face_results GROUP BY path")
+    assert paths == [("face.png", 1), ("sub/same.png", 1), ("v.mkv", 2)]
+    same = "SELECT f.path, g.path FROM files f JOIN files g ON g.id = f.same_as"
+    assert rows(case, same) == [("sub/same.png", "face.png")]
+
+
+def test_a_problem_is_reported_under_every_path_too(evidence: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (evidence / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    scanned(evidence, tmp_path / "case.db")
+    problems = "SELECT path, state, class FROM problems JOIN files ON files.id = file_id"
+    assert rows(tmp_path / "case.db", problems) == [
+        ("a.png", "failed", "damaged"),
+        ("b.png", "failed", "damaged"),
+    ]
+
+
+def test_the_evidence_is_untouched(mixed: Path, tmp_path: Path) -> None:
+    for path in [*mixed.rglob("*"), mixed]:
+        # Access older than modification: what a "relatime" mount would update on reading.
+        os.utime(path, ns=(10**18, 15 * 10**17), follow_symlinks=False)
+    before = snapshot(mixed)
+    scanned(mixed, tmp_path / "case.db")
+    assert snapshot(mixed) == before
+
+
+def test_face_results_has_what_is_promised(mixed: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    scanned(mixed, case)
+    (row,) = rows(
+        case,
+        'SELECT run_id, path, sha256, frame_index, pts, time_base, seconds, face, "left", top, "right",'
+        " bottom, detector, score, angry, disgust, fear, happy, sad, surprise, neutral, label,"
+        " confidence FROM face_results WHERE path = 'v.mkv' AND frame_index = 2",
+    )
+    sha256 = rows(case, "SELECT sha256 FROM files WHERE path = 'v.mkv'")[0][0]
+    assert row[:7] == (1, "v.mkv", sha256, 2, 1200, "1/1000", 1.2)
+    assert row[7:14] == (0, 20, 10, 60, 50, "fake", 1.5)
+    assert row[14:21] == pytest.approx((0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1))
+    assert row[21:] == ("happy", pytest.approx(0.4))
+    stills = rows(case, "SELECT frame_index, pts, seconds FROM face_results WHERE path = 'face.png'")
+    assert stills == [(0, None, None)]
+
+
+def test_an_interruption_keeps_what_was_finished(mixed: Path, tmp_path: Path) -> None:
+    class Interrupts(FakeProgress):
+        def done(self, found: Found, outcome: Outcome) -> None:
+            super().done(found, outcome)
+            if len(self.told) == 4:
+                raise KeyboardInterrupt
+
+    case = tmp_path / "case.db"
+    store = CaseStore(case)
+    with pytest.raises(KeyboardInterrupt):
+        scan(find_evidence(mixed), store, fake_run(mixed), fake_tools(), Interrupts())
+    store.close()
+    assert rows(case, "SELECT state, discovered FROM runs") == [("interrupted", 8)]
+    assert len(rows(case, "SELECT * FROM files")) == 2
+
+
+def test_a_file_that_vanishes_during_the_scan_is_recorded(evidence: Path, tmp_path: Path) -> None:
+    class Deletes(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            (evidence / "b.png").unlink(missing_ok=True)
+            return super().detect(image)
+
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture()))
+    summary = scanned(evidence, tmp_path / "case.db", detector=Deletes())
+    assert summary.states["failed"] == 1
+    found = rows(tmp_path / "case.db", "SELECT class FROM problems")
+    assert found == [("vanished",)]
+
+
+def test_a_second_run_stands_beside_the_first(mixed: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    assert scanned(mixed, case).run_id == 1
+    assert scanned(mixed, case).run_id == 2
+    assert rows(case, "SELECT run_id, COUNT(*) FROM face_results GROUP BY run_id") == [(1, 4), (2, 4)]
+    assert rows(case, "SELECT COUNT(*) FROM evidence") == [(6,)]
+
+
+def test_names_that_are_not_utf8_are_in_the_case(evidence: Path, tmp_path: Path) -> None:
+    with open(bytes(evidence) + b"/\xff\xfe.png", "wb") as target:
+        target.write(FACE)
+    case = tmp_path / "case.db"
+    scanned(evidence, case)
+    assert rows(case, "SELECT path, path_bytes FROM files") == [("\\xff\\xfe.png", b"\xff\xfe.png")]
+
+
+def test_an_empty_folder_is_a_usage_error(evidence: Path) -> None:
+    (evidence / "sub").mkdir()
+    with pytest.raises(UsageError, match="no evidence"):
+        find_evidence(evidence)
+
+
+def test_nothing_is_written_into_the_evidence(mixed: Path, tmp_path: Path) -> None:
+    (tmp_path / "door").symlink_to(mixed)
+    inside = [
+        mixed / "case.db",
+        mixed / "sub" / "case.db",
+        tmp_path / "door" / "case.db",
+        tmp_path / "nowhere" / ".." / "evidence" / "case.db",
+        mixed,
+    ]
+    for output in inside:
+        with pytest.raises(UsageError, match="inside"):
+            refuse_inside(mixed, output, "case")
+    for output in (tmp_path / "case.db", tmp_path / "evidence.db", mixed / ".." / "case.db"):
+        refuse_inside(mixed, output, "case")

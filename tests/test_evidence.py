@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.errors import UnreadableEvidence, UsageError
+from forensic_emotion.evidence import Found, claims_media, discover, kind_of, opened, sniff, utc
+
+
+def names(root: Path) -> list[bytes]:
+    return [found.path for found in discover(root)]
+
+
+def test_walk_is_in_the_order_of_the_paths_bytes(evidence: Path) -> None:
+    for name in ("a/b", "a.txt", "a/a/z", "Z", "ä", "b"):
+        path = evidence / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert names(evidence) == sorted(names(evidence))
+    assert names(evidence) == [b"Z", b"a.txt", b"a/a/z", b"a/b", b"b", "ä".encode()]
+
+
+def test_names_that_are_not_utf8_are_kept(evidence: Path) -> None:
+    os.close(os.open(bytes(evidence) + b"/\xff.jpg", os.O_CREAT))
+    (found,) = discover(evidence)
+    assert found.path == b"\xff.jpg"
+    assert found.path_text == "\\xff.jpg"
+    with opened(found) as source:
+        assert source.evidence.path == b"\xff.jpg"
+
+
+def test_what_is_no_regular_file_is_found_with_the_reason(evidence: Path) -> None:
+    (evidence / "target").touch()
+    (evidence / "link").symlink_to("target")
+    (evidence / "loop").symlink_to(".")
+    os.mkfifo(evidence / "pipe")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(evidence / "socket"))
+    server.close()
+    reasons = {found.path: found.skip for found in discover(evidence)}
+    assert reasons == {
+        b"link": "symbolic link, not followed",
+        b"loop": "symbolic link, not followed",
+        b"pipe": "not a regular file: named pipe",
+        b"socket": "not a regular file: socket",
+        b"target": None,
+    }
+
+
+def test_a_folder_that_cannot_be_listed_is_found_with_its_error(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "shut").mkdir()
+    (evidence / "open").touch()
+    real = os.open
+
+    def refuse(path: bytes, *args: object, **more: object) -> int:
+        if path.endswith(b"shut"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", refuse)
+    found = {f.path: f.error for f in discover(evidence)}
+    assert found == {b"open": None, b"shut": "folder cannot be listed: Permission denied"}
+
+
+def test_no_such_folder_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No evidence at"):
+        list(discover(tmp_path / "missing"))
+
+
+def test_a_single_file_is_evidence(evidence: Path) -> None:
+    (evidence / "one.bin").write_bytes(b"x")
+    (found,) = discover(evidence / "one.bin")
+    assert found.path == b"one.bin"
+    with opened(found) as source:
+        assert source.evidence.facts.size == 1
+
+
+def test_hashes_and_times_are_those_of_the_file(evidence: Path) -> None:
+    content = os.urandom(3_000_001)
+    path = evidence / "file"
+    path.write_bytes(content)
+    os.utime(path, ns=(1_600_000_000_123_456_789, 1_500_000_000_987_654_321))
+    with opened(Found(bytes(evidence), b"file", len(content))) as source:
+        assert source.evidence.sha256 == hashlib.sha256(content).hexdigest()
+        assert source.evidence.md5 == hashlib.md5(content).hexdigest()
+        assert source.evidence.facts.size == len(content)
+        assert source.evidence.facts.modified == "2017-07-14T02:40:00.987654321Z"
+        assert source.evidence.facts.accessed == "2020-09-13T12:26:40.123456789Z"
+        assert source.source.read(4) == content[:4]
+
+
+def test_reading_leaves_the_access_time_alone(evidence: Path) -> None:
+    path = evidence / "file"
+    path.write_bytes(b"content")
+    # Older than the modification: what a "relatime" mount would update on reading.
+    os.utime(path, ns=(10**18, 15 * 10**17))
+    os.utime(evidence, ns=(10**18, 15 * 10**17))
+    (found,) = discover(evidence)
+    with opened(found) as source:
+        source.source.read()
+        assert source.evidence.facts.access_time_kept
+    assert path.stat().st_atime_ns == 10**18
+    assert evidence.stat().st_atime_ns == 10**18
+
+
+def test_where_the_access_time_cannot_be_kept_it_is_recorded(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "file").write_bytes(b"content")
+    real = os.open
+
+    def refuse_noatime(path: bytes, flags: int, **more: int) -> int:
+        if flags & os.O_NOATIME:
+            raise PermissionError(1, "Operation not permitted")
+        return real(path, flags, **more)
+
+    monkeypatch.setattr(os, "open", refuse_noatime)
+    (found,) = discover(evidence)
+    with opened(found) as source:
+        assert not source.evidence.facts.access_time_kept
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda path: path.unlink(), "vanished"),
+        (lambda path: (path.unlink(), path.symlink_to("/etc/hostname")), "changed"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "changed"),
+        (lambda path: (path.unlink(), path.mkdir()), "changed"),
+    ],
+    ids=["vanished", "now a link", "now a pipe", "now a folder"],
+)
+def test_what_changes_between_walk_and_opening_is_told(evidence: Path, change, problem) -> None:
+    path = evidence / "file"
+    path.write_bytes(b"content")
+    (found,) = discover(evidence)
+    change(path)
+    with pytest.raises(UnreadableEvidence) as error, opened(found):
+        pass
+    assert error.value.problem == problem
+
+
+def test_a_file_without_permission_is_told(evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (evidence / "file").touch()
+    (found,) = discover(evidence)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UnreadableEvidence) as error, opened(found):
+        pass
+    assert error.value.problem == "no_permission"
+
+
+@pytest.mark.parametrize(
+    ("head", "media_type", "kind"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg", "still"),
+        (b"\x89PNG\r\n\x1a\n", "image/png", "still"),
+        (b"GIF89a", "image/gif", "still"),
+        (b"II*\x00", "image/tiff", "still"),
+        (b"MM\x00+", "image/tiff", "still"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp", "still"),
+        (b"RIFF\x00\x00\x00\x00AVI LIST", "video/x-msvideo", "video"),
+        (b"\x00\x00\x00\x18ftypisom", "video/mp4", "video"),
+        (b"\x00\x00\x00\x14ftypqt  ", "video/quicktime", "video"),
+        (b"\x00\x00\x00\x14ftypavif", "image/avif", "still"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1avif", "image/avif", "still"),
+        (b"\x00\x00\x00\x18ftypheic", "image/heic", "still"),
+        (b"\x00\x00\x00\x08wide", "video/quicktime", "video"),
+        (b"\x1aE\xdf\xa3", "video/x-matroska", "video"),
+        (b"BM" + bytes(12) + b"\x28\x00\x00\x00", "image/bmp", "still"),
+        (b"BMore text", None, None),
+        (b"P6\n12 12\n", "image/x-portable-anymap", "still"),
+        (b"P6", None, None),
+        ((b"\x47" + bytes(187)) * 5, "video/mp2t", "video"),
+        ((bytes(4) + b"\x47" + bytes(187)) * 5, "video/mp2t", "video"),
+        (b"G" + bytes(300), None, None),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", None, None),
+        (b"#EXTM3U\n", None, None),
+        (b"%!PS-Adobe-3.0 EPSF", None, None),
+        (b"hello", None, None),
+        (b"", None, None),
+    ],
+)
+def test_type_is_told_by_content(head: bytes, media_type: str | None, kind: str | None) -> None:
+    assert sniff(head) == media_type
+    assert kind_of(media_type) == kind
+
+
+def test_names_that_claim_media() -> None:
+    assert claims_media("a.JPG")
+    assert claims_media("b.mp4")
+    assert not claims_media("notes.txt")
+    assert not claims_media("without_ending")
+
+
+def test_a_time_beyond_the_calendar_is_kept_as_a_number() -> None:
+    assert utc(0) == "1970-01-01T00:00:00.000000000Z"
+    assert utc(10**21) == f"{10**21} ns since 1970"

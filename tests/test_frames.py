@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from forensic_emotion.errors import NoPicture, UndecodableMedia
+from forensic_emotion.frames.sampling import sampler
+from forensic_emotion.records import FrameTime
+from forensic_emotion.settings import ScanSettings
+from tests.builders import encoded, picture, read_frames, turn_mp4, write_sound, write_video
+
+# ---- stills ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_and_recorded(tmp_path: Path, orientation: int) -> None:
+    upright = picture(30, 20)
+    upright[:5, :5] = (255, 255, 255)
+    # The inverse of each orientation's transposition gives the stored picture.
+    undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    stored = Image.fromarray(upright)
+    if undo is not None:
+        stored = stored.transpose(Image.Transpose(undo))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "p.png"
+    stored.save(path, exif=exif)
+    (frame,), facts = read_frames(path)
+    np.testing.assert_array_equal(frame.image, upright)
+    assert facts.orientation == orientation
+    assert (facts.width, facts.height) == (30, 20)
+    assert frame.index == 0
+    assert frame.time is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("L", 200, (200, 200, 200)),
+        ("LA", (200, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("1", 1, (255, 255, 255)),
+        ("I;16", 200 << 8, (200, 200, 200)),
+    ],
+)
+def test_every_mode_becomes_8_bit_rgb(tmp_path: Path, mode: str, value, expected) -> None:
+    path = tmp_path / "p.png"
+    Image.new(mode, (4, 3), value).save(path)
+    (frame,), _ = read_frames(path)
+    assert frame.image.shape == (3, 4, 3)
+    assert frame.image.dtype == np.uint8
+    assert (frame.image == expected).all()
+
+
+def test_cmyk_and_float_pictures_are_decoded(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "c.jpg")
+    (frame,), _ = read_frames(tmp_path / "c.jpg")
+    assert (frame.image > 250).all()
+    values = np.linspace(-3, 7, 16, dtype=np.float32).reshape(4, 4)
+    Image.fromarray(values).save(tmp_path / "f.tiff")
+    (frame,), _ = read_frames(tmp_path / "f.tiff")
+    assert frame.image.min() == 0
+    assert frame.image.max() == 255
+
+
+def test_every_page_of_a_tiff_is_a_frame_without_time(tmp_path: Path) -> None:
+    pages = [Image.fromarray(picture(10 + i, 10)) for i in range(3)]
+    pages[0].save(tmp_path / "p.tiff", save_all=True, append_images=pages[1:])
+    frames, facts = read_frames(tmp_path / "p.tiff")
+    assert [f.index for f in frames] == [0, 1, 2]
+    assert [f.image.shape[1] for f in frames] == [10, 11, 12]
+    assert all(f.time is None for f in frames)
+    assert facts.frames_decoded == 3
+    _, facts = read_frames(tmp_path / "p.tiff", max_pages=2)
+    assert [p.problem for p in facts.problems] == ["too_many_pages"]
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_frames_of_an_animation_have_the_sum_of_durations_as_time(tmp_path: Path, format: str) -> None:
+    shades = [Image.new("RGB", (9, 9), (60 * i, 0, 0)) for i in range(4)]
+    path = tmp_path / f"a.{format.lower()}"
+    durations = [100, 250, 40, 70]
+    shades[0].save(path, format, save_all=True, append_images=shades[1:], duration=durations)
+    frames, _ = read_frames(path)
+    assert [f.time for f in frames] == [FrameTime(t, Fraction(1, 1000)) for t in (0, 100, 350, 390)]
+
+
+def test_a_truncated_picture_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    data = encoded(chance.integers(0, 256, (64, 64, 3), dtype=np.uint8), "JPEG")
+    (tmp_path / "t.jpg").write_bytes(data[: len(data) // 2])
+    (frame,), facts = read_frames(tmp_path / "t.jpg")
+    assert frame.image.shape == (64, 64, 3)
+    assert [p.problem for p in facts.problems] == ["truncated"]
+
+
+def test_a_picture_with_too_many_pixels_is_refused_before_decoding(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(encoded(picture(120, 80)))
+    with pytest.raises(UndecodableMedia) as error:
+        read_frames(tmp_path / "b.png", max_pixels=120 * 80 - 1)
+    assert error.value.problem == "too_large"
+    frames, _ = read_frames(tmp_path / "b.png", max_pixels=120 * 80)
+    assert len(frames) == 1
+
+
+def test_rubbish_behind_a_signature_is_damaged(tmp_path: Path) -> None:
+    for name, head in (("a.png", b"\x89PNG\r\n\x1a\n"), ("b.tif", b"II*\x00"), ("c.gif", b"GIF89a")):
+        (tmp_path / name).write_bytes(head + bytes(range(256)))
+        with pytest.raises(UndecodableMedia) as error:
+            read_frames(tmp_path / name)
+        assert error.value.problem == "damaged", name
+        assert "object at 0x" not in str(error.value)
+
+
+def test_a_broken_page_does_not_hide_the_next(tmp_path: Path) -> None:
+    pages = [Image.fromarray(picture(20, 20)) for _ in range(3)]
+    target = io.BytesIO()
+    pages[0].save(target, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
+    data = bytearray(target.getvalue())
+    with Image.open(io.BytesIO(data)) as tiff:
+        tiff.seek(1)
+        start, size = tiff.tag_v2[273][0], tiff.tag_v2[279][0]
+    data[start : start + size] = b"\xff" * size
+    (tmp_path / "b.tif").write_bytes(data)
+    frames, facts = read_frames(tmp_path / "b.tif")
+    assert {0, 2} <= {f.index for f in frames}
+    assert facts.problems
+
+
+def test_heic_is_told_as_unsupported(tmp_path: Path) -> None:
+    (tmp_path / "h.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
+    with pytest.raises(UndecodableMedia) as error:
+        read_frames(tmp_path / "h.heic")
+    assert error.value.problem == "unsupported"
+
+
+# ---- video -----------------------------------------------------------------------------------------
+
+UNEVEN = [0, 40, 80, 1000, 1030, 1990, 2000, 2010, 5000]
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.mov"])
+def test_every_frame_keeps_the_timestamp_of_its_stream(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, UNEVEN)
+    frames, facts = read_frames(path, all_frames=True)
+    assert [f.index for f in frames] == list(range(len(UNEVEN)))
+    assert [round(f.time.seconds * 1000) for f in frames if f.time] == UNEVEN
+    with av.open(path) as container:
+        expected = [FrameTime(f.pts, f.time_base) for f in container.decode(video=0)]
+    assert [f.time for f in frames] == expected
+    assert facts.problems == []
+    assert facts.time_base == str(expected[0].time_base)
+
+
+def test_sampling_goes_by_time_and_keeps_the_index(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", UNEVEN)
+    frames, facts = read_frames(path, every=1.0)
+    assert [f.index for f in frames] == [0, 3, 6, 8]
+    assert facts.frames_decoded == len(UNEVEN)
+
+
+def test_a_video_that_starts_late_keeps_its_clock(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mkv", [5000, 5500, 6000])
+    frames, _ = read_frames(path, every=1.0)
+    assert [f.time.seconds for f in frames if f.time] == [5.0, 6.0]
+
+
+def test_the_display_matrix_is_applied(tmp_path: Path) -> None:
+    def corner(_: int):
+        image = picture(64, 32)
+        image[:8, :8] = (255, 255, 255)  # top left as stored
+        return image
+
+    path = write_video(tmp_path / "v.mp4", [0, 40], corner)
+    turn_mp4(path)
+    frames, facts = read_frames(path)
+    assert frames[0].image.shape == (64, 32, 3)
+    assert (facts.width, facts.height) == (32, 64)
+    # Turned clockwise, the top left corner is at the top right.
+    assert (frames[0].image[:8, -8:] > 200).all()
+    assert facts.orientation == 270
+
+
+def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    noise = [chance.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
+    path = write_video(tmp_path / "v.mkv", range(0, 1000, 100), lambda pts: noise[pts // 100])
+    whole = tmp_path / "w.mp4"
+    with av.open(path) as source, av.open(whole, "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames, facts = read_frames(whole, all_frames=True)
+    assert 0 < len(frames) < 10
+    assert "truncated" in [p.problem for p in facts.problems]
+    assert "10 frames" in facts.problems[-1].message
+
+
+def test_sound_without_picture_is_not_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(NoPicture):
+        read_frames(write_sound(tmp_path / "s.mp4"))
+
+
+def test_a_further_video_stream_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    with av.open(tmp_path / "v.mkv", "w") as container:
+        streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height = 32, 32
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(picture(32, 32), format="rgb24")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    _, facts = read_frames(tmp_path / "v.mkv")
+    assert [p.problem for p in facts.problems] == ["further_streams"]
+
+
+def test_a_video_frame_with_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mkv", [0, 100])
+    with pytest.raises(UndecodableMedia):
+        read_frames(path, max_pixels=1000)
+
+
+def test_a_list_of_other_files_is_never_opened(tmp_path: Path) -> None:
+    """FFmpeg knows formats that name further files and addresses; none may be reached by content."""
+    secret = write_video(tmp_path / "secret.mkv", [0, 100])
+    for text in (f"ffconcat version 1.0\nfile {secret}\n", f"#EXTM3U\n#EXTINF:1,\n{secret}\n"):
+        (tmp_path / "list.mp4").write_text(text)
+        with pytest.raises(AssertionError, match="not told as media"):
+            read_frames(tmp_path / "list.mp4")
+
+
+# ---- sampling --------------------------------------------------------------------------------------
+
+
+def chosen(times: list[int | None], **settings: float) -> list[int]:
+    """Positions that are taken, for timestamps in milliseconds."""
+    wanted = sampler(ScanSettings(**settings))  # type: ignore[arg-type]
+    base = Fraction(1, 1000)
+    return [i for i, t in enumerate(times) if wanted(None if t is None else FrameTime(t, base))]
+
+
+@pytest.mark.parametrize(
+    ("times", "every", "expected"),
+    [
+        ([0, 500, 999, 1000, 1001, 2000], 1.0, [0, 3, 5]),
+        ([7, 900, 1006, 1007], 1.0, [0, 3]),
+        ([0, 1900, 2000, 2100], 1.0, [0, 1, 2]),
+        ([0, 10_000, 10_500], 1.0, [0, 1]),
+        ([0, 500, 1000, 200, 300], 1.0, [0, 2, 3]),
+        ([0, 0, 0], 1.0, [0]),
+        ([None, 0, None, 10], 1.0, [0, 1, 2]),
+        ([-2000, -1500, -1000, 0], 1.0, [0, 2, 3]),
+        ([0, 100, 200, 300], 0.1, [0, 1, 2, 3]),
+    ],
+    ids=[
+        "grid",
+        "from the first",
+        "no drift",
+        "gap",
+        "jumps back",
+        "repeats",
+        "no time",
+        "negative",
+        "0.1",
+    ],
+)
+def test_sampling(times, every, expected) -> None:
+    assert chosen(times, every=every) == expected
+
+
+def test_all_frames() -> None:
+    assert chosen([0, 1, 2, 2, 1], all_frames=True) == [0, 1, 2, 3, 4]

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.evidence import discover
+from forensic_emotion.pipeline import BATCH, analyse, find_faces
+from forensic_emotion.records import RGB, Box, Detection, Frame, FrameTime, Outcome
+from tests.builders import (
+    FakeClassifier,
+    FakeDetector,
+    encoded,
+    fake_tools,
+    picture,
+    write_sound,
+    write_video,
+)
+
+
+def look(path: Path, **changes: object) -> Outcome:
+    (found,) = discover(path)
+    return analyse(found, fake_tools(**changes), lambda _: None, lambda _: None)
+
+
+def frames(n: int, faces: bool = True) -> Iterator[Frame]:
+    image = picture(faces=[Box(10, 10, 30, 30)] if faces else [])
+    for i in range(n):
+        yield Frame(i, FrameTime(i * 10, Fraction(1, 1000)), image)
+
+
+def test_a_picture_with_a_face(evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    outcome = look(evidence / "p.png")
+    assert outcome.state == "faces"
+    assert (outcome.frames, outcome.faces, outcome.problems) == (1, 1, ())
+    (result,) = outcome.results
+    assert result.face.box == Box(20, 10, 60, 50)
+    assert result.face.detector == "fake"
+    assert (result.frame_index, result.time) == (0, None)
+    assert (result.label, result.confidence) == ("happy", pytest.approx(0.4))
+    assert sum(result.probabilities) == pytest.approx(1)
+    assert result.thumbnail.startswith(b"\xff\xd8\xff")
+
+
+def test_a_picture_without_a_face(evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    outcome = look(evidence / "p.png")
+    assert (outcome.state, outcome.frames, outcome.faces) == ("no_face", 1, 0)
+
+
+def test_a_face_cut_by_the_border_is_kept_whole(evidence: Path) -> None:
+    class OverTheBorder(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            return [Detection(Box(-30, -20, 25, 35), 1.0), Detection(Box(100, 60, 150, 110), 0.5)]
+
+    (evidence / "p.png").write_bytes(encoded(picture(120, 80)))
+    outcome = look(evidence / "p.png", detector=OverTheBorder())
+    boxes = [r.face.box for r in outcome.results]
+    assert boxes == [Box(-30, -20, 25, 35), Box(100, 60, 150, 110)]
+    assert [r.face.number for r in outcome.results] == [0, 1]
+
+
+def test_faces_of_a_video_keep_index_and_time(evidence: Path) -> None:
+    def draw(pts: int) -> RGB:
+        return picture(faces=[Box(20, 10, 60, 50)] if pts < 2000 else [])
+
+    write_video(evidence / "v.mkv", [0, 900, 1100, 2200, 3300], draw)
+    outcome = look(evidence / "v.mkv")
+    found = [(r.frame_index, r.time and r.time.seconds) for r in outcome.results]
+    assert found == [(0, 0.0), (2, 1.1)]
+    assert outcome.frames == 4
+
+
+def test_faces_are_classified_in_batches_over_frames() -> None:
+    classifier = FakeClassifier()
+    results = list(find_faces(frames(2 * BATCH + 3), fake_tools(classifier=classifier), lambda _: None))
+    assert classifier.batches == [BATCH, BATCH, 3]
+    assert [r.frame_index for r in results] == list(range(2 * BATCH + 3))
+
+
+def test_faces_found_before_an_error_come_before_it() -> None:
+    def breaks_off() -> Iterator[Frame]:
+        yield from frames(3)
+        raise UndecodableMedia("damaged", "breaks off")
+
+    results = []
+    with pytest.raises(UndecodableMedia):
+        for result in find_faces(breaks_off(), fake_tools(), lambda _: None):
+            results.append(result)  # noqa: PERF402
+    assert len(results) == 3
+
+
+def test_a_damaged_file_fails_with_its_problem(evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    outcome = look(evidence / "p.png")
+    assert (outcome.state, outcome.frames) == ("failed", 0)
+    assert [p.problem for p in outcome.problems] == ["damaged"]
+    assert outcome.evidence is not None
+    assert len(outcome.evidence.sha256) == 64
+
+
+def test_a_picture_that_decodes_in_part_is_partial_and_its_face_is_kept(evidence: Path) -> None:
+    image = picture(400, 400, [Box(20, 10, 60, 50)])
+    image[200:] = np.random.default_rng(0).integers(0, 255, (200, 400, 3))
+    data = encoded(image)
+    (evidence / "p.png").write_bytes(data[: len(data) // 2])
+    outcome = look(evidence / "p.png")
+    assert (outcome.state, outcome.frames, outcome.faces) == ("partial", 1, 1)
+    assert [p.problem for p in outcome.problems] == ["truncated"]
+
+
+def test_a_fault_in_a_library_costs_one_file_and_shows(evidence: Path) -> None:
+    class Broken(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            raise RuntimeError("no luck")
+
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    outcome = look(evidence / "p.png", detector=Broken())
+    assert outcome.state == "failed"
+    (problem,) = outcome.problems
+    assert (problem.stage, problem.problem) == ("analyse", "fault")
+    assert "RuntimeError: no luck" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "problems"),
+    [
+        ("empty.jpg", b"", "empty: zero bytes", ["empty"]),
+        ("empty", b"", "empty: zero bytes", ["empty"]),
+        ("text.jpg", b"hello", "not media: no signature of a picture or a video", ["not_media"]),
+        ("text.txt", b"hello", "not media: no signature of a picture or a video", []),
+    ],
+)
+def test_what_is_no_media_is_skipped_with_the_reason(
+    evidence: Path, name: str, content: bytes, reason: str, problems: list[str]
+) -> None:
+    (evidence / name).write_bytes(content)
+    outcome = look(evidence / name)
+    assert outcome.state == "skipped"
+    assert outcome.reason == reason
+    assert [p.problem for p in outcome.problems] == problems
+    assert outcome.evidence is not None, "its hash is known all the same"
+
+
+def test_the_name_does_not_decide(evidence: Path) -> None:
+    (evidence / "notes.txt").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    assert look(evidence / "notes.txt").state == "faces"
+
+
+def test_sound_without_picture_is_skipped(evidence: Path) -> None:
+    write_sound(evidence / "s.mp4")
+    outcome = look(evidence / "s.mp4")
+    assert (outcome.state, outcome.reason) == ("skipped", "holds no video stream")
+    assert outcome.problems == ()
