@@ -57,7 +57,7 @@ def test_reading_cannot_write(case: Path) -> None:
     before = case.read_bytes()
     with opened_case(case) as opened:
         for sql in ("DELETE FROM faces", "CREATE TABLE t (x)", "PRAGMA user_version = 7"):
-            with pytest.raises(UsageError, match="read-?only"):
+            with pytest.raises(UsageError, match=r"read-?only"):
                 run_sql(opened, sql)
     assert case.read_bytes() == before
     assert [p.name for p in case.parent.glob("case.db*")] == ["case.db"]
@@ -73,7 +73,7 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
     connection.close()
     before = case.read_bytes()
     for use in (CaseStore, lambda path: opened_case(path).__enter__()):
-        with pytest.raises(CaseError, match="newer femo.*m999_from_the_future"):
+        with pytest.raises(CaseError, match=r"newer femo.*m999_from_the_future"):
             use(case)
     assert case.read_bytes() == before
 

@@ -9,7 +9,6 @@ from sqlite_utils import Database
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
 
-
 HEADER = b"SQLite format 3\x00"
 
 

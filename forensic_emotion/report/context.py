@@ -110,6 +110,8 @@ class ReportContext:
     files_with_faces: list[FileView]
     files: list[FileInfo]
     problems: list[ProblemInfo]
+    model_facts: list[tuple[str, str]]
+    """What the case knows of the model: name of the fact, its value."""
     left_out: int
     """Faces that are in the case and not in this report."""
     css: str
@@ -139,9 +141,23 @@ def build_context(
         files_with_faces=list(_by_file(files, faces)),
         files=files,
         problems=read_problems(case, run.id),
+        model_facts=list(_model_facts(run)),
         left_out=counts.faces - len(faces),
         css=css,
     )
+
+
+def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
+    card = run.model_card
+    yield "name, runtime", f"{run.model_name}, {run.model_runtime}"
+    yield "SHA-256 of weights", run.model_sha256
+    for name in ("network", "parameters", "preprocessing"):
+        if name in card:
+            yield name, str(card[name])
+    trained_on = card.get("data")
+    if trained_on:
+        yield "trained on", f"{trained_on['name']}, {trained_on['fit']} pictures"
+        yield "SHA-256 of training data", trained_on["sha256"]
 
 
 def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:

@@ -125,9 +125,9 @@ def _read_csv(
                 try:
                     pixels = np.array(row["pixels"].split(), dtype=np.uint8)
                     grey.append(pixels.reshape(chips.SIDE, chips.SIDE))
-                    labels.append(LABELS.index(LABELS[int(row["emotion"])]))
+                    labels.append(range(len(LABELS)).index(int(row["emotion"])))
                     usage.append(SPLITS[SPLITS.index(row["Usage"])])
-                except (ValueError, IndexError, AttributeError, OverflowError) as error:
+                except (ValueError, AttributeError, OverflowError) as error:
                     raise DataError(f"{path}, picture {number}: {error}.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as fer2013.csv: {error}.") from error

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from forensic_emotion.cli import app
+from forensic_emotion.records import Box
+from tests.builders import encoded, picture, scanned
+
+RUNNER = CliRunner()
+
+
+def femo(*arguments: object) -> tuple[int, str, str]:
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def case(evidence: Path, tmp_path: Path) -> Path:
+    (evidence / "a,b.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    scanned(evidence, tmp_path / "case.db")
+    return tmp_path / "case.db"
+
+
+def test_query_as_csv(case: Path) -> None:
+    code, out, _ = femo("query", case, "select path, state from files order by path", "--format", "csv")
+    assert code == 0
+    assert list(csv.reader(io.StringIO(out))) == [
+        ["path", "state"],
+        ["a,b.png", "faces"],
+        ["none.png", "no_face"],
+    ]
+
+
+def test_query_as_json(case: Path) -> None:
+    sql = "select path, face, happy, pts, path_bytes from face_results join files using (run_id, path)"
+    code, out, _ = femo("query", case, sql, "--format", "json")
+    assert code == 0
+    (row,) = json.loads(out)
+    assert row == {
+        "path": "a,b.png",
+        "face": 0,
+        "happy": pytest.approx(0.4),
+        "pts": None,
+        "path_bytes": b"a,b.png".hex(),
+    }
+    assert json.loads(femo("query", case, "select 1 where 0", "--format", "json")[1]) == []
+
+
+def test_query_as_table(case: Path) -> None:
+    code, out, _ = femo(
+        "query", case, "select path, happy, thumbnail from faces join files using (sha256)"
+    )
+    assert code == 0
+    assert "a,b.png" in out
+    assert "0.4000" in out
+    assert "bytes>" in out
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select nobody from files", "no such column: nobody"),
+        ("delete from faces", "readonly"),
+        ("select 1; select 2", "one statement"),
+        ("not sql", "syntax error"),
+    ],
+)
+def test_a_query_that_cannot_be_is_a_usage_error(case: Path, sql: str, message: str) -> None:
+    code, out, err = femo("query", case, sql)
+    assert code == 2
+    assert "Error: The query failed" in err
+    assert message in err
+    assert "Traceback" not in err + out
+
+
+def test_report_lies_beside_the_case(case: Path) -> None:
+    code, out, _ = femo("report", case)
+    assert code == 0
+    assert str(case.with_suffix(".html")) in out
+    assert case.with_suffix(".html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("command", [("report",), ("query",)])
+def test_a_missing_case_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
+    more = ["select 1"] if command == ("query",) else []
+    code, _, err = femo(*command, tmp_path / "none.db", *more)
+    assert code == 1
+    assert "There is no case" in err
+    assert "femo scan" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scan", "missing"], "No evidence at missing"),
+        (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "0"], "--every: 0.0 is not above 0"),
+        (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "nan"], "--every: nan is not above 0"),
+        (["scan", ".", "--case", "/tmp/femo_test.db", "--upsample", "9"], "--upsample: 9 is over 3"),
+        (["scan", ".", "--case", "inside.db"], "inside"),
+        (["scan", ".", "--case", "/tmp/femo_test.db", "--runtime", "abacus"], "--runtime: 'abacus'"),
+        (["scan", "--nonsense"], "No such option"),
+        (["scan"], "Missing argument"),
+    ],
+)
+def test_usage_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.png").write_bytes(encoded(picture()))
+    code, out, err = femo(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err + out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.png"]
+
+
+def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", "--model", "nobody")
+    assert code == 1
+    assert "There is no model 'nobody'" in err
+    assert "Shipped models: seed" in err
+
+
+def test_every_command_and_option_has_help() -> None:
+    from typer.main import get_command
+
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        assert command.help, name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), (name, parameter.name)
+
+
+def test_debugging_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEMO_DEBUG", "1")
+    result = RUNNER.invoke(app, ["report", str(tmp_path / "none.db")])
+    assert type(result.exception).__name__ == "CaseError"

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.records import Box
+from forensic_emotion.report.context import ReportContext, clock
+from forensic_emotion.report.render import visible, write_report
+from forensic_emotion.settings import ReportSettings
+from tests.builders import FakeClassifier, encoded, picture, scanned, write_video
+
+FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+METRICS = {
+    "accuracy": {"value": 0.6, "low": 0.58, "high": 0.62, "n": 3589},
+    "classes": [{"label": c, "n": 10, "precision": 0.5, "recall": None} for c in CLASSES],
+    "confusion": [[1] * 7] * 7,
+}
+VOID = {"meta", "img", "br", "rect", "line", "circle"}
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page; checks that it is well formed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == [], f"not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def report(case: Path, **settings: int) -> str:
+    out = case.parent / "out.html"
+    write_report(case, out, None, ReportSettings(**settings))
+    return out.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return tmp_path / "case.db"
+
+
+def test_the_report_shows_what_is_in_the_case(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    (evidence / "same.png").write_bytes(FACE)
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    write_video(evidence / "v.mkv", [0, 1500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case, classifier=FakeClassifier(metrics={"PublicTest": METRICS}))
+    page = Page(report(case))
+    for name in ("face.png", "same.png", "none.png", "bad.png", "v.mkv"):
+        assert name in page.text
+    assert hashlib.sha256(FACE).hexdigest() in page.text
+    assert hashlib.md5(FACE).hexdigest() in page.text
+    assert "same bytes as face.png" in page.text
+    assert "0:00:01.500" in page.text
+    assert "pts 1500 × 1/1000 s" in page.text
+    assert "cannot be decoded" in page.text
+    assert "Measured error rate: 40.0 %" in page.text
+    assert "38.0 % to 42.0 %" in page.text
+    pictures = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
+    assert len(pictures) == 3
+    for source in pictures:
+        assert source is not None
+        assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
+
+
+def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None:
+    names = ["<script>alert(1)</script>.png", "\"><img src=x onerror='x'>.png", "{{ 7*7 }}.png"]
+    for name in names:
+        (evidence / name.replace("/", "∕")).write_bytes(FACE + name.encode())
+    (evidence / "evil\u202egnp.exe.png").write_bytes(FACE)
+    scanned(evidence, case)
+    html = report(case)
+    page = Page(html)
+    assert "<script" not in html
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "link", "form"})
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert "{{ 7*7 }}.png" in page.text
+    assert "\u202e" not in html
+    assert "evil\\u202egnp.exe.png" in page.text
+
+
+def test_the_report_loads_nothing_from_anywhere(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    html = report(case)
+    page = Page(html)
+    for tag, attrs in page.tags:
+        assert "style" not in attrs, "the policy forbids it"
+        for name in ("src", "href", "xlink:href", "action", "data", "poster"):
+            value = attrs.get(name)
+            assert value is None or value.startswith(("data:image/jpeg;base64,", "#")), (tag, value)
+    assert "url(" not in html
+    assert "@import" not in html
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+
+
+def test_anchors_lead_somewhere(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", [0, 1500, 2500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case)
+    page = Page(report(case))
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"] for t, a in page.tags if t == "a"}
+    assert {f"#{name}" for name in ids} >= targets
+    assert sum(tag == "circle" for tag, _ in page.tags) == 3
+
+
+def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    assert "does not show what a person felt" in text
+    assert "The error rate of this model is not known" in text
+    assert "No face was detected at these settings." in text
+    assert "that does not prove that there is none" in text
+
+
+def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
+    import sqlite3
+
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    scanned(evidence, case)
+    assert "This run is not complete" not in report(case)
+    connection = sqlite3.connect(case)
+    connection.execute("UPDATE runs SET state = 'interrupted', ended_at = NULL, discovered = 9")
+    connection.commit()
+    connection.close()
+    text = Page(report(case)).text
+    assert "This run is not complete" in text
+    assert "1 of 9 discovered paths were dealt with" in text
+
+
+def test_faces_beyond_the_limit_are_counted_and_not_hidden(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", range(0, 5000, 1000), lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case)
+    page = Page(report(case, max_faces=2))
+    assert sum(tag == "img" for tag, _ in page.tags) == 2
+    assert "3 faces are in the case and not shown here" in page.text
+
+
+def test_the_same_case_gives_the_same_bytes(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    assert report(case) == report(case)
+
+
+def test_reporting_does_not_change_the_case(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    before, stat = case.read_bytes(), case.stat()
+    report(case)
+    assert case.read_bytes() == before
+    assert case.stat().st_mtime_ns == stat.st_mtime_ns
+    assert sorted(os.listdir(case.parent)) == ["case.db", "evidence", "out.html"]
+
+
+def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    for out in (evidence / "report.html", case):
+        with pytest.raises(UsageError, match="inside"):
+            write_report(case, out, None, ReportSettings())
+    with pytest.raises(FemoError, match="cannot be written"):
+        write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
+
+
+def test_the_template_uses_all_it_is_given() -> None:
+    source = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
+    nodes = jinja2.Environment(autoescape=True)
+    nodes.filters.update(percent=str, clock=str, visible=str)
+    from jinja2.meta import find_undeclared_variables
+
+    used = find_undeclared_variables(nodes.parse(source))
+    assert used - {"style_hash"} == {f.name for f in dataclasses.fields(ReportContext)}
+
+
+def test_clock() -> None:
+    assert clock(0) == "0:00:00.000"
+    assert clock(3723.4567) == "1:02:03.457"
+    assert clock(59.9996) == "0:01:00.000"
+    assert clock(-1.5) == "-0:00:01.500"
+
+
+def test_visible() -> None:
+    assert visible("a\nb\u200f é 中") == "a\\u000ab\\u200f é 中"

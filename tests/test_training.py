@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
+from forensic_emotion.settings import EvaluateSettings, TrainSettings
+from forensic_emotion.training import data
+from forensic_emotion.training.metrics import measure, wilson
+from tests.builders import write_fer2013
+
+# ---- figures ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # Published examples of the score interval: Newcombe 1998, table I; and both ends.
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson(hits: int, n: int, low: float, high: float) -> None:
+    interval = wilson(hits, n)
+    assert interval.value == hits / n
+    assert interval.low == pytest.approx(low, abs=5e-5)
+    assert interval.high == pytest.approx(high, abs=5e-5)
+    assert wilson(n - hits, n).high == pytest.approx(1 - low, abs=5e-5)
+
+
+def test_the_line_that_is_printed() -> None:
+    assert str(wilson(2158, 3589)) == "0.6013 (95% 0.5852-0.6172, n=3589)"
+    for hits, n in ((0, 0), (3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match="hits"):
+            wilson(hits, n)
+
+
+def test_figures() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]], np.float32)
+    figures = measure(probabilities, np.array([0, 1, 1]), ("a", "b", "c"))
+    assert figures.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert figures.accuracy.value == pytest.approx(2 / 3)
+    assert figures.loss == pytest.approx(-np.log([0.7, 0.3, 0.8]).mean(), rel=1e-6)
+    a, b, c = figures.classes
+    assert (a.precision, a.recall, a.n, a.answered) == (0.5, 1.0, 1, 2)
+    assert (b.precision, b.recall) == (1.0, 0.5)
+    assert (c.precision, c.recall, c.n, c.answered) == (None, None, 0, 0)
+
+
+def test_certain_and_wrong_is_not_infinite() -> None:
+    figures = measure(np.array([[1.0, 0.0]], np.float32), np.array([1]), ("a", "b"))
+    assert 10 < figures.loss < 20
+
+
+# ---- data ------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_read_as_it_is(tmp_path: Path) -> None:
+    path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 8, "PublicTest": 3})
+    pictures = data.read_fer2013(path)
+    assert len(pictures) == 11
+    assert pictures.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 0, 1, 2]
+    assert pictures.row.tolist() == list(range(11))
+    first = np.array(path.read_text().splitlines()[1].split(",")[1].split(), np.uint8)
+    np.testing.assert_array_equal(pictures.grey[0].ravel(), first)
+    assert pictures.landmarks.shape == (11, 68, 2)
+    assert len(pictures.split("PublicTest")) == 3
+    with pytest.raises(DataError, match="no picture of split 'PrivateTest'"):
+        pictures.split("PrivateTest")
+
+
+def test_landmarks_are_found_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 7})
+    first = data.read_fer2013(path)
+
+    def never(*_: object) -> None:
+        raise AssertionError("found again")
+
+    monkeypatch.setattr(data, "find_landmarks", never)
+    second = data.read_fer2013(path)
+    np.testing.assert_array_equal(first.landmarks, second.landmarks)
+    np.testing.assert_array_equal(first.detected, second.detected)
+
+
+def test_without_a_detected_face_the_whole_picture_is_the_rectangle() -> None:
+    landmarks, detected = data.find_landmarks(np.zeros((1, 48, 48), np.uint8))
+    assert detected.tolist() == [False]
+    assert (landmarks > -0.1).all()
+    assert (landmarks < 1.2).all()
+
+
+PIXELS = " ".join(["0"] * 2304)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,c\n1,2,3\n", "not emotion, pixels, Usage"),
+        ("emotion,pixels,Usage\n", "holds no pictures"),
+        (f"emotion,pixels,Usage\n7,{PIXELS},Training\n", "picture 0"),
+        (f"emotion,pixels,Usage\n-1,{PIXELS},Training\n", "picture 0"),
+        ("emotion,pixels,Usage\n1,1 2 3,Training\n", "picture 0"),
+        (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}999,Training\n", "picture 0"),
+        (f"emotion,pixels,Usage\n1,{PIXELS},Elsewhere\n", "picture 0"),
+        ("emotion,pixels,Usage\n1\n", "picture 0"),
+        ("", "not emotion, pixels, Usage"),
+    ],
+)
+def test_a_file_that_cannot_be_is_told_with_the_picture(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "f.csv").write_text(text)
+    with pytest.raises(DataError, match=re.escape(message)):
+        data.read_fer2013(tmp_path / "f.csv")
+
+
+def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        data.read_fer2013(tmp_path / "none.csv")
+    (tmp_path / "b.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match="cannot be read"):
+        data.read_fer2013(tmp_path / "b.csv")
+
+
+def test_the_split_leaks_nothing(tmp_path: Path) -> None:
+    path = write_fer2013(
+        tmp_path / "fer2013.csv",
+        {"Training": 210, "PublicTest": 14},
+        copies=[(0, "PublicTest"), (1, "PublicTest"), (2, "Training"), (3, "Training")],
+    )
+    pictures = data.read_fer2013(path)
+    split = data.split_training(pictures, 0.2, seed=1)
+    fit, held, test = (
+        {p.tobytes() for p in part.grey}
+        for part in (split.fit, split.validation, pictures.split("PublicTest"))
+    )
+    assert fit.isdisjoint(held)
+    assert fit.isdisjoint(test)
+    assert held.isdisjoint(test)
+    assert split.left_out == 2
+    assert len(split.fit) + len(split.validation) == 212 - 2
+    assert np.bincount(split.validation.labels, minlength=7).tolist() == [6] * 7
+
+
+def test_the_split_is_that_of_its_seed(tmp_path: Path) -> None:
+    pictures = data.read_fer2013(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
+    one, same, other = (data.split_training(pictures, 0.2, seed).validation.row for seed in (1, 1, 2))
+    assert one.tolist() == same.tolist() != other.tolist()
+    few = pictures.where(np.arange(3))
+    with pytest.raises(DataError, match="Too few"):
+        data.split_training(few, 0.1, 1)
+
+
+# ---- model files -----------------------------------------------------------------------------------
+
+
+def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"other bytes")
+    card = {
+        "name": "m",
+        "labels": ["a"],
+        "preprocessing": "grey48-landmarks01-v1",
+        "files": {"model.onnx": {"sha256": "0" * 64}},
+    }
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="SHA-256"):
+        ModelCard.find(str(tmp_path)).weights("model.onnx")
+    with pytest.raises(ModelError, match="cannot be read"):
+        ModelCard.find(str(tmp_path)).weights("model.h5")
+    (tmp_path / "model.json").write_text(json.dumps({**card, "preprocessing": "other"}))
+    with pytest.raises(ModelError, match="preprocessing 'other'"):
+        ModelCard.find(str(tmp_path))
+    for text in ("{}", "[]", "not json", '{"name": 1}'):
+        (tmp_path / "model.json").write_text(text)
+        with pytest.raises(ModelError, match="no model card"):
+            ModelCard.find(str(tmp_path))
+
+
+# ---- training, with TensorFlow ---------------------------------------------------------------------
+
+TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2}
+
+
+def train_tiny(
+    path: Path, out: Path, *, resume: bool = False, stop_at: str = "", **changes: Any
+) -> Path:
+    from forensic_emotion.training.train import train
+
+    class Stops(Console):
+        def print(self, *objects: Any, **more: Any) -> None:
+            if stop_at and str(objects[0]).startswith(stop_at):
+                raise KeyboardInterrupt
+
+    console = Stops(quiet=True)
+    progress = Progress(console=console, disable=True)
+    settings = TrainSettings(**{**TINY, **changes})
+    return train(path, out, settings, resume=resume, console=console, progress=progress)
+
+
+@pytest.fixture(scope="module")
+def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fer2013(
+        tmp_path_factory.mktemp("data") / "fer2013.csv", {"Training": 70, "PublicTest": 35}
+    )
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_tiny(tiny_csv, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.mark.slow
+def test_the_seed_network_is_the_graph_it_should_be() -> None:
+    from forensic_emotion.training.network import seed_network
+
+    model = seed_network(7)
+    assert model.count_params() == 1_427_975
+    assert {name: tensor.shape[1:] for name, tensor in model.input.items()} == {
+        "images": (48, 48, 1),
+        "landmarks": (68, 2),
+    }
+    assert model.output_names == ["output"]
+    shapes = [layer.output.shape[1:] for layer in model.layers if "pooling" in layer.name]
+    assert shapes == [(22, 22, 64), (9, 9, 128), (2, 2, 256)]
+    dense = [layer for layer in model.layers if "dense" in layer.name]
+    assert float(dense[0].kernel_regularizer.l2) == pytest.approx(0.01)
+
+
+@pytest.mark.slow
+def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None:
+    names = {p.name for p in tiny_model.iterdir()}
+    assert names == {
+        "checkpoint",
+        "curves.png",
+        "history.csv",
+        "model.h5",
+        "model.json",
+        "model.onnx",
+        "validation_rows.txt",
+    }
+    card = json.loads((tiny_model / "model.json").read_text())
+    assert card["labels"] == list(data.LABELS)
+    assert card["data"]["fit"] + card["data"]["validation"] == 70
+    assert card["settings"]["epochs"] == 2
+    assert "PublicTest" not in card["metrics"]
+    for name in ("model.h5", "model.onnx"):
+        ModelCard.find(str(tiny_model)).weights(name)
+    with (tiny_model / "history.csv").open() as source:
+        history = list(csv.DictReader(source))
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert len((tiny_model / "validation_rows.txt").read_text().split()) == card["data"]["validation"]
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+) -> None:
+    import h5py
+
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tiny_csv, out, stop_at="epoch 1/")
+    assert not (out / "model.json").exists()
+    with pytest.raises(UsageError, match="already holds"):
+        train_tiny(tiny_csv, out)
+    with pytest.raises(UsageError, match="other settings or data"):
+        train_tiny(tiny_csv, out, resume=True, seed=7)
+    train_tiny(tiny_csv, out, resume=True)
+
+    def weights(path: Path) -> dict[str, np.ndarray]:
+        found = {}
+        with h5py.File(path / "model.h5") as source:
+            source["model_weights"].visititems(
+                lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None
+            )
+        return {name.split("/", 1)[-1]: value for name, value in found.items()}
+
+    # Layers are numbered on within a process, so they are compared in order.
+    one, two = weights(tiny_model), weights(out)
+    assert len(one) == len(two) > 20
+    for a, b in zip(sorted(one.values(), key=np.sum), sorted(two.values(), key=np.sum), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_resuming_nothing_is_told(tiny_csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run to resume"):
+        train_tiny(tiny_csv, tmp_path / "none", resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "tensorflow"])
+def test_evaluation_writes_all_it_should(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, runtime: str
+) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    settings = EvaluateSettings(split="PublicTest", runtime=runtime)
+    progress = Progress(disable=True)
+    figures = evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
+    assert figures.accuracy.n == 35
+    assert figures.confusion.sum() == 35
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "metrics.json",
+        "classes.csv",
+        "confusion_matrix.csv",
+        "confusion_matrix.png",
+        "gallery.png",
+    }
+    summary = json.loads((tmp_path / "metrics.json").read_text())
+    assert summary["accuracy"]["value"] == figures.accuracy.value
+    with pytest.raises(DataError, match="PrivateTest"):
+        evaluate(str(tiny_model), tiny_csv, tmp_path, EvaluateSettings(split="PrivateTest"), progress)
+
+
+@pytest.mark.slow
+def test_recorded_figures_reach_the_card(tiny_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from forensic_emotion.training.evaluate import evaluate
+
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_model, folder)
+    settings = EvaluateSettings(split="PublicTest", record=True)
+    figures = evaluate(str(folder), tiny_csv, tmp_path / "out", settings, Progress(disable=True))
+    card = ModelCard.find(str(folder))
+    assert card.facts["metrics"]["PublicTest"]["accuracy"]["value"] == figures.accuracy.value
+    assert "validation" in card.facts["metrics"]
+    card.weights("model.onnx")
+
+
+@pytest.mark.slow
+def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from forensic_emotion.training import extra
+
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    with pytest.raises(FemoError, match="optional extra 'train'") as error:
+        extra.require_train_extra("femo train")
+    assert "pip install 'forensic-emotion[train]'" in str(error.value)
