@@ -21,10 +21,12 @@ SIDE = 48
 PREPROCESSING = "grey48-landmarks01-v1"
 """Names what this file does; stored with a model, which refuses chips made in another way."""
 
-# Median over the FER2013 Training pictures in which dlib's HOG detector finds the face
-# (command and figures: docs/log.md, "How FER2013 frames a face").
-CHIP_SIDE = 1.13
+# Means over the 21,127 FER2013 Training pictures in which dlib's HOG detector finds the face
+# (python -m benchmark.framing fer2013.csv; docs/log.md, 2026-11-22).
+CHIP_SIDE = 1.15
+"""Side of a chip, in sides of the detected box."""
 CHIP_SHIFT = (0.0, -0.07)
+"""From the middle of the box to the middle of the chip, x and y, in the same unit."""
 
 Images = npt.NDArray[np.float32]
 """(n, 48, 48, 1), grey from 0 (black) to 1 (white)."""

@@ -19,7 +19,7 @@ class Hashes:
 
     sha256: str
     md5: str
-    """For matching hash sets that know nothing else; proves nothing by itself."""
+    """For matching hash sets that know nothing else; no proof of identity by itself."""
     size: int
     head: bytes
 

@@ -124,9 +124,7 @@ class EvaluateSettings(Settings):
         "Which part of the data to measure on.",
         choices=("Training", "PublicTest", "PrivateTest"),
     )
-    runtime: str = setting(
-        "onnx", "What computes the model: onnx or tensorflow.", choices=("onnx", "tensorflow")
-    )
+    runtime: str = setting("onnx", "What computes the model.", choices=("onnx", "tensorflow"))
     record: bool = setting(
         False, "Write the figures into the model's own model.json too, for reports to show."
     )

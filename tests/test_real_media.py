@@ -1,4 +1,4 @@
-"""Real dlib, real weights, real files: what the fakes cannot show. Media of ../shared if they are there."""
+"""Real dlib, real weights, real files: what the fakes cannot show; ../shared if it is there."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_video_times_are_those_of_the_stream(scan, shared_media: Path) -> None:
     assert code == 0
     for path in sorted((shared_media / "video").iterdir()):
         with av.open(str(path)) as container:
-            truth = {i: f for i, f in enumerate(container.decode(video=0))}
+            truth = list(container.decode(video=0))
         rows = query(
             f"SELECT frame_index, pts, time_base, seconds FROM face_results WHERE path = '{path.name}'"
         )

@@ -24,6 +24,11 @@ EXIT_INTERRUPTED = 130
 class Group(TyperGroup):
     """Turns femo's errors into a message and an exit code; ``FEMO_DEBUG=1`` shows tracebacks."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of work, not of the alphabet."""
+        order = ("scan", "report", "query", "train", "evaluate")
+        return sorted(super().list_commands(ctx), key=order.index)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -22,7 +22,7 @@ from forensic_emotion.errors import DataError
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.records import Box
+from forensic_emotion.records import RGB, Box
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's classes, in the order of its label numbers 0 to 6."""
@@ -95,7 +95,7 @@ def read_fer2013(path: Path, progress: Callable[[Iterable[int]], Iterable[int]] 
     Raises:
         DataError: the file is missing or is no such CSV; the message names the row.
     """
-    grey, labels, usage = _read_csv(path)
+    grey, labels, usage = read_pictures(path)
     cache = cache_folder() / f"landmarks-{file_sha256(path)[:16]}-{LANDMARK_METHOD}.npz"
     if cache.is_file():
         with np.load(cache) as kept:
@@ -109,9 +109,10 @@ def read_fer2013(path: Path, progress: Callable[[Iterable[int]], Iterable[int]] 
     return Pictures(grey, labels, usage, np.arange(len(labels)), landmarks, detected)
 
 
-def _read_csv(
+def read_pictures(
     path: Path,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
+    """Pictures (n, 48, 48), label numbers and splits of a ``fer2013.csv``; see ``read_fer2013``."""
     grey, labels, usage = [], [], []
     try:
         with path.open(newline="", encoding="ascii") as source:
@@ -148,14 +149,19 @@ def find_landmarks(
     points = np.empty((len(grey), 68, 2), np.float32)
     detected = np.zeros(len(grey), bool)
     for i in progress(range(len(grey))):
-        large = cv2.resize(grey[i], (ENLARGED, ENLARGED), interpolation=cv2.INTER_LINEAR)
-        large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
-        image = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)
+        image = enlarge(grey[i])
         found = detector.detect(image)
         detected[i] = bool(found)
         whole = Box(BORDER, BORDER, BORDER + ENLARGED, BORDER + ENLARGED)
         points[i] = predictor.place(image, found[0].box if found else whole)
     return (points - BORDER) / np.float32(ENLARGED), detected
+
+
+def enlarge(grey: npt.NDArray[np.uint8]) -> RGB:
+    """A small grey face as the detector can find it: enlarged, with a border."""
+    large = cv2.resize(grey, (ENLARGED, ENLARGED), interpolation=cv2.INTER_LINEAR)
+    large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,74 @@
+"""What the documents say, held to what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from forensic_emotion import __version__
+from forensic_emotion.cli import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_command_and_option_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    sections = {s.split("`")[0]: s for s in page.split("\n## `femo ")[1:]}
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert set(sections) == set(commands)
+    for name, command in commands.items():
+        for parameter in command.params:
+            flag = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name
+            assert flag in sections[name], (name, flag)
+            assert parameter.help in sections[name], (name, flag, "run python docs/make_cli.py")
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
+    assert blocks[0].splitlines()[0].startswith("$ make demo")
+    assert blocks[0].splitlines()[1].startswith("$ make test")
+    makefile = (ROOT / "Makefile").read_text()
+    assert "\ndemo:" in makefile
+    assert "\ntest:" in makefile
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_commands_and_options_in_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for line in re.findall(r"^\$ femo (.*)$", readme, re.MULTILINE):
+        name, *words = line.split()
+        assert name in commands, line
+        flags = {opt for p in commands[name].params for opt in p.opts}
+        assert {w for w in words if w.startswith("--")} <= flags, line
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for name in set(re.findall(r"`([a-z_/]+\.py)", page)):
+        places = [ROOT / name, ROOT / "forensic_emotion" / name]
+        places += (ROOT / "forensic_emotion").glob(f"*/{name}")
+        assert any(p.exists() for p in places), name
+
+
+def test_the_changelog_knows_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
+
+
+def test_wording_stays_neutral() -> None:
+    """A score is never worded as what somebody felt, in what the product says."""
+    pages = [*(ROOT / "templates").glob("*.html"), *(ROOT / "forensic_emotion").rglob("*.py")]
+    claims = re.compile(r"\b(proves|was (angry|sad|happy|afraid)|is (angry|sad|happy)|feels)\b", re.I)
+    for page in pages:
+        assert not claims.search(page.read_text()), page
