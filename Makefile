@@ -1,7 +1,6 @@
 # make demo   install the core, scan the demo evidence, leave case and report
 # make test   install everything, run all checks and tests (what CI runs)
 # make lint   format and lint the code in place
-# make wheel  build sdist and wheel, install the wheel elsewhere, render a report with it
 # make clean  remove what was installed and built
 
 PYTHON ?= python3
@@ -10,7 +9,7 @@ BIN := $(VENV)/bin
 # What an installation depends on; nothing is installed again until one of them changes.
 INSTALLS := pyproject.toml Makefile
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint clean
 
 demo: $(VENV)/.core
 	rm -f demo/case.db demo/report.html
@@ -23,14 +22,11 @@ test: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -m "slow or not slow"
 
 lint: $(VENV)/.all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-wheel: $(VENV)/.all
-	$(BIN)/python tests/wheel_check.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo/case.db demo/report.html

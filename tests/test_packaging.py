@@ -1,0 +1,62 @@
+"""The wheel, built from the source distribution, works away from this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.records import Box
+from tests.builders import encoded, picture, scanned
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source, out = tmp_path_factory.mktemp("source") / "femo", tmp_path_factory.mktemp("dist")
+    source.mkdir()
+    for name in ("forensic_emotion", "templates"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    # Without arguments: a source distribution first, then the wheel from that.
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)],
+        check=True,
+        capture_output=True,
+    )
+    (path,) = out.glob("*.whl")
+    return path
+
+
+def test_the_wheel_renders_a_report_and_knows_its_models(
+    wheel: Path, evidence: Path, tmp_path: Path
+) -> None:
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(evidence, tmp_path / "case.db")
+    code = (
+        "import forensic_emotion, sys\n"
+        f"assert forensic_emotion.__file__.startswith({str(installed)!r}), forensic_emotion.__file__\n"
+        "from forensic_emotion.emotions.classifier import load_classifier\n"
+        "load_classifier('seed', 'onnx')\n"
+        "from forensic_emotion.cli import main\n"
+        "sys.argv = ['femo', 'report', 'case.db']\n"
+        "main()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+    )
+    assert "<!doctype html>" in (tmp_path / "case.html").read_text()
