@@ -245,7 +245,7 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
         "model.h5",
         "model.json",
         "model.onnx",
-        "validation_rows.txt",
+        "pictures.csv",
     }
     card = json.loads((tiny_model / "model.json").read_text())
     assert card["labels"] == list(data.LABELS)
@@ -257,7 +257,13 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
     with (tiny_model / "history.csv").open() as source:
         history = list(csv.DictReader(source))
     assert [row["epoch"] for row in history] == ["1", "2"]
-    assert len((tiny_model / "validation_rows.txt").read_text().split()) == card["data"]["validation"]
+    with (tiny_model / "pictures.csv").open() as source:
+        pictures = list(csv.DictReader(source))
+    used = [row["used"] for row in pictures]
+    assert used.count("validation") == card["data"]["validation"]
+    assert used.count("fit") == card["data"]["fit"]
+    assert used[70:] == ["not used"] * 35
+    assert {row["face_detected"] for row in pictures} <= {"0", "1"}
 
 
 @pytest.mark.slow

@@ -53,14 +53,15 @@ def scan(
     refuse_inside(evidence, case, "case")
     paths = engine.find_evidence(evidence)
     classifier = load_classifier(settings.model, settings.runtime)
-    tools = Tools(settings, HogDetector(settings.upsample), LandmarkPredictor(), classifier)
+    landmarks = LandmarkPredictor()
+    tools = Tools(settings, HogDetector(settings.upsample), landmarks, classifier)
     card = classifier.card
     run = Run(
         evidence_root=os.path.realpath(evidence),
         started_at=utc_now(),
         arguments=tuple(sys.argv),
         settings=asdict(settings),
-        versions=versions(),
+        versions={**versions(), "landmark weights SHA-256": landmarks.weights_sha256},
         model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),
     )
     store = CaseStore(case)

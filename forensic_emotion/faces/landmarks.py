@@ -14,6 +14,7 @@ import dlib
 import numpy as np
 
 from forensic_emotion.errors import ModelError
+from forensic_emotion.hashes import file_sha256
 from forensic_emotion.records import LANDMARKS, RGB, Box, Points
 
 WEIGHTS = "shape_predictor_68_face_landmarks.dat"
@@ -43,7 +44,9 @@ class LandmarkPredictor:
     """Places 68 points on a face; the box it expects is the one of dlib's HOG detector."""
 
     def __init__(self) -> None:
-        self._predict = dlib.shape_predictor(str(weights_path()))
+        path = weights_path()
+        self.weights_sha256 = file_sha256(path)
+        self._predict = dlib.shape_predictor(str(path))
 
     def place(self, image: RGB, box: Box) -> Points:
         """The landmarks of the face in a box, in pixels of the picture; they may lie outside it."""

@@ -157,7 +157,7 @@ def train(
     write_model(final, out, card)
     write_history(out / "history.csv", history)
     draw_curves(out / "curves.png", history, kept.epoch)
-    (out / "validation_rows.txt").write_text("".join(f"{row}\n" for row in split.validation.row))
+    write_pictures(out / "pictures.csv", pictures, split)
     return out
 
 
@@ -215,6 +215,20 @@ def write_history(path: Path, history: list[Epoch]) -> None:
         rows = csv.DictWriter(target, list(asdict(history[0])), lineterminator="\n")
         rows.writeheader()
         rows.writerows(asdict(epoch) for epoch in history)
+
+
+def write_pictures(path: Path, pictures: data.Pictures, split: data.TrainingSplit) -> None:
+    """How each picture was used, and whether its landmarks come from a detected face."""
+    used = np.full(len(pictures), "not used", dtype=object)
+    used[split.fit.row] = "fit"
+    used[split.validation.row] = "validation"
+    with path.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(["row", "split", "label", "used", "face_detected"])
+        for row in range(len(pictures)):
+            label = data.LABELS[pictures.labels[row]]
+            detected = int(pictures.detected[row])
+            writer.writerow([row, pictures.usage[row], label, used[row], detected])
 
 
 class Checkpoint:
