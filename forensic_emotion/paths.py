@@ -1,4 +1,4 @@
-"""Where femo may write: never into the evidence."""
+"""Paths from evidence and to outputs: how they are shown, and where femo may write."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import os
 from pathlib import Path
 
 from forensic_emotion.errors import UsageError
+
+
+def visible(text: str) -> str:
+    """Text from evidence for people to read: what is invisible in it is written out.
+
+    A file's name may hold line breaks, terminal control sequences, or characters that turn the
+    direction of reading.
+    """
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def refuse_inside(evidence: Path, output: Path, what: str) -> None:

@@ -12,9 +12,10 @@ import jinja2
 import pytest
 
 from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
 from forensic_emotion.report.context import ReportContext, clock
-from forensic_emotion.report.render import visible, write_report
+from forensic_emotion.report.render import write_report
 from forensic_emotion.settings import ReportSettings
 from tests.builders import FakeClassifier, encoded, picture, scanned, write_video
 

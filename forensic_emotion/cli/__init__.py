@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with problems, 130 interrupted.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated, Any
@@ -80,6 +81,11 @@ def _root(
 
 def main() -> None:
     """Entry point of the command."""
+    # Libraries' own log lines are no messages of ours; what matters they raise.
+    logging.basicConfig(level=logging.CRITICAL)
+    if os.environ.get("FEMO_DEBUG") == "1":
+        logging.getLogger("forensic_emotion").setLevel(logging.DEBUG)
+        logging.getLogger().setLevel(logging.WARNING)
     # Names that are not UTF-8 must not end a run for the terminal's sake.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

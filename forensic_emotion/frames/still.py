@@ -224,7 +224,8 @@ def to_rgb(image: Image.Image) -> RGB:
 
 
 def _bomb(error: Exception, which: str = "") -> UndecodableMedia:
-    return UndecodableMedia("too_large", f"{which}not decoded (--max-pixels): {_text(error)}")
+    text = _text(error).replace(".0 pixels", " pixels")  # half of our limit may be no whole number
+    return UndecodableMedia("too_large", f"{which}not decoded (--max-pixels): {text}")
 
 
 def _broken(error: Exception, media_type: str, which: str = "") -> UndecodableMedia:

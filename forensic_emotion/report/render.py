@@ -11,7 +11,7 @@ import jinja2
 
 from forensic_emotion.case.queries import opened_case, read_run
 from forensic_emotion.errors import FemoError
-from forensic_emotion.paths import refuse_inside
+from forensic_emotion.paths import refuse_inside, visible
 from forensic_emotion.report.context import ReportContext, build_context, clock
 from forensic_emotion.settings import ReportSettings
 
@@ -62,8 +62,3 @@ def _environment() -> jinja2.Environment:
     environment.filters["clock"] = clock
     environment.filters["visible"] = visible
     return environment
-
-
-def visible(text: str) -> str:
-    """Text from evidence with its invisible and direction-changing characters made visible."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
