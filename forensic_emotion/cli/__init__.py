@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from forensic_emotion import __version__
 from forensic_emotion.errors import FemoError
+from forensic_emotion.paths import visible
 
 EXIT_PROBLEMS = 3
 EXIT_INTERRUPTED = 130
@@ -46,9 +47,14 @@ class Group(TyperGroup):
 def complain(text: str, remedy: str = "") -> None:
     """An error on standard error: what is wrong, then what to do."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]Error:[/] {escape(text)}")
+    console.print(f"[bold red]Error:[/] {escape(readable(text))}")
     if remedy:
-        console.print(escape(remedy))
+        console.print(escape(readable(remedy)))
+
+
+def readable(text: str) -> str:
+    """Text of several lines that may quote evidence, safe for a terminal."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 app = typer.Typer(

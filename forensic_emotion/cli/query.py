@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from forensic_emotion.cli import app
+from forensic_emotion.paths import visible
 
 Row = tuple[Any, ...]
 
@@ -58,7 +59,7 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else visible(str(value))
 
 
 def as_csv(names: list[str], rows: Iterator[Row]) -> None:
