@@ -68,7 +68,8 @@ class ScanProgress:
         files = f"{self._done}/{self._paths}"
         self._bar.update(self._task, advance=found.size + 1, files=files)
         for problem in outcome.problems:
-            self._bar.console.print(f"[yellow]{escape(outcome.path_text)}[/]: {escape(problem.message)}")
+            path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
+            self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
 
     def print_summary(self, summary: Summary, case: Path) -> None:
         """The counts, and that they add up; on standard output."""
