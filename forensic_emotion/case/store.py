@@ -6,6 +6,8 @@ import getpass
 import json
 import socket
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class CaseStore:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         check_is_database(path)
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -63,7 +66,7 @@ class CaseStore:
                 f"The model {model.name} has the classes {', '.join(model.labels)}; a case has"
                 f" columns for {', '.join(CLASSES)}."
             )
-        with self._db.atomic():
+        with self._transaction():
             self._insert(
                 "models",
                 {
@@ -99,7 +102,7 @@ class CaseStore:
 
     def _change_run(self, run_id: int, **columns: object) -> None:
         assignments = ", ".join(f"{name} = ?" for name in columns)
-        with self._db.atomic():
+        with self._transaction():
             self._connection.execute(
                 f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
             )
@@ -109,7 +112,7 @@ class CaseStore:
     def add(self, run_id: int, outcome: Outcome) -> None:
         """Write all of one path in one transaction: all of it is in the case, or nothing."""
         evidence = outcome.evidence
-        with self._db.atomic():
+        with self._transaction():
             if evidence is not None:
                 self._insert("evidence", _evidence_row(evidence, outcome.kind), unless_there=True)
             same_as = None
@@ -132,6 +135,22 @@ class CaseStore:
                     "message": problem.message,
                 }
                 self._insert("problems", row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing.
+
+        Raises:
+            CaseError: SQLite could not write it, as on a full disk.
+        """
+        try:
+            with self._db.atomic():
+                yield
+        except sqlite3.OperationalError as error:
+            raise CaseError(
+                f"The case {self.path} cannot be written: {error}.",
+                "What was finished is in it. Make room, or see that nothing else holds it.",
+            ) from error
 
     def _insert(self, table: str, row: dict[str, Any], *, unless_there: bool = False) -> int:
         names = ", ".join(f'"{name}"' for name in row)

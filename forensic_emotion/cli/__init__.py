@@ -95,7 +95,20 @@ def main() -> None:
     # Names that are not UTF-8 must not end a run for the terminal's sake.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app()
+    try:
+        app()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FemoError.exit_code)
+    except Exception as error:
+        if os.environ.get("FEMO_DEBUG") == "1":
+            raise
+        complain(
+            f"This is a fault of femo, not yours: {type(error).__name__}: {error}",
+            "FEMO_DEBUG=1 in the environment shows where it lies.",
+        )
+        sys.exit(FemoError.exit_code)
 
 
 # Each command's file registers itself with the app; heavy libraries are imported when it runs.

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from forensic_emotion.engine import Summary
 from forensic_emotion.evidence import Found
+from forensic_emotion.paths import visible
 from forensic_emotion.records import Outcome
 
 
