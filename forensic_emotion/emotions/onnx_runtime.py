@@ -32,5 +32,5 @@ class OnnxClassifier:
             raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {error}.") from error
 
     def probabilities(self, images: Images, landmarks: PointSets) -> Probabilities:
-        (scores,) = self._session.run(None, {"images": images, "landmarks": landmarks})
+        (scores,) = self._session.run(["output"], {"images": images, "landmarks": landmarks})
         return np.asarray(scores, dtype=np.float32)

@@ -23,9 +23,11 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     """
     h5, onnx = folder / "model.h5", folder / "model.onnx"
     model.save(h5, include_optimizer=False)
+    # As a dictionary, so that the output keeps its name in ONNX.
+    served = keras.Model(model.input, {"output": model.output})
     # Keras exports the graph of a call; a model that was only built has none yet.
-    model({"images": np.zeros((1, SIDE, SIDE, 1)), "landmarks": np.zeros((1, LANDMARKS, 2))})
-    model.export(onnx, format="onnx", verbose=False)
+    served({"images": np.zeros((1, SIDE, SIDE, 1)), "landmarks": np.zeros((1, LANDMARKS, 2))})
+    served.export(onnx, format="onnx", verbose=False)
     files = {
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
     }
