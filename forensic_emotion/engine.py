@@ -88,7 +88,7 @@ def _outcomes(paths: Iterable[Found], tools: Tools, progress: Progress) -> Itera
     seen: dict[str, Outcome] = {}
     for found in paths:
         outcome = analyse(found, tools, seen.get, progress.frame)
-        if outcome.evidence is not None and outcome.same_as is None:
+        if outcome.kind is not None and outcome.evidence is not None and outcome.same_as is None:
             seen[outcome.evidence.sha256] = replace(outcome, results=())
         progress.done(found, outcome)
         yield outcome

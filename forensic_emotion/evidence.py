@@ -7,8 +7,8 @@ alike, and without touching its access time where the system allows that.
 from __future__ import annotations
 
 import errno
-import mimetypes
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,24 +72,32 @@ def discover(root: Path) -> Iterator[Found]:
     except OSError as error:
         raise UsageError(f"No evidence at {root}: {error.strerror}.") from error
     if is_folder:
-        yield from _walk(top, b"")
+        yield from _walk(top)
     else:
         yield _found(top, b"")
 
 
-def _walk(root: bytes, folder: bytes) -> Iterator[Found]:
-    try:
-        names = _list_folder(os.path.join(root, folder))
-    except OSError as error:
-        yield Found(root, folder or b".", 0, error=f"folder cannot be listed: {error.strerror}")
-        return
-    # A folder sorts as its paths will: with the slash behind its name.
-    for name, is_folder in sorted(names, key=lambda n: n[0] + b"/" if n[1] else n[0]):
-        relative = os.path.join(folder, name)
-        if is_folder:
-            yield from _walk(root, relative)
-        else:
+def _walk(root: bytes) -> Iterator[Found]:
+    # A stack of folders half read, not a recursion: evidence may be nested deeper than Python can go.
+    pending = [iter([(b"", True)])]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+            continue
+        relative, is_folder = entry
+        if not is_folder:
             yield _found(root, relative)
+            continue
+        try:
+            names = _list_folder(os.path.join(root, relative))
+        except OSError as error:
+            text = f"folder cannot be listed: {error.strerror}"
+            yield Found(root, relative or b".", 0, error=text)
+            continue
+        # A folder sorts as its paths will: with the slash behind its name.
+        names.sort(key=lambda n: n[0] + b"/" if n[1] else n[0])
+        pending.append(iter([(os.path.join(relative, name), folder) for name, folder in names]))
 
 
 def _list_folder(path: bytes) -> list[tuple[bytes, bool]]:
@@ -266,7 +274,7 @@ def sniff(head: bytes) -> str | None:
         return "image/bmp"
     if head[:4] == b"\x00\x00\x01\x00" and head[4:6] != b"\x00\x00" and head[9:10] == b"\x00":
         return "image/vnd.microsoft.icon"
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in b" \t\r\n" and head[2:3]:
+    if re.match(rb"P[1-6]\s+(#|\d+\s)", head):
         return "image/x-portable-anymap"
     if _is_transport_stream(head):
         return "video/mp2t"
@@ -297,7 +305,13 @@ def kind_of(media_type: str | None) -> Kind | None:
     return "still" if media_type.startswith("image/") else "video"
 
 
+_MEDIA_ENDINGS = (
+    ".3g2 .3gp .asf .avi .avif .bmp .cr2 .dib .dng .flv .gif .heic .heif .ico .ivf .jfif .jp2 .jpe",
+    ".jpeg .jpg .jxl .m2ts .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mpo .mts .mxf .nef .ogv .pbm .pgm .png",
+    ".pnm .ppm .psd .rm .rmvb .tif .tiff .ts .vob .webm .webp .wmv",
+)
+
+
 def claims_media(name: str) -> bool:
     """Whether a file's name says that it is a picture or a video."""
-    guessed, _ = mimetypes.guess_type(name)
-    return (guessed or "").startswith(("image/", "video/"))
+    return name.lower().endswith(tuple(" ".join(_MEDIA_ENDINGS).split()))

@@ -80,7 +80,7 @@ def _failed(found: Found, problem: Problem) -> Outcome:
 def _look(found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
     evidence = source.evidence
     earlier = seen(evidence.sha256)
-    if earlier is not None:
+    if earlier is not None and earlier.kind is not None:
         return replace(
             earlier,
             path=found.path,
@@ -164,7 +164,8 @@ def find_faces(frames: Iterator[Frame], tools: Tools, on_frame: OnFrame) -> Iter
             if len(waiting) >= BATCH:
                 yield from _classify(waiting, tools.classifier)
                 waiting = []
-    except EvidenceError:
+    except Exception:
+        # Whatever ended the frames, the faces seen before it are results.
         yield from _classify(waiting, tools.classifier)
         raise
     yield from _classify(waiting, tools.classifier)

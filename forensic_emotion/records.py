@@ -81,11 +81,13 @@ class MediaFacts:
     height: int | None = None
     orientation: int | None = None
     """What was applied. Still: EXIF orientation, 1 to 8, None without one. Video: degrees
-    counter-clockwise, 0, 90, 180 or 270."""
+    counter-clockwise, 0, 90, 180 or 270, after the mirroring that a display matrix may ask for."""
     time_base: str | None = None
     """Video: seconds per unit of its timestamps, as ``1/24000``."""
     frames_decoded: int = 0
     """Frames or pages that could be decoded, looked at or not."""
+    frames_hidden: int = 0
+    """Frames that are in the file and that its edit list keeps from being shown; not looked at."""
     problems: list[Problem] = field(default_factory=list)
     """What kept frames from being decoded without ending the work on the file."""
 
@@ -226,7 +228,8 @@ class Model:
 class Run:
     """How one scan is done, known before anything is looked at."""
 
-    evidence_root: str
+    evidence_root: bytes
+    """The folder as the file system has it, links in its own path resolved."""
     started_at: str
     arguments: tuple[str, ...]
     settings: dict[str, Any]

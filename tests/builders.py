@@ -84,17 +84,12 @@ def write_video(
     return path
 
 
-QUARTER_TURN = b"".join(
-    n.to_bytes(4, "big", signed=True) for n in (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-)
-"""A track's display matrix that turns the picture by 90 degrees clockwise (ISO 14496-12, 8.3.2)."""
-
-
-def turn_mp4(path: Path) -> None:
-    """Give an MP4's track the display matrix of a phone held upright."""
+def turn_mp4(path: Path, a: int, b: int, c: int, d: int) -> None:
+    """Give an MP4's track a display matrix (ISO 14496-12, 8.3.2): (0, 1, -1, 0) turns it clockwise."""
+    numbers = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40
-    data[start : start + 36] = QUARTER_TURN
+    data[start : start + 36] = b"".join(n.to_bytes(4, "big", signed=True) for n in numbers)
     path.write_bytes(data)
 
 
@@ -197,7 +192,9 @@ class FakeProgress:
 def fake_run(root: Path, classifier: Any = None) -> Run:
     card = (classifier or FakeClassifier()).card
     model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
-    return Run(str(root), "2026-01-01T00:00:00.000000Z", ("femo",), {"every": 1.0}, {"femo": "0"}, model)
+    return Run(
+        bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), {"every": 1.0}, {"femo": "0"}, model
+    )
 
 
 def scanned(root: Path, case: Path, **changes: Any) -> Summary:

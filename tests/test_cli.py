@@ -70,6 +70,8 @@ def test_query_as_table(case: Path) -> None:
         ("delete from faces", "readonly"),
         ("select 1; select 2", "one statement"),
         ("not sql", "syntax error"),
+        ("attach '/tmp/femo_attached.db' as other", "authoriz"),
+        ("vacuum into '/tmp/femo_copied.db'", "authoriz"),
     ],
 )
 def test_a_query_that_cannot_be_is_a_usage_error(case: Path, sql: str, message: str) -> None:
@@ -78,6 +80,23 @@ def test_a_query_that_cannot_be_is_a_usage_error(case: Path, sql: str, message: 
     assert "Error: The query failed" in err
     assert message in err
     assert "Traceback" not in err + out
+    assert not list(Path("/tmp").glob("femo_*ed.db"))
+
+
+def test_a_query_that_asks_for_nothing_is_told(case: Path) -> None:
+    assert femo("query", case, "")[0] == 2
+    code, _, err = femo("query", case, "select path, state as path from files", "--format", "json")
+    assert code == 2
+    assert "same name" in err
+
+
+def test_names_from_evidence_do_not_steer_the_terminal(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a\x1b[31m[b]:heart:\n.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(evidence, tmp_path / "case.db")
+    code, out, _ = femo("query", tmp_path / "case.db", 'select path as "[/x]" from files')
+    assert code == 0
+    assert "a\\u001b[31m[b]:heart:\\u000a.png" in out
+    assert "[/x]" in out
 
 
 def test_report_lies_beside_the_case(case: Path) -> None:

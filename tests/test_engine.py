@@ -104,6 +104,14 @@ def test_a_problem_is_reported_under_every_path_too(evidence: Path, tmp_path: Pa
     ]
 
 
+def test_the_same_text_under_two_names_is_judged_by_each_name(evidence: Path, tmp_path: Path) -> None:
+    for name in ("a.bin", "b.jpg", "c.txt"):
+        (evidence / name).write_text("no picture")
+    scanned(evidence, tmp_path / "case.db")
+    problems = "SELECT path, class FROM problems JOIN files ON files.id = file_id"
+    assert rows(tmp_path / "case.db", problems) == [("b.jpg", "not_media")]
+
+
 def test_the_evidence_is_untouched(mixed: Path, tmp_path: Path) -> None:
     for path in [*mixed.rglob("*"), mixed]:
         # Access older than modification: what a "relatime" mount would update on reading.

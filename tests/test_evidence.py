@@ -24,6 +24,19 @@ def test_walk_is_in_the_order_of_the_paths_bytes(evidence: Path) -> None:
     assert names(evidence) == [b"Z", b"a.txt", b"a/a/z", b"a/b", b"b", "ä".encode()]
 
 
+def test_folders_nested_deeper_than_python_can_go_are_walked(evidence: Path) -> None:
+    depth = 1_100
+    here = os.open(evidence, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("a", dir_fd=here)
+        deeper = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(os.open("file", os.O_CREAT, dir_fd=here))
+    os.close(here)
+    assert names(evidence) == [b"a/" * depth + b"file"]
+
+
 def test_names_that_are_not_utf8_are_kept(evidence: Path) -> None:
     os.close(os.open(bytes(evidence) + b"/\xff.jpg", os.O_CREAT))
     (found,) = discover(evidence)
@@ -180,6 +193,7 @@ def test_a_file_without_permission_is_told(evidence: Path, monkeypatch: pytest.M
         (b"BMore text", None, None),
         (b"P6\n12 12\n", "image/x-portable-anymap", "still"),
         (b"P6", None, None),
+        (b"P5 is a line of text", None, None),
         ((b"\x47" + bytes(187)) * 5, "video/mp2t", "video"),
         ((bytes(4) + b"\x47" + bytes(187)) * 5, "video/mp2t", "video"),
         (b"G" + bytes(300), None, None),

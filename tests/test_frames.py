@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
@@ -37,6 +37,42 @@ def test_exif_orientation_is_applied_and_recorded(tmp_path: Path, orientation: i
     assert (facts.width, facts.height) == (30, 20)
     assert frame.index == 0
     assert frame.time is None
+
+
+def test_orientation_of_a_tiff_is_applied_and_recorded(tmp_path: Path) -> None:
+    stored = picture(30, 20)
+    stored[:5, :5] = (255, 255, 255)
+    Image.fromarray(stored).save(tmp_path / "p.tif", tiffinfo={274: 6})
+    (frame,), facts = read_frames(tmp_path / "p.tif")
+    assert facts.orientation == 6
+    assert frame.image.shape == (30, 20, 3)
+    assert (frame.image[:5, -5:] == 255).all()
+
+
+def test_a_text_chunk_of_a_png_cannot_pass_for_transparency(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("transparency", "not what it seems")
+    Image.fromarray(picture()).save(tmp_path / "p.png", pnginfo=info)
+    (frame,), facts = read_frames(tmp_path / "p.png")
+    np.testing.assert_array_equal(frame.image, picture())
+    assert facts.problems == []
+
+
+@pytest.mark.parametrize("link", [0x7FFFFFFF, 8], ids=["beyond the file", "a loop"])
+def test_a_broken_list_of_pages_is_noted(tmp_path: Path, link: int) -> None:
+    pages = [Image.fromarray(picture(20, 20)) for _ in range(3)]
+    path = tmp_path / "p.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    _, facts = read_frames(path)
+    assert facts.problems == []
+    data = bytearray(path.read_bytes())
+    first = int.from_bytes(data[4:8], "little")
+    at = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    data[at : at + 4] = link.to_bytes(4, "little")
+    path.write_bytes(data)
+    frames, facts = read_frames(path)
+    assert len(frames) < 3
+    assert "pages_lost" in [p.problem for p in facts.problems]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +126,9 @@ def test_frames_of_an_animation_have_the_sum_of_durations_as_time(tmp_path: Path
     shades[0].save(path, format, save_all=True, append_images=shades[1:], duration=durations)
     frames, _ = read_frames(path)
     assert [f.time for f in frames] == [FrameTime(t, Fraction(1, 1000)) for t in (0, 100, 350, 390)]
+    shades[0].save(path, format, save_all=True, append_images=shades[1:], duration=0)
+    frames, _ = read_frames(path)
+    assert all(f.time is not None for f in frames)
 
 
 def test_a_truncated_picture_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -172,20 +211,92 @@ def test_a_video_that_starts_late_keeps_its_clock(tmp_path: Path) -> None:
     assert [f.time.seconds for f in frames if f.time] == [5.0, 6.0]
 
 
-def test_the_display_matrix_is_applied(tmp_path: Path) -> None:
-    def corner(_: int):
+@pytest.mark.parametrize(
+    ("matrix", "corner", "degrees"),
+    [
+        ((1, 0, 0, 1), "top left", 0),
+        ((0, 1, -1, 0), "top right", 270),
+        ((-1, 0, 0, -1), "bottom right", 180),
+        ((0, -1, 1, 0), "bottom left", 90),
+        ((-1, 0, 0, 1), "top right", 0),
+        ((1, 0, 0, -1), "bottom left", 180),
+        ((0, 1, 1, 0), "top left", 90),
+        ((0, -1, -1, 0), "bottom right", 270),
+    ],
+)
+def test_the_display_matrix_is_applied(
+    tmp_path: Path, matrix: tuple[int, int, int, int], corner: str, degrees: int
+) -> None:
+    """White is at the top left as stored, green below it; each matrix shows them elsewhere."""
+
+    def marked(_: int) -> np.ndarray:
         image = picture(64, 32)
-        image[:8, :8] = (255, 255, 255)  # top left as stored
+        image[:8, :8] = (255, 255, 255)
+        image[24:, :8] = (0, 255, 0)
         return image
 
-    path = write_video(tmp_path / "v.mp4", [0, 40], corner)
-    turn_mp4(path)
+    path = write_video(tmp_path / "v.mp4", [0, 40], marked)
+    turn_mp4(path, *matrix)
     frames, facts = read_frames(path)
-    assert frames[0].image.shape == (64, 32, 3)
-    assert (facts.width, facts.height) == (32, 64)
-    # Turned clockwise, the top left corner is at the top right.
-    assert (frames[0].image[:8, -8:] > 200).all()
-    assert facts.orientation == 270
+    image = frames[0].image
+    a, _, c, _ = matrix
+    assert image.shape == ((32, 64, 3) if a else (64, 32, 3))
+    assert (facts.height, facts.width) == image.shape[:2]
+    assert facts.orientation == degrees
+    corners = {
+        "top left": image[2, 2],
+        "top right": image[2, -3],
+        "bottom left": image[-3, 2],
+        "bottom right": image[-3, -3],
+    }
+    assert (corners[corner] > 200).all()
+    # From white to green was one step down as stored: (c, d) says where that leads.
+    down = {"left": "right", "right": "left"} if c else {"top": "bottom", "bottom": "top"}
+    green = " ".join(down.get(word, word) for word in corner.split())
+    assert corners[green][1] > 200
+    assert corners[green][0] < 60
+
+
+def test_a_matrix_that_shows_a_video_askew_is_noted(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", [0, 40])
+    turn_mp4(path, 1, 1, -1, 1)
+    _, facts = read_frames(path)
+    assert [p.problem for p in facts.problems] == ["display_matrix"]
+
+
+def test_a_cut_video_is_noted_also_where_the_container_counts_no_frames(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    noise = [chance.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
+    path = write_video(tmp_path / "v.mkv", range(0, 1000, 100), lambda pts: noise[pts // 100])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, facts = read_frames(path, all_frames=True)
+    assert 0 < len(frames) < 10
+    assert "decoder_errors" in [p.problem for p in facts.problems]
+
+
+def test_an_avi_with_gaps_is_whole(tmp_path: Path) -> None:
+    with av.open(tmp_path / "v.avi", "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 32, 32
+        for i in range(10):
+            frame = av.VideoFrame.from_ndarray(picture(32, 32), format="rgb24")
+            frame.pts, frame.time_base = i * 3, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, facts = read_frames(tmp_path / "v.avi", all_frames=True)
+    assert len(frames) == 10
+    assert facts.problems == []
+
+
+def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", range(0, 1000, 100))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"elst") + 12  # version, flags, count; then duration and start in the media
+    data[start : start + 4] = (400).to_bytes(4, "big")
+    path.write_bytes(data)
+    frames, facts = read_frames(path, all_frames=True)
+    assert facts.frames_hidden > 0
+    assert len(frames) + facts.frames_hidden == 10
 
 
 def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:
@@ -203,7 +314,7 @@ def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:
     frames, facts = read_frames(whole, all_frames=True)
     assert 0 < len(frames) < 10
     assert "truncated" in [p.problem for p in facts.problems]
-    assert "10 frames" in facts.problems[-1].message
+    assert "10 frames" in next(p.message for p in facts.problems if p.problem == "truncated")
 
 
 def test_sound_without_picture_is_not_a_failure(tmp_path: Path) -> None:

@@ -94,6 +94,24 @@ def test_faces_found_before_an_error_come_before_it() -> None:
         next(results)
 
 
+def test_faces_found_before_a_fault_are_kept(evidence: Path) -> None:
+    class FailsLater(FakeDetector):
+        frames = 0
+
+        def detect(self, image: RGB) -> list[Detection]:
+            self.frames += 1
+            if self.frames == 3:
+                raise MemoryError
+            return super().detect(image)
+
+    write_video(
+        evidence / "v.mkv", [0, 1000, 2000, 3000], lambda _: picture(faces=[Box(20, 10, 60, 50)])
+    )
+    outcome = look(evidence / "v.mkv", detector=FailsLater())
+    assert (outcome.state, outcome.frames, outcome.faces) == ("partial", 2, 2)
+    assert "MemoryError" in outcome.problems[-1].message
+
+
 def test_a_damaged_file_fails_with_its_problem(evidence: Path) -> None:
     (evidence / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     outcome = look(evidence / "p.png")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -128,6 +132,78 @@ def test_hostile_files(scan, shared_media: Path) -> None:
     assert states["decompression_bomb.gif"] == states["decompression_bomb.ico"] == "failed"
     assert states["empty.jpg"] == states["not_a_picture.jpg"] == "skipped"
     assert states["truncated.mp4"] == states["truncated_image.png"] == "partial"
+
+
+def femo_process(*arguments: object, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from forensic_emotion.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_scan_leaves_nothing_but_its_case(tmp_path: Path) -> None:
+    """Neither evidence, home nor working folder; libraries that report usage would write there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    process = femo_process("scan", DEMO, "--case", tmp_path / "case.db", home=home)
+    process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert list(home.rglob("*")) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "home"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: int) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    photo = (DEMO / "portrait.jpg").read_bytes()
+    for i in range(400):
+        (many / f"{i:03}.jpg").write_bytes(photo + bytes([i % 256, i // 256]))
+    process = femo_process("scan", many, "--case", tmp_path / "case.db", home=tmp_path)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.3)
+        if count_files(tmp_path / "case.db") >= 3:
+            break
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    connection = sqlite3.connect(tmp_path / "case.db")
+    assert connection.execute("SELECT state, discovered FROM runs").fetchall() == [("interrupted", 400)]
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    kept = connection.execute("SELECT COUNT(*) FROM files WHERE state = 'faces'").fetchone()[0]
+    assert 3 <= kept < 400
+
+
+def count_files(case: Path) -> int:
+    if not case.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{case}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT COUNT(*) FROM files").fetchone()[0]
+    except sqlite3.OperationalError:  # not made yet, or being written
+        return 0
+    finally:
+        connection.close()
+
+
+def test_names_that_are_not_utf8_on_our_side_too(tmp_path: Path) -> None:
+    root = os.fsdecode(bytes(tmp_path) + b"/ev\xff")
+    Path(root).mkdir()
+    (Path(root) / "p.jpg").write_bytes((DEMO / "rocket.jpg").read_bytes())
+    case = os.fsdecode(bytes(tmp_path) + b"/c\xff.db")
+    for arguments in (["scan", root, "--case", case], ["report", case]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    assert os.path.exists(case.removesuffix(".db") + ".html")
+    connection = sqlite3.connect(case)
+    roots = connection.execute("SELECT evidence_root, evidence_root_bytes FROM runs").fetchone()
+    assert roots == (os.fsencode(root).decode("utf-8", "backslashreplace"), os.fsencode(root))
 
 
 # ---- the shipped models ----------------------------------------------------------------------------

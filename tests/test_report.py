@@ -189,9 +189,19 @@ def test_reporting_does_not_change_the_case(evidence: Path, case: Path) -> None:
 def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: Path) -> None:
     (evidence / "face.png").write_bytes(FACE)
     scanned(evidence, case)
-    for out in (evidence / "report.html", case):
+    other = evidence.parent / "other"
+    other.mkdir()
+    (other / "none.png").write_bytes(encoded(picture()))
+    scanned(other, case)
+    for folder in (evidence, other):
         with pytest.raises(UsageError, match="inside"):
+            write_report(case, folder / "report.html", None, ReportSettings())
+    before = case.read_bytes()
+    (case.parent / "notes.txt").write_text("keep me")
+    for out in (case, case.parent / "notes.txt"):
+        with pytest.raises(UsageError, match="no report of femo"):
             write_report(case, out, None, ReportSettings())
+    assert case.read_bytes() == before
     with pytest.raises(FemoError, match="cannot be written"):
         write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
 

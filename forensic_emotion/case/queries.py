@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
     check_is_database(path)
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path.resolve()))}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise CaseError(f"The case {path} cannot be opened: {error}.") from error
     try:
@@ -49,6 +50,7 @@ class RunInfo:
     id: int
     state: str
     evidence_root: str
+    evidence_root_bytes: bytes
     started_at: str
     ended_at: str | None
     arguments: list[str]
@@ -81,13 +83,19 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
     if row is None:
         numbers = [str(r["id"]) for r in case.execute("SELECT id FROM runs ORDER BY id")]
         raise UsageError(
-            f"The case has no run {run_id}." if run_id else "The case holds no run yet.",
+            f"The case has no run {run_id}." if run_id is not None else "The case holds no run yet.",
             f"Runs in it: {', '.join(numbers) or 'none'}.",
         )
     values = dict(row)
     for name in ("arguments", "settings", "versions", "model_card"):
         values[name] = json.loads(values[name])
     return RunInfo(**values)
+
+
+def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
+    """The evidence folders of all runs."""
+    rows = case.execute("SELECT DISTINCT evidence_root_bytes FROM runs")
+    return [Path(os.fsdecode(root)) for (root,) in rows]
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ class FileInfo:
     width: int | None
     height: int | None
     frames_decoded: int
+    frames_hidden: int
     frames: int
     faces: int
 
@@ -118,7 +127,8 @@ def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
         """
         SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
             files.sha256, evidence.md5, evidence.size, evidence.media_type, files.modified_at,
-            files.width, files.height, files.frames_decoded, files.frames, files.faces
+            files.width, files.height, files.frames_decoded, files.frames_hidden, files.frames,
+            files.faces
         FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
             LEFT JOIN files AS first ON first.id = files.same_as
         WHERE files.run_id = ? ORDER BY files.path_bytes
@@ -224,6 +234,11 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
     )
 
 
+def _allow(action: int, *_: object) -> int:
+    """Everything that stays within the opened case."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
+
+
 def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """Run one statement: its column names, and its rows as they come.
 
@@ -231,11 +246,14 @@ def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tup
         UsageError: SQLite refuses it, also because it would write.
     """
     try:
+        # Opened read-only the case cannot be changed, but SQL could still attach and write other files.
+        case.set_authorizer(_allow)
         cursor = case.execute(sql)
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise UsageError(
             f"The query failed: {error}.",
             "A case is opened read-only; docs/database.md lists its tables and columns.",
         ) from error
-    names = [column[0] for column in cursor.description or ()]
-    return names, (tuple(row) for row in cursor)
+    if cursor.description is None:
+        raise UsageError("The query asks for nothing.", "Give one SQL statement: select ...")
+    return [column[0] for column in cursor.description], (tuple(row) for row in cursor)

@@ -38,6 +38,7 @@ def m001_first_tables(db: Database) -> None:
             id INTEGER PRIMARY KEY,
             state TEXT NOT NULL CHECK (state IN ('running', 'done', 'interrupted', 'failed')),
             evidence_root TEXT NOT NULL,
+            evidence_root_bytes BLOB NOT NULL,
             started_at TEXT NOT NULL,
             ended_at TEXT,
             arguments TEXT NOT NULL,
@@ -77,6 +78,7 @@ def m001_first_tables(db: Database) -> None:
             orientation INTEGER,
             time_base TEXT,
             frames_decoded INTEGER NOT NULL,
+            frames_hidden INTEGER NOT NULL,
             frames INTEGER NOT NULL,
             faces INTEGER NOT NULL,
             UNIQUE (run_id, path_bytes)

@@ -38,7 +38,7 @@ class CaseStore:
             raise CaseError(f"The case {path} cannot be opened: {error}.") from error
         self._db = Database(self._connection)
         try:
-            if self._db.table_names():
+            if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
             self._connection.execute("PRAGMA foreign_keys = ON")
             MIGRATIONS.apply(self._db)
@@ -82,7 +82,8 @@ class CaseStore:
                 "runs",
                 {
                     "state": "running",
-                    "evidence_root": run.evidence_root,
+                    "evidence_root": run.evidence_root.decode("utf-8", "backslashreplace"),
+                    "evidence_root_bytes": run.evidence_root,
                     "started_at": run.started_at,
                     "arguments": _json(run.arguments),
                     "settings": _json(run.settings),
@@ -190,6 +191,7 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "orientation": media.orientation,
         "time_base": media.time_base,
         "frames_decoded": media.frames_decoded,
+        "frames_hidden": media.frames_hidden,
         "frames": outcome.frames,
         "faces": outcome.faces,
     }

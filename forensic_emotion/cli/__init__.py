@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ class Group(TyperGroup):
 
 def complain(text: str, remedy: str = "") -> None:
     """An error on standard error: what is wrong, then what to do."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     console.print(f"[bold red]Error:[/] {escape(readable(text))}")
     if remedy:
         console.print(escape(readable(remedy)))
@@ -85,6 +86,10 @@ def _root(
     pass
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of the command."""
     # Libraries' own log lines are no messages of ours; what matters they raise.
@@ -94,10 +99,16 @@ def main() -> None:
         logging.getLogger().setLevel(logging.WARNING)
     # Names that are not UTF-8 must not end a run for the terminal's sake.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # A scan that is asked to end does so as on Ctrl-C: what was finished is kept, the run says so.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
-    except BrokenPipeError:
+    except OSError as error:
+        # Whatever femo opens it looks after; this is standard output.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"Standard output cannot be written: {error.strerror}.")
         # Whoever read the output has seen enough; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FemoError.exit_code)

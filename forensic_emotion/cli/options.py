@@ -20,8 +20,3 @@ def option(settings: type[Settings], name: str) -> Any:
     if isinstance(spec.default, bool) and spec.default:
         flag += f"/--no-{name.replace('_', '-')}"
     return typer.Option(flag, help=help_text)
-
-
-def default(settings: type[Settings], name: str) -> Any:
-    """The default of a setting."""
-    return getattr(settings, name)

@@ -23,7 +23,7 @@ class ScanProgress:
     def __init__(self) -> None:
         # A descriptor of its own: decoders' chatter is silenced on descriptor 2 itself.
         self._terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
-        console = Console(file=self._terminal)
+        console = Console(file=self._terminal, emoji=False)
         self._bar = Progress(
             TextColumn("{task.fields[files]} files"),
             BarColumn(),
@@ -74,7 +74,7 @@ class ScanProgress:
 
     def print_summary(self, summary: Summary, case: Path) -> None:
         """The counts, and that they add up; on standard output."""
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, soft_wrap=True, emoji=False)
         states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
         console.print(f"{summary.discovered} paths = {states}")
         seconds = time.monotonic() - self._started
@@ -82,4 +82,4 @@ class ScanProgress:
             f"{summary.faces} faces in {summary.frames} frames looked at, {summary.problems} problems,"
             f" {seconds:.1f} s"
         )
-        console.print(f"Case: {escape(str(case))} (run {summary.run_id})")
+        console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")

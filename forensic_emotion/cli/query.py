@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from forensic_emotion.cli import app
+from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 
 Row = tuple[Any, ...]
@@ -44,14 +46,18 @@ def query(
 
 
 def as_table(names: list[str], rows: Iterator[Row]) -> None:
+    """A table as wide as the terminal; as wide as it needs to be where there is none."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*names)
+    table = Table()
+    for name in names:
+        table.add_column(Text(visible(name)))
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 10_000)
 
 
 def _shown(value: object) -> str:
@@ -71,11 +77,22 @@ def as_csv(names: list[str], rows: Iterator[Row]) -> None:
 
 
 def as_json(names: list[str], rows: Iterator[Row]) -> None:
-    """A list of objects, one a line; bytes are written as hex."""
+    """A list of objects, one a line; bytes are written as hex, infinite numbers as null.
+
+    Raises:
+        UsageError: two columns have the same name, so that one would be lost.
+    """
+    if len(set(names)) < len(names):
+        raise UsageError("Two columns have the same name.", "Name them apart: select x as a, y as b.")
     separator = "["
     for row in rows:
-        values = (value.hex() if isinstance(value, bytes) else value for value in row)
-        record = dict(zip(names, values, strict=True))
+        record = dict(zip(names, map(_plain, row), strict=True))
         sys.stdout.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
         separator = ","
     sys.stdout.write("\n]\n" if separator == "," else "[]\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

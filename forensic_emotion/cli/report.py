@@ -19,7 +19,8 @@ def report(
         Optional[Path], typer.Option("--out", help="HTML file to write. Default: beside the case.")  # noqa: UP045
     ] = None,
     run: Annotated[
-        Optional[int], typer.Option("--run", help="Number of the run. Default: the latest.")  # noqa: UP045
+        int | None,
+        typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
     ] = None,
     max_faces: Annotated[int, option(S, "max_faces")] = S.max_faces,
 ) -> None:
@@ -28,6 +29,6 @@ def report(
 
     from forensic_emotion.report.render import write_report
 
-    target = out or case.with_suffix(".html")
+    target = out or case.parent / f"{case.stem}.html"
     write_report(case, target, run, settings)
     print(f"Report: {target}")

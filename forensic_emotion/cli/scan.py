@@ -42,7 +42,7 @@ def scan(
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.emotions.classifier import load_classifier
-    from forensic_emotion.evidence import utc_now
+    from forensic_emotion.evidence import as_text, utc_now
     from forensic_emotion.faces.hog import HogDetector
     from forensic_emotion.faces.landmarks import LandmarkPredictor
     from forensic_emotion.paths import refuse_inside
@@ -57,9 +57,9 @@ def scan(
     tools = Tools(settings, HogDetector(settings.upsample), landmarks, classifier)
     card = classifier.card
     run = Run(
-        evidence_root=os.path.realpath(evidence),
+        evidence_root=os.fsencode(os.path.realpath(evidence)),
         started_at=utc_now(),
-        arguments=tuple(sys.argv),
+        arguments=tuple(as_text(os.fsencode(argument)) for argument in sys.argv),
         settings=asdict(settings),
         versions={**versions(), "landmark weights SHA-256": landmarks.weights_sha256},
         model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),

@@ -7,8 +7,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.chips import Images, PointSets
+from forensic_emotion.chips import SIDE, Chip, Images, PointSets, to_input
 from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.errors import ModelError
+from forensic_emotion.records import LANDMARKS
 
 Probabilities = npt.NDArray[np.float32]
 """(n, classes), each row sums to 1, in the order of the card's labels."""
@@ -38,10 +40,28 @@ def load_classifier(model: str, runtime: str) -> Classifier:
         MissingExtra: the runtime is not installed.
     """
     card = ModelCard.find(model)
+    classifier: Classifier
     if runtime == "tensorflow":
         from forensic_emotion.emotions.keras_runtime import KerasClassifier
 
-        return KerasClassifier(card)
-    from forensic_emotion.emotions.onnx_runtime import OnnxClassifier
+        classifier = KerasClassifier(card)
+    else:
+        from forensic_emotion.emotions.onnx_runtime import OnnxClassifier
 
-    return OnnxClassifier(card)
+        classifier = OnnxClassifier(card)
+    _try_out(classifier)
+    return classifier
+
+
+def _try_out(classifier: Classifier) -> None:
+    """See that a model computes, before the first face depends on it."""
+    blank = Chip(np.zeros((SIDE, SIDE), np.uint8), np.zeros((LANDMARKS, 2), np.float32))
+    try:
+        shape = classifier.probabilities(*to_input([blank, blank])).shape
+    except Exception as error:  # runtimes raise kinds of their own
+        raise ModelError(f"The model {classifier.card.name} cannot be computed: {error}.") from error
+    if shape != (2, len(classifier.card.labels)):
+        raise ModelError(
+            f"The model {classifier.card.name} gives {shape[-1]} numbers a face, its card names"
+            f" {len(classifier.card.labels)} classes."
+        )

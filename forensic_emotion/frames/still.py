@@ -6,14 +6,16 @@ Pillow decodes. EXIF orientation is applied and recorded; every mode ends as 8-b
 from __future__ import annotations
 
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile
 
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
@@ -34,6 +36,9 @@ FORMATS = {
 }
 """Media type → Pillow's decoders for it. No other one is ever tried on evidence."""
 
+ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
+"""Media types whose further pages are the frames of an animation."""
+
 MILLISECOND = Fraction(1, 1000)
 
 # Pillow's decoders are C libraries behind many small parsers; on broken files they raise more kinds of
@@ -48,6 +53,9 @@ DECODER_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     EOFError,
     RuntimeError,
+    AssertionError,
+    struct.error,
+    zlib.error,
     Image.DecompressionBombError,
 )
 
@@ -63,21 +71,24 @@ def still_frames(
     if media_type not in FORMATS:
         raise UndecodableMedia("unsupported", f"femo cannot decode {media_type}")
     with limits(settings.max_pixels), _open(source, media_type) as image:
-        pages = _page_count(image, media_type)
-        elapsed, broken = 0, []
+        pages = _page_count(image, source, media_type, facts)
+        broken: list[UndecodableMedia] = []
+        elapsed: int | None = 0
         for index in range(min(pages, settings.max_pages)):
             try:
                 pixels = _decode(image, index, source, media_type, facts)
             except UndecodableMedia as error:
                 broken.append(error)
+                elapsed = None  # what follows is shown at a time that is not known any more
                 continue
             if facts.width is None:
                 facts.height, facts.width = pixels.shape[:2]
             facts.frames_decoded += 1
-            duration = image.info.get("duration") if pages > 1 else None
-            time = None if duration is None else FrameTime(elapsed, MILLISECOND)
+            time = None
+            if media_type in ANIMATED and pages > 1 and elapsed is not None:
+                time = FrameTime(elapsed, MILLISECOND)
+                elapsed += round(image.info.get("duration") or 0)
             yield Frame(index, time, pixels)
-            elapsed += round(duration or 0)
     if broken and not facts.frames_decoded:
         raise broken[0]
     if broken:
@@ -137,69 +148,121 @@ def _open(source: BinaryIO, media_type: str) -> Image.Image:
         raise _broken(error, media_type) from error
 
 
-def _page_count(image: Image.Image, media_type: str) -> int:
-    if image.format == "PSD":
+def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
+    """How many pages a file has that can be reached; notes it where its list of pages is broken."""
+    if media_type == "image/vnd.adobe.photoshop":
         return 1  # its further "frames" are the layers of the one picture
     try:
         with libtiff_silenced(media_type):
-            return getattr(image, "n_frames", 1)
-    except DECODER_ERRORS:
-        # A broken list of pages: the first one can still be had.
+            pages: int = getattr(image, "n_frames", 1)
+    except DECODER_ERRORS as error:
+        facts.note("pages_lost", f"its list of pages cannot be read past the first: {_text(error)}")
         return 1
+    # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
+    if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
+        facts.note("pages_lost", f"its list of pages breaks off after page {pages - 1}")
+    return pages
+
+
+def _tiff_list_ends(source: BinaryIO, pages: int) -> bool:
+    """Whether the chain of a TIFF's page directories ends properly after so many pages.
+
+    Layout: TIFF 6.0, section 2; BigTIFF has the same with wider numbers.
+    """
+    source.seek(0)
+    head = source.read(16)
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    big = int.from_bytes(head[2:4], order) == 43
+    wide, counter, entry = (8, 8, 20) if big else (4, 2, 12)
+    offset = int.from_bytes(head[8:16] if big else head[4:8], order)
+    for _ in range(pages):
+        if offset >= 1 << 62:
+            return False
+        source.seek(offset)
+        entries = int.from_bytes(source.read(counter), order)
+        if entries >= 1 << 32:
+            return False
+        source.seek(offset + counter + entries * entry)
+        link = source.read(wide)
+        if len(link) < wide:
+            return False
+        offset = int.from_bytes(link, order)
+    return offset == 0
 
 
 def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, facts: MediaFacts) -> RGB:
     """The pixels of one page; a broken one as far as it can be decoded, with a problem noted."""
     which = f"page {index}: " if index else ""
     try:
-        with libtiff_silenced(media_type):
-            if index:
-                image.seek(index)
-            image.load()
+        orientation = _load(image, index, media_type, facts)
     except Image.DecompressionBombError as error:
         raise _bomb(error, which) from error
     except DECODER_ERRORS as error:
-        rest = _decode_rest(source, media_type, index)
+        rest = _load_rest(source, index, media_type, facts)
         if rest is None:
             raise _broken(error, media_type, which) from error
         facts.note("truncated", f"{which}{media_type} decodes only in part: {_text(error)}")
-        image = rest
+        image, orientation = rest
+    if facts.orientation is None:
+        facts.orientation = orientation
     try:
-        return to_rgb(_turn(image, facts))
+        if orientation in TRANSPOSE and media_type != "image/tiff":
+            image = image.transpose(TRANSPOSE[orientation])
+        return to_rgb(image)
     except DECODER_ERRORS as error:
         raise _broken(error, media_type, which) from error
 
 
-def _decode_rest(source: BinaryIO, media_type: str, index: int) -> Image.Image | None:
+def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) -> int | None:
+    """Decode a page; its EXIF orientation, 1 to 8, or None without one."""
+    with libtiff_silenced(media_type):
+        if index:
+            image.seek(index)
+        # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
+        # the EXIF only when it has loaded it.
+        if media_type == "image/tiff":
+            orientation = _orientation(image, facts)
+            image.load()
+            return orientation
+        image.load()
+        return _orientation(image, facts)
+
+
+def _orientation(image: Image.Image, facts: MediaFacts) -> int | None:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except DECODER_ERRORS as error:
+        facts.note("exif", f"EXIF cannot be read, so no orientation was applied: {_text(error)}")
+        return None
+    return orientation if orientation in range(1, 9) else None
+
+
+def _load_rest(
+    source: BinaryIO, index: int, media_type: str, facts: MediaFacts
+) -> tuple[Image.Image, int | None] | None:
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         image = _open(source, media_type)
-        with libtiff_silenced(media_type):
-            if index:
-                image.seek(index)
-            image.load()
+        return image, _load(image, index, media_type, facts)
     except UndecodableMedia:
         return None
     except DECODER_ERRORS:
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-    return image
 
 
-def _turn(image: Image.Image, facts: MediaFacts) -> Image.Image:
-    """The picture as displayed: turned and mirrored as its EXIF orientation says."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except DECODER_ERRORS as error:
-        facts.note("exif", f"EXIF cannot be read, so no orientation was applied: {_text(error)}")
-        return image
-    if orientation not in range(1, 9):
-        return image
-    if facts.orientation is None:
-        facts.orientation = orientation
-    return ImageOps.exif_transpose(image)
+TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what makes the stored picture the displayed one (EXIF 2.32, tag 274)."""
 
 
 def to_rgb(image: Image.Image) -> RGB:
@@ -216,6 +279,8 @@ def to_rgb(image: Image.Image) -> RGB:
         low, high = values.min(), values.max()
         grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
         return np.stack([grey.astype(np.uint8)] * 3, axis=-1)
+    if not isinstance(image.info.get("transparency"), int | bytes | tuple):
+        image.info.pop("transparency", None)  # a text chunk of a PNG may have that name too
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")

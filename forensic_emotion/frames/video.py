@@ -7,12 +7,14 @@ computed from a frame number and a rate, which is wrong for every recording of v
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -42,6 +44,9 @@ Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of ot
 to open.
 """
 
+COUNTS_FRAMES = ("mov",)
+"""Demuxers whose number of frames is that of the packets; others estimate, or count empty ones too."""
+
 BUFFER = 1 << 18
 
 
@@ -49,33 +54,19 @@ def video_frames(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
 ) -> Iterator[Frame]:
     """The sampled frames of a file's video stream; see ``media.Reader``."""
-    with _open(source, media_type, settings) as container:
-        stream = _choose_stream(container, facts)
-        wanted = sampler(settings)
-        untimed = corrupt = 0
-        for index, picture in enumerate(_decode(container, stream, facts)):
-            facts.frames_decoded += 1
-            corrupt += bool(picture.is_corrupt)
-            time = None
-            if picture.pts is not None and picture.time_base is not None:
-                time = FrameTime(picture.pts, picture.time_base)
-            untimed += time is None
-            if index == 0:
-                facts.time_base = str(picture.time_base) if picture.time_base else None
-                facts.orientation = picture.rotation % 360
-            if not wanted(time):
-                continue
-            image = as_displayed(picture, settings)
-            if facts.width is None:
-                facts.height, facts.width = image.shape[:2]
-            yield Frame(index, time, image)
-        if untimed:
-            facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
-        if corrupt:
-            facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture(local=False) as complaints:
+        try:
+            with _open(source, media_type) as container:
+                yield from _sampled(container, FORMATS[media_type], settings, facts)
+        finally:
+            # What FFmpeg conceals (it goes on where it can) it writes to its log.
+            errors = [" ".join(text.split()) for _, _, text in complaints]
+            if errors:
+                facts.note("decoder_errors", f"FFmpeg reports {len(errors)} errors, first: {errors[0]}")
 
 
-def _open(source: BinaryIO, media_type: str, settings: ScanSettings) -> InputContainer:
+def _open(source: BinaryIO, media_type: str) -> InputContainer:
     source.seek(0)
     try:
         container = av.open(
@@ -83,11 +74,43 @@ def _open(source: BinaryIO, media_type: str, settings: ScanSettings) -> InputCon
             format=FORMATS[media_type],
             buffer_size=BUFFER,
             # No demuxer may open anything but the descriptor it was given.
-            options={"protocol_whitelist": "none", "max_pixels": str(settings.max_pixels)},
+            options={"protocol_whitelist": "none"},
         )
     except (FFmpegError, ValueError) as error:
         raise UndecodableMedia("damaged", f"{media_type} cannot be opened: {_text(error)}") from error
     return cast(InputContainer, container)
+
+
+def _sampled(
+    container: InputContainer, demuxer: str, settings: ScanSettings, facts: MediaFacts
+) -> Iterator[Frame]:
+    stream = _choose_stream(container, facts)
+    # FFmpeg's own guard, before it allocates a frame.
+    stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
+    wanted = sampler(settings)
+    turn: Turn | None = None
+    untimed = corrupt = 0
+    for index, picture in enumerate(_decode(container, stream, demuxer, facts)):
+        facts.frames_decoded += 1
+        corrupt += bool(picture.is_corrupt)
+        time = None
+        if picture.pts is not None and picture.time_base is not None:
+            time = FrameTime(picture.pts, picture.time_base)
+        untimed += time is None
+        if turn is None:
+            turn = display_turn(picture, facts)
+            facts.orientation = turn.degrees
+            facts.time_base = str(picture.time_base) if picture.time_base else None
+        if not wanted(time):
+            continue
+        image = turn.apply(_pixels(picture, settings))
+        if facts.width is None:
+            facts.height, facts.width = image.shape[:2]
+        yield Frame(index, time, image)
+    if untimed:
+        facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
+    if corrupt:
+        facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
 
 
 def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
@@ -101,7 +124,9 @@ def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
             f"holds {len(streams)} video streams; only the first (number {streams[0].index}) was"
             " looked at",
         )
-    streams[0].thread_type = "AUTO"
+    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
+    # same ones each time.
+    streams[0].thread_type = "SLICE"
     return streams[0]
 
 
@@ -109,23 +134,27 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Iterator[VideoFrame]:
+def _decode(
+    container: InputContainer, stream: VideoStream, demuxer: str, facts: MediaFacts
+) -> Iterator[VideoFrame]:
     """Every frame that can be decoded, in order of presentation.
 
     A packet that fails costs its frames and is counted; a container that breaks off ends the video.
     """
-    packets = failed = 0
+    packets = failed = corrupt = 0
     last_error = ""
-    demuxer = container.demux(stream)
+    demuxed = container.demux(stream)
     while True:
         try:
-            packet = next(demuxer)
+            packet = next(demuxed)
         except StopIteration:
             break
         except (FFmpegError, OSError) as error:
             facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
             break
         packets += packet.size > 0
+        corrupt += bool(packet.is_corrupt)
+        facts.frames_hidden += bool(packet.is_discard)
         try:
             yield from packet.decode()
         except (FFmpegError, ValueError) as error:
@@ -133,7 +162,9 @@ def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -
             last_error = _text(error)
     if failed:
         facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
-    if stream.frames > packets:
+    if corrupt:
+        facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
+    if demuxer in COUNTS_FRAMES and stream.frames > packets:
         facts.note(
             "truncated",
             f"the container lists {stream.frames} frames, {packets} of them are in the file",
@@ -142,16 +173,65 @@ def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -
         raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
 
 
-def as_displayed(picture: VideoFrame, settings: ScanSettings) -> RGB:
-    """A decoded frame as RGB, turned as the stream's display matrix says."""
+def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
+    """A decoded frame as RGB, as stored."""
     if picture.width * picture.height > settings.max_pixels:
         raise UndecodableMedia(
             "too_large",
             f"a frame has {picture.width}x{picture.height} pixels (--max-pixels)",
         )
-    image = cast(RGB, picture.to_ndarray(format="rgb24"))
-    quarters = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+    return cast(RGB, picture.to_ndarray(format="rgb24"))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a stored frame becomes the displayed one."""
+
+    mirrored: bool
+    """Left to right, before it is turned."""
+    quarters: int
+    """Turns by 90 degrees counter-clockwise, 0 to 3."""
+
+    @property
+    def degrees(self) -> int:
+        return 90 * self.quarters
+
+    def apply(self, image: RGB) -> RGB:
+        if not self.mirrored and not self.quarters:
+            return image
+        image = image[:, ::-1] if self.mirrored else image
+        return np.ascontiguousarray(np.rot90(image, self.quarters))
+
+
+TURNS = {
+    # a, b, c, d of the display matrix: a stored pixel (x, y) is shown at (a x + c y, b x + d y).
+    (1, 0, 0, 1): Turn(False, 0),
+    (0, -1, 1, 0): Turn(False, 1),
+    (-1, 0, 0, -1): Turn(False, 2),
+    (0, 1, -1, 0): Turn(False, 3),
+    (-1, 0, 0, 1): Turn(True, 0),
+    (0, -1, -1, 0): Turn(True, 3),
+    (1, 0, 0, -1): Turn(True, 2),
+    (0, 1, 1, 0): Turn(True, 1),
+}
+
+
+def display_turn(picture: VideoFrame, facts: MediaFacts) -> Turn:
+    """What the stream's display matrix asks for (ISO 14496-12, 8.3.2); nothing if it has none."""
+    data = cast("SideData | None", picture.side_data.get("DISPLAYMATRIX"))
+    if data is None:
+        return Turn(False, 0)
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
+    turn = TURNS.get((_sign(a), _sign(b), _sign(c), _sign(d)))
+    if turn is None:
+        facts.note("display_matrix", "is to be shown askew or distorted; it was looked at as stored")
+        return Turn(False, 0)
+    return turn
+
+
+def _sign(fixed: int) -> int:
+    """-1, 0 or 1 of a 16.16 fixed-point number; what is next to nothing counts as nothing."""
+    return 0 if abs(fixed) < 1 << 8 else (1 if fixed > 0 else -1)
 
 
 def _text(error: Exception) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from dataclasses import fields
 from pathlib import Path
 
 import jinja2
 
-from forensic_emotion.case.queries import opened_case, read_run
-from forensic_emotion.errors import FemoError
+from forensic_emotion.case.queries import opened_case, read_evidence_roots
+from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import refuse_inside, visible
 from forensic_emotion.report.context import ReportContext, build_context, clock
 from forensic_emotion.settings import ReportSettings
+
+FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
+"""How every report begins."""
 
 
 def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSettings) -> None:
@@ -33,13 +37,35 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
     environment = _environment()
     css = environment.get_template("report.css").render()
     with opened_case(case) as opened:
-        refuse_inside(Path(read_run(opened, run_id).evidence_root), out, "report")
-        refuse_inside(case, out, "report")
+        for root in read_evidence_roots(opened):
+            refuse_inside(root, out, "report")
+        _refuse_to_replace(out)
         html = render(environment, build_context(opened, case, run_id, settings, css))
+    # Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        out.write_text(html, encoding="utf-8")
+        unfinished.write_text(html, encoding="utf-8")
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+
+
+def _refuse_to_replace(out: Path) -> None:
+    """A report may be written over an older report, and over nothing else.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    try:
+        with out.open("rb") as there:
+            head = there.read(len(FIRST_LINES))
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+    if head != FIRST_LINES:
+        raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")
 
 
 def render(environment: jinja2.Environment, context: ReportContext) -> str:
