@@ -14,7 +14,7 @@ import pytest
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
-from forensic_emotion.report.context import ReportContext, clock
+from forensic_emotion.report.context import ReportContext, clock, score
 from forensic_emotion.report.render import write_report
 from forensic_emotion.settings import ReportSettings
 from tests.builders import FakeClassifier, encoded, picture, scanned, write_video
@@ -77,6 +77,7 @@ def test_the_report_shows_what_is_in_the_case(evidence: Path, case: Path) -> Non
     assert hashlib.sha256(FACE).hexdigest() in page.text
     assert hashlib.md5(FACE).hexdigest() in page.text
     assert "same bytes as face.png" in page.text
+    assert "The same bytes lie at same.png." in page.text
     assert "0:00:01.500" in page.text
     assert "pts 1500 × 1/1000 s" in page.text
     assert "cannot be decoded" in page.text
@@ -209,7 +210,7 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
 def test_the_template_uses_all_it_is_given() -> None:
     source = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
     nodes = jinja2.Environment(autoescape=True)
-    nodes.filters.update(percent=str, clock=str, visible=str)
+    nodes.filters.update(percent=str, clock=str, visible=str, score=str)
     from jinja2.meta import find_undeclared_variables
 
     used = find_undeclared_variables(nodes.parse(source))
@@ -221,6 +222,10 @@ def test_clock() -> None:
     assert clock(3723.4567) == "1:02:03.457"
     assert clock(59.9996) == "0:01:00.000"
     assert clock(-1.5) == "-0:00:01.500"
+
+
+def test_a_score_is_never_rounded_up() -> None:
+    assert [score(p) for p in (0.0, 0.1239, 0.9996, 1.0)] == ["0.000", "0.123", "0.999", "1.000"]
 
 
 def test_visible() -> None:

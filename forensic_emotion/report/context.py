@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class FileView:
     """A file with its faces."""
 
     info: FileInfo
+    also: list[str]
+    """Further paths with the same bytes."""
     faces: list[FaceView]
     strip: Strip | None
     """Videos: the faces over time."""
@@ -186,9 +189,14 @@ def _error_rate(metrics: dict[str, Any] | None) -> ErrorRate | None:
 
 def _by_file(files: list[FileInfo], faces: list[FaceInfo]) -> Iterator[FileView]:
     first = {f.sha256: f for f in files if f.same_as is None and f.sha256 is not None}
+    copies: dict[str, list[str]] = {}
+    for f in files:
+        if f.same_as is not None and f.sha256 is not None:
+            copies.setdefault(f.sha256, []).append(f.path)
     for sha256, group in groupby(faces, key=lambda face: face.sha256):
         found = list(group)
-        yield FileView(first[sha256], [_face_view(face) for face in found], time_strip(found))
+        faces_shown = [_face_view(face) for face in found]
+        yield FileView(first[sha256], copies.get(sha256, []), faces_shown, time_strip(found))
 
 
 def _face_view(face: FaceInfo) -> FaceView:
@@ -205,6 +213,11 @@ def _when(face: FaceInfo) -> str:
     if face.seconds is not None:
         return clock(face.seconds)
     return f"page {face.frame_index + 1}" if face.frame_index else "still picture"
+
+
+def score(probability: float) -> str:
+    """Three digits, cut off and not rounded: only certainty itself is shown as 1."""
+    return f"{math.floor(probability * 1000) / 1000:.3f}"
 
 
 def clock(seconds: float) -> str:

@@ -13,7 +13,7 @@ import jinja2
 from forensic_emotion.case.queries import opened_case, read_evidence_roots
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import refuse_inside, visible
-from forensic_emotion.report.context import ReportContext, build_context, clock
+from forensic_emotion.report.context import ReportContext, build_context, clock, score
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
@@ -86,5 +86,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
     environment.filters["clock"] = clock
+    environment.filters["score"] = score
     environment.filters["visible"] = visible
     return environment
