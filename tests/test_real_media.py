@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from forensic_emotion.chips import to_input
+from forensic_emotion.chips import Chip, to_input
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import SHIPPED, ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
@@ -223,13 +223,18 @@ def test_both_runtimes_agree_on_real_faces(name: str) -> None:
         for frame in read_frames(DEMO / file)[0]:
             chips += [_prepare(frame, face).chip for face in detect(frame, tools)]
     assert len(chips) > 8
+    # The demo has one face; with a part of it covered the answers differ.
+    for chip in list(chips):
+        for part in (slice(0, 20), slice(20, 34), slice(30, 48)):
+            grey = chip.grey.copy()
+            grey[part] = 128
+            chips.append(Chip(grey, chip.landmarks))
     images, landmarks = to_input(chips)
     onnx = tools.classifier.probabilities(images, landmarks)
     keras = load_classifier(name, "tensorflow").probabilities(images, landmarks)
     np.testing.assert_allclose(onnx, keras, atol=1e-4)
     np.testing.assert_allclose(onnx.sum(axis=1), 1, atol=1e-5)
-    assert len(np.unique(onnx.argmax(axis=1))) >= 1
-    assert np.ptp(onnx, axis=0).max() > 0.05, "the answer depends on the face"
+    assert np.ptp(onnx, axis=0).max() > 0.5, "the answers are not all the same"
 
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)

@@ -9,6 +9,7 @@ import typer
 
 from forensic_emotion.cli import app
 from forensic_emotion.cli.options import option
+from forensic_emotion.paths import visible
 from forensic_emotion.settings import ReportSettings as S
 
 
@@ -31,4 +32,4 @@ def report(
 
     target = out or case.parent / f"{case.stem}.html"
     write_report(case, target, run, settings)
-    print(f"Report: {target}")
+    print(f"Report: {visible(str(target))}")
