@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,7 +220,7 @@ def utc(nanoseconds: int) -> str:
 
 
 def utc_now() -> str:
-    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z"
+    return utc(time.time_ns())
 
 
 # ---- what it is, by content ------------------------------------------------------------------------

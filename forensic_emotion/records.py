@@ -86,6 +86,10 @@ class MediaFacts:
     """Video: seconds per unit of its timestamps, as ``1/24000``."""
     frames_decoded: int = 0
     """Frames or pages that could be decoded, looked at or not."""
+    first_pts: int | None = None
+    """Video: the earliest timestamp of a decoded frame, in units of ``time_base``."""
+    last_pts: int | None = None
+    """Video: the latest."""
     frames_hidden: int = 0
     """Frames that are in the file and that its edit list keeps from being shown; not looked at."""
     problems: list[Problem] = field(default_factory=list)

@@ -64,8 +64,8 @@ class ScanSettings(Settings):
     all_frames: bool = setting(False, "Look at every frame of a video (instead of --every).")
     upsample: int = setting(
         1,
-        "Enlarge pictures so often to twice their size before detection: 0 finds faces from about"
-        " 80 pixels, 1 from about 40.",
+        "How many times to double a picture's size before detection: 0 finds faces from about"
+        " 80 pixels, 1 from about 40, in four times the time.",
         least=0,
         most=3,
     )

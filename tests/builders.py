@@ -93,6 +93,14 @@ def turn_mp4(path: Path, a: int, b: int, c: int, d: int) -> None:
     path.write_bytes(data)
 
 
+def hide_after(path: Path, milliseconds: int) -> None:
+    """Give an MP4's edit list such a length that it hides the frames behind."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"elst") + 12  # version, flags, count; then the length of the first edit
+    data[start : start + 4] = milliseconds.to_bytes(4, "big")
+    path.write_bytes(data)
+
+
 def write_sound(path: Path) -> Path:
     """An MP4 with sound and no picture."""
     with av.open(path, "w") as container:

@@ -59,7 +59,7 @@ def test_query_as_table(case: Path) -> None:
     )
     assert code == 0
     assert "a,b.png" in out
-    assert "0.4000" in out
+    assert "0.4" in out
     assert "bytes>" in out
 
 
@@ -81,6 +81,19 @@ def test_a_query_that_cannot_be_is_a_usage_error(case: Path, sql: str, message: 
     assert message in err
     assert "Traceback" not in err + out
     assert not list(Path("/tmp").glob("femo_*ed.db"))
+
+
+def test_a_table_that_is_not_for_a_window_cuts_nothing(evidence: Path, tmp_path: Path) -> None:
+    name = "long" * 50 + ".png"
+    (evidence / name).write_bytes(encoded(picture()))
+    scanned(evidence, tmp_path / "case.db")
+    _, out, _ = femo(
+        "query", tmp_path / "case.db", "select path, path as again, sha256, 0.99996 from files"
+    )
+    row = next(line for line in out.splitlines() if name in line)
+    assert row.count(name) == 2
+    assert "0.99996" in row
+    assert "…" not in row
 
 
 def test_a_query_that_asks_for_nothing_is_told(case: Path) -> None:

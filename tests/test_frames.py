@@ -13,7 +13,7 @@ from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import FrameTime
 from forensic_emotion.settings import ScanSettings
-from tests.builders import encoded, picture, read_frames, turn_mp4, write_sound, write_video
+from tests.builders import encoded, hide_after, picture, read_frames, turn_mp4, write_sound, write_video
 
 # ---- stills ----------------------------------------------------------------------------------------
 
@@ -290,10 +290,7 @@ def test_an_avi_with_gaps_is_whole(tmp_path: Path) -> None:
 
 def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", range(0, 1000, 100))
-    data = bytearray(path.read_bytes())
-    start = data.index(b"elst") + 12  # version, flags, count; then duration and start in the media
-    data[start : start + 4] = (400).to_bytes(4, "big")
-    path.write_bytes(data)
+    hide_after(path, 400)
     frames, facts = read_frames(path, all_frames=True)
     assert facts.frames_hidden > 0
     assert len(frames) + facts.frames_hidden == 10

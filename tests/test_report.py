@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import pytest
 
 from forensic_emotion.errors import FemoError, UsageError
@@ -17,7 +18,7 @@ from forensic_emotion.records import Box
 from forensic_emotion.report.context import ReportContext, clock, score
 from forensic_emotion.report.render import write_report
 from forensic_emotion.settings import ReportSettings
-from tests.builders import FakeClassifier, encoded, picture, scanned, write_video
+from tests.builders import FakeClassifier, encoded, hide_after, picture, scanned, write_video
 
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -136,6 +137,32 @@ def test_anchors_lead_somewhere(evidence: Path, case: Path) -> None:
     targets = {a["href"] for t, a in page.tags if t == "a"}
     assert {f"#{name}" for name in ids} >= targets
     assert sum(tag == "circle" for tag, _ in page.tags) == 3
+
+
+def test_what_was_not_looked_at_stands_beside_every_file(evidence: Path, case: Path) -> None:
+    """Also beside those without a face: sampled, hidden and damaged frames."""
+    path = write_video(evidence / "hidden.mp4", range(0, 1000, 100))
+    hide_after(path, 400)
+    image = picture(400, 400, [Box(20, 10, 60, 50)])
+    image[200:] = np.random.default_rng(0).integers(0, 255, (200, 400, 3))
+    data = encoded(image)
+    (evidence / "cut.png").write_bytes(data[: len(data) // 2])
+    scanned(evidence, case)
+    text = " ".join(Page(report(case)).text.split())
+    assert re.search(r"1 of [45], [56] hidden", text)
+    assert re.search(r"cut.png partial image/png decodes only in part", text)
+    assert "copies counted once" in text
+
+
+def test_the_strip_spans_the_recording_and_not_only_its_faces(evidence: Path, case: Path) -> None:
+    def draw(pts: int) -> np.ndarray:
+        return picture(faces=[Box(20, 10, 60, 50)] if 2000 <= pts <= 4000 else [])
+
+    write_video(evidence / "v.mkv", range(0, 10_000, 1000), draw)
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    assert "0:00:00.000" in text
+    assert "0:00:09.000" in text
 
 
 def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:

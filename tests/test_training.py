@@ -351,4 +351,4 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setattr(extra, "find_spec", lambda name: None)
     with pytest.raises(FemoError, match="optional extra 'train'") as error:
         extra.require_train_extra("femo train")
-    assert "pip install 'forensic-emotion[train]'" in str(error.value)
+    assert "pip install -e '.[train]'" in str(error.value)

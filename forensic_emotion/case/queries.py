@@ -115,6 +115,9 @@ class FileInfo:
     modified_at: str | None
     width: int | None
     height: int | None
+    time_base: str | None
+    first_pts: int | None
+    last_pts: int | None
     frames_decoded: int
     frames_hidden: int
     frames: int
@@ -127,7 +130,8 @@ def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
         """
         SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
             files.sha256, evidence.md5, evidence.size, evidence.media_type, files.modified_at,
-            files.width, files.height, files.frames_decoded, files.frames_hidden, files.frames,
+            files.width, files.height, files.time_base, files.first_pts,
+            files.last_pts, files.frames_decoded, files.frames_hidden, files.frames,
             files.faces
         FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
             LEFT JOIN files AS first ON first.id = files.same_as
@@ -186,6 +190,7 @@ def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceIn
 class ProblemInfo:
     """A problem of a run with the path it concerns."""
 
+    file_id: int
     path: str
     stage: str
     problem: str
@@ -195,7 +200,7 @@ class ProblemInfo:
 def read_problems(case: sqlite3.Connection, run_id: int) -> list[ProblemInfo]:
     rows = case.execute(
         """
-        SELECT files.path, problems.stage, problems.class AS problem, problems.message
+        SELECT problems.file_id, files.path, problems.stage, problems.class AS problem, problems.message
         FROM problems JOIN files ON files.id = problems.file_id
         WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id
         """,
@@ -210,6 +215,7 @@ class Counts:
 
     states: dict[str, int]
     frames_decoded: int
+    frames_hidden: int
     frames: int
     faces: int
     labels: dict[str, int]
@@ -219,7 +225,7 @@ class Counts:
 def count(case: sqlite3.Connection, run_id: int) -> Counts:
     states = case.execute("SELECT state, COUNT(*) FROM files WHERE run_id = ? GROUP BY state", (run_id,))
     frames = case.execute(
-        "SELECT TOTAL(frames_decoded), TOTAL(frames), TOTAL(faces) FROM files"
+        "SELECT TOTAL(frames_decoded), TOTAL(frames_hidden), TOTAL(frames), TOTAL(faces) FROM files"
         " WHERE run_id = ? AND same_as IS NULL",
         (run_id,),
     ).fetchone()
@@ -228,8 +234,9 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
     return Counts(
         states=dict(states.fetchall()),
         frames_decoded=int(frames[0]),
-        frames=int(frames[1]),
-        faces=int(frames[2]),
+        frames_hidden=int(frames[1]),
+        frames=int(frames[2]),
+        faces=int(frames[3]),
         labels={name: found.get(name, 0) for name in CLASSES},
     )
 
@@ -251,8 +258,8 @@ def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tup
         cursor = case.execute(sql)
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise UsageError(
-            f"The query failed: {error}.",
-            "A case is opened read-only; docs/database.md lists its tables and columns.",
+            f"The query failed: {str(error).rstrip('.')}.",
+            'A case is only read. Its tables: femo query CASE "select sql from sqlite_master"',
         ) from error
     if cursor.description is None:
         raise UsageError("The query asks for nothing.", "Give one SQL statement: select ...")

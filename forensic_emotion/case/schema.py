@@ -77,6 +77,8 @@ def m001_first_tables(db: Database) -> None:
             height INTEGER,
             orientation INTEGER,
             time_base TEXT,
+            first_pts INTEGER,
+            last_pts INTEGER,
             frames_decoded INTEGER NOT NULL,
             frames_hidden INTEGER NOT NULL,
             frames INTEGER NOT NULL,

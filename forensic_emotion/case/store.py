@@ -190,6 +190,8 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "height": media.height,
         "orientation": media.orientation,
         "time_base": media.time_base,
+        "first_pts": media.first_pts,
+        "last_pts": media.last_pts,
         "frames_decoded": media.frames_decoded,
         "frames_hidden": media.frames_hidden,
         "frames": outcome.frames,

@@ -15,7 +15,7 @@ def option(settings: type[Settings], name: str) -> Any:
     (spec,) = (f for f in fields(settings) if f.name == name)  # type: ignore[arg-type]
     help_text = spec.metadata["help"]
     if spec.metadata["choices"]:
-        help_text += f" [{' | '.join(spec.metadata['choices'])}]"
+        help_text += f" One of: {', '.join(spec.metadata['choices'])}."
     flag = f"--{name.replace('_', '-')}"
     if isinstance(spec.default, bool) and spec.default:
         flag += f"/--no-{name.replace('_', '-')}"

@@ -76,10 +76,10 @@ class ScanProgress:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
-        console.print(f"{summary.discovered} paths = {states}")
+        console.print(f"Paths: {summary.discovered} = {states}")
         seconds = time.monotonic() - self._started
         console.print(
-            f"{summary.faces} faces in {summary.frames} frames looked at, {summary.problems} problems,"
-            f" {seconds:.1f} s"
+            f"Faces: {summary.faces} in {summary.frames} frames looked at (copies counted once)."
+            f" Problems: {summary.problems}. {seconds:.1f} s"
         )
         console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")

@@ -31,7 +31,9 @@ class Format(str, Enum):
 @app.command()
 def query(
     case: Annotated[Path, typer.Argument(help="Case file.")],
-    sql: Annotated[str, typer.Argument(help="One SQL statement, such as: select * from face_results")],
+    sql: Annotated[
+        str, typer.Argument(help="One SQL statement, such as: select path, label from face_results")
+    ],
     format: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
 ) -> None:
     """Ask a case with SQL. The case is opened read-only.
@@ -53,11 +55,11 @@ def as_table(names: list[str], rows: Iterator[Row]) -> None:
 
     table = Table()
     for name in names:
-        table.add_column(Text(visible(name)))
+        table.add_column(Text(visible(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 10_000)
+    # Where nobody's window sets a width, nothing is cut to one.
+    Console(width=None if sys.stdout.isatty() else 100_000).print(table)
 
 
 def _shown(value: object) -> str:
@@ -65,7 +67,8 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return f"{value:.4f}" if isinstance(value, float) else visible(str(value))
+    # Enough digits that no score is shown as certain that is not.
+    return f"{value:.7g}" if isinstance(value, float) else visible(str(value))
 
 
 def as_csv(names: list[str], rows: Iterator[Row]) -> None:

@@ -12,7 +12,7 @@ from forensic_emotion.records import RGB, Box, Detection
 
 
 class HogDetector:
-    """``hog``: the detector of the first version of this project.
+    """``hog``: the detector of the student project from which femo grew.
 
     Args:
         upsample: how often the picture is enlarged to twice its size first; each time finds faces

@@ -63,7 +63,9 @@ def video_frames(
             # What FFmpeg conceals (it goes on where it can) it writes to its log.
             errors = [" ".join(text.split()) for _, _, text in complaints]
             if errors:
-                facts.note("decoder_errors", f"FFmpeg reports {len(errors)} errors, first: {errors[0]}")
+                facts.note(
+                    "decoder_errors", f"FFmpeg reports errors ({len(errors)}), first: {errors[0]}"
+                )
 
 
 def _open(source: BinaryIO, media_type: str) -> InputContainer:
@@ -97,6 +99,9 @@ def _sampled(
         if picture.pts is not None and picture.time_base is not None:
             time = FrameTime(picture.pts, picture.time_base)
         untimed += time is None
+        if picture.pts is not None:
+            known = [p for p in (facts.first_pts, facts.last_pts) if p is not None]
+            facts.first_pts, facts.last_pts = min([picture.pts, *known]), max([picture.pts, *known])
         if turn is None:
             turn = display_turn(picture, facts)
             facts.orientation = turn.degrees

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from forensic_emotion.case.queries import FaceInfo
+from forensic_emotion.case.queries import FaceInfo, FileInfo
 from forensic_emotion.case.schema import CLASSES
 
 
@@ -32,14 +33,19 @@ class Strip:
     rows: tuple[str, ...] = CLASSES
 
 
-def time_strip(faces: list[FaceInfo]) -> Strip | None:
-    """The strip of one file's faces; None if they have no times, or all the same one."""
+def time_strip(file: FileInfo, faces: list[FaceInfo]) -> Strip | None:
+    """The strip of a file's faces over the whole of the recording; None if it has no length.
+
+    An animation among the stills has no recording; its strip goes from the first face to the last.
+    """
     timed = [(face.seconds, face) for face in faces if face.seconds is not None]
-    if not timed:
+    moments = [seconds for seconds, _ in timed]
+    if file.time_base is not None:
+        unit = Fraction(file.time_base)
+        moments += [float(pts * unit) for pts in (file.first_pts, file.last_pts) if pts is not None]
+    if not timed or min(moments) == max(moments):
         return None
-    start, end = min(s for s, _ in timed), max(s for s, _ in timed)
-    if start == end:
-        return None
+    start, end = min(moments), max(moments)
     return Strip(
         start,
         end,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import math
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.records import STATES
 from forensic_emotion.report.charts import Strip, time_strip
-from forensic_emotion.settings import ReportSettings
+from forensic_emotion.settings import ReportSettings, ScanSettings
 
 STATE_MEANING = {
-    "faces": "wholly looked at, at least one face detected",
-    "no_face": "wholly looked at, no face detected at these settings; that is not proof of absence",
-    "partial": "looked at in part; the problem says how far",
+    "faces": "every frame that the settings ask for was looked at, at least one face detected",
+    "no_face": "the same, and no face detected at these settings; that is not proof of absence",
+    "partial": "looked at in part; see the problem",
     "skipped": "not looked at, for the reason given",
     "failed": "could not be looked at; see the problem",
 }
@@ -66,6 +67,8 @@ class FileView:
     info: FileInfo
     also: list[str]
     """Further paths with the same bytes."""
+    problems: list[ProblemInfo]
+    """What kept femo from looking at all of it."""
     faces: list[FaceView]
     strip: Strip | None
     """Videos: the faces over time."""
@@ -113,6 +116,8 @@ class ReportContext:
     files_with_faces: list[FileView]
     files: list[FileInfo]
     problems: list[ProblemInfo]
+    settings: list[tuple[str, str, str]]
+    """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
     """What the case knows of the model: name of the fact, its value."""
     left_out: int
@@ -132,7 +137,9 @@ def build_context(
     counts = count(case, run.id)
     files = read_files(case, run.id)
     faces = read_faces(case, run.id, settings.max_faces)
+    problems = read_problems(case, run.id)
     metrics = run.model_card.get("metrics", {}).get("PublicTest")
+    meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     return ReportContext(
         title=path.name,
         version=__version__,
@@ -141,9 +148,10 @@ def build_context(
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
         error_rate=_error_rate(metrics),
-        files_with_faces=list(_by_file(files, faces)),
+        files_with_faces=list(_by_file(files, faces, problems)),
         files=files,
-        problems=read_problems(case, run.id),
+        problems=problems,
+        settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
         left_out=counts.faces - len(faces),
         css=css,
@@ -161,6 +169,12 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if trained_on:
         yield "trained on", f"{trained_on['name']}, {trained_on['fit']} pictures"
         yield "SHA-256 of training data", trained_on["sha256"]
+    if trained_on and "faces_detected" in trained_on:
+        yield (
+            "landmarks in training and test",
+            f"from a detected face in {trained_on['faces_detected']:.1%} of the pictures, from the"
+            " whole picture as face rectangle in the others",
+        )
 
 
 def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
@@ -187,16 +201,26 @@ def _error_rate(metrics: dict[str, Any] | None) -> ErrorRate | None:
     )
 
 
-def _by_file(files: list[FileInfo], faces: list[FaceInfo]) -> Iterator[FileView]:
+def _by_file(
+    files: list[FileInfo], faces: list[FaceInfo], problems: list[ProblemInfo]
+) -> Iterator[FileView]:
     first = {f.sha256: f for f in files if f.same_as is None and f.sha256 is not None}
-    copies: dict[str, list[str]] = {}
+    copies: dict[str, list[str]] = defaultdict(list)
     for f in files:
         if f.same_as is not None and f.sha256 is not None:
-            copies.setdefault(f.sha256, []).append(f.path)
+            copies[f.sha256].append(f.path)
+    problems_of: dict[int, list[ProblemInfo]] = defaultdict(list)
+    for problem in problems:
+        problems_of[problem.file_id].append(problem)
     for sha256, group in groupby(faces, key=lambda face: face.sha256):
-        found = list(group)
-        faces_shown = [_face_view(face) for face in found]
-        yield FileView(first[sha256], copies.get(sha256, []), faces_shown, time_strip(found))
+        found, info = list(group), first[sha256]
+        yield FileView(
+            info,
+            copies[sha256],
+            problems_of[info.id],
+            [_face_view(face) for face in found],
+            time_strip(info, found),
+        )
 
 
 def _face_view(face: FaceInfo) -> FaceView:
