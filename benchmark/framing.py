@@ -15,13 +15,14 @@ import numpy as np
 
 from forensic_emotion.chips import SIDE
 from forensic_emotion.faces.hog import HogDetector
-from forensic_emotion.training.data import BORDER, ENLARGED, TRAINING, enlarge, read_pictures
+from forensic_emotion.training.data import BORDER, ENLARGED, enlarge
+from forensic_emotion.training.sources import TRAINING, read_labelled
 
 
 def main() -> None:
-    grey, _, usage = read_pictures(Path(sys.argv[1]))
+    source = read_labelled(Path(sys.argv[1]))
     detector = HogDetector(upsample=0)
-    found = [detector.detect(enlarge(picture)) for picture in grey[usage == TRAINING]]
+    found = [detector.detect(enlarge(picture)) for picture in source.grey[source.usage == TRAINING]]
     boxes = [detections[0].box for detections in found if detections]
     size = np.array([box.width for box in boxes], float)
     middle = np.array([((b.left + b.right) / 2, (b.top + b.bottom) / 2) for b in boxes])

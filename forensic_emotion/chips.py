@@ -34,6 +34,11 @@ PointSets = npt.NDArray[np.float32]
 """(n, 68, 2), x and y as a share of the chip's side, 0 at its left or top edge."""
 
 
+Inputs = dict[str, npt.NDArray[np.float32]]
+"""``images``, ``landmarks``, and ``landmarks_valid`` (n, 1): 1 where the landmarks are those of a
+detected face, 0 where they must not count. A network takes those of them that it has inputs for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Chip:
     """One face as a network takes it."""
@@ -99,10 +104,13 @@ def make_chip(image: npt.NDArray[np.uint8], region: Box, landmarks: Points) -> C
     return Chip(resize(pixels, SIDE, SIDE), ((landmarks - origin) / size).astype(np.float32))
 
 
-def to_input(chips: list[Chip]) -> tuple[Images, PointSets]:
-    """Stack chips into the two inputs of a network: ``images`` and ``landmarks``."""
-    grey = np.stack([chip.grey for chip in chips])
-    return scale_grey(grey), np.stack([chip.landmarks for chip in chips])
+def to_inputs(chips: list[Chip]) -> Inputs:
+    """Stack chips into the inputs of a network."""
+    return {
+        "images": scale_grey(np.stack([chip.grey for chip in chips])),
+        "landmarks": np.stack([chip.landmarks for chip in chips]),
+        "landmarks_valid": np.ones((len(chips), 1), np.float32),
+    }
 
 
 def scale_grey(grey: npt.NDArray[np.uint8]) -> Images:

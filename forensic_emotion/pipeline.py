@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from forensic_emotion.chips import Chip, make_chip, region_around, to_input
+from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
 from forensic_emotion.emotions.classifier import Classifier
 from forensic_emotion.errors import EvidenceError, NoPicture
 from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
@@ -204,9 +204,9 @@ def _prepare(frame: Frame, face: Face) -> _Waiting:
 def _classify(waiting: list[_Waiting], classifier: Classifier) -> Iterator[FaceResult]:
     if not waiting:
         return
-    images, landmarks = to_input([w.chip for w in waiting])
+    scores = classifier.probabilities(to_inputs([w.chip for w in waiting]))
     labels = classifier.card.labels
-    for w, row in zip(waiting, classifier.probabilities(images, landmarks), strict=True):
+    for w, row in zip(waiting, scores, strict=True):
         best = int(row.argmax())
         yield FaceResult(
             frame_index=w.frame_index,

@@ -92,14 +92,48 @@ class ScanSettings(Settings):
 
 @dataclass(frozen=True)
 class TrainSettings(Settings):
-    """How a network is trained; stored in ``model.json``."""
+    """How a network is trained; stored in ``model.json``.
 
-    network: str = setting("seed", "Which network to build.", choices=("seed",))
+    The defaults train the seed network plainly, as it shipped; ``docs/training.md`` has the recipe for
+    the gated network, which uses the rest.
+    """
+
+    network: str = setting("seed", "Which network to build.", choices=("seed", "gated_vgg"))
     epochs: int = setting(24, "Passes over the fitted part of Training.", least=1)
     batch_size: int = setting(128, "Pictures in one step.", least=1)
-    learning_rate: float = setting(
-        1e-3, "Adam's first learning rate; falls to 0 along a cosine over all epochs.", above=0
+    optimizer: str = setting(
+        "adam", "How steps are made; sgd has Nesterov momentum 0.9.", choices=("adam", "sgd")
     )
+    learning_rate: float = setting(
+        1e-3, "Highest learning rate; falls to 0 along a cosine over all epochs.", above=0
+    )
+    warmup: float = setting(0.0, "Epochs over which the learning rate rises to it.", least=0)
+    weight_decay: float = setting(
+        0.0, "Pull of kernels towards 0; biases and normalisation have none.", least=0
+    )
+    average: float = setting(
+        0.0,
+        "Moving average of the weights, per step, that is measured and kept; 0 keeps them as they are.",
+        least=0,
+        most=0.99999,
+    )
+    label_smoothing: float = setting(
+        0.0, "Part of each label that is spread over all classes.", least=0, most=0.9
+    )
+    mixup: float = setting(
+        0.0, "Blend pictures by shares from Beta(a, a) with this a; 0 does not blend.", least=0
+    )
+    ferplus_weight: float = setting(
+        0.5, "What the FER+ output counts in the loss beside the classes (needs --ferplus).", least=0
+    )
+    landmark_dropout: float = setting(
+        0.0, "Part of the pictures that are shown without landmarks.", least=0, most=1
+    )
+    rotate: float = setting(0.0, "Turn pictures by up to so many degrees.", least=0, most=180)
+    shift: float = setting(0.0, "Move pictures by up to this share of their side.", least=0, most=0.5)
+    zoom: float = setting(0.0, "Scale pictures by up to this share.", least=0, most=0.5)
+    light: float = setting(0.0, "Change contrast and brightness by up to this share.", least=0, most=1)
+    erase: float = setting(0.0, "Part of the pictures that are covered in one place.", least=0, most=1)
     validation_share: float = setting(
         0.1,
         "Part of Training held out to choose the epoch that is kept.",
@@ -121,8 +155,7 @@ class EvaluateSettings(Settings):
 
     split: str = setting(
         "PublicTest",
-        "Which part of the data to measure on.",
-        choices=("Training", "PublicTest", "PrivateTest"),
+        "Which part of the data to measure on: Training, PublicTest, PrivateTest, or what it is called.",
     )
     runtime: str = setting("onnx", "What computes the model.", choices=("onnx", "tensorflow"))
     record: bool = setting(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
-from forensic_emotion.chips import PREPROCESSING, Images, PointSets
+from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import Summary, find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
@@ -165,7 +165,8 @@ class FakeClassifier:
         self.card = fake_card(**facts)
         self.batches: list[int] = []
 
-    def probabilities(self, images: Images, landmarks: PointSets) -> npt.NDArray[np.float32]:
+    def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        images = inputs["images"]
         self.batches.append(len(images))
         row = [0.4 if label == "happy" else 0.1 for label in CLASSES]
         return np.tile(np.array(row, np.float32), (len(images), 1))

@@ -127,8 +127,8 @@ def test_half_a_file_never_shows(evidence: Path, tmp_path: Path) -> None:
     """A row that breaks the rules takes back all of its file."""
 
     class TwoLabels(FakeClassifier):
-        def probabilities(self, images, landmarks):
-            return super().probabilities(images, landmarks)[:, :3]
+        def probabilities(self, inputs):
+            return super().probabilities(inputs)[:, :3]
 
     (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
     with pytest.raises(ValueError, match="zip"):

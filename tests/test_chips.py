@@ -72,11 +72,11 @@ def test_mirroring_swaps_left_and_right_points() -> None:
 
 def test_input_is_scaled_from_0_to_1() -> None:
     chip = chips.Chip(np.full((48, 48), 255, np.uint8), np.zeros((68, 2), np.float32))
-    images, landmarks = chips.to_input([chip, chip])
-    assert images.shape == (2, 48, 48, 1)
-    assert landmarks.shape == (2, 68, 2)
-    assert images.max() == 1.0
-    assert images.dtype == landmarks.dtype == np.float32
+    inputs = chips.to_inputs([chip, chip])
+    shapes = {name: values.shape for name, values in inputs.items()}
+    assert shapes == {"images": (2, 48, 48, 1), "landmarks": (2, 68, 2), "landmarks_valid": (2, 1)}
+    assert inputs["images"].max() == 1.0
+    assert {values.dtype for values in inputs.values()} == {np.dtype(np.float32)}
 
 
 def test_a_thumbnail_is_small_and_never_enlarged() -> None:

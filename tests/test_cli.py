@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
 from forensic_emotion.records import Box
-from tests.builders import encoded, picture, scanned
+from tests.builders import encoded, picture, scanned, write_fer2013
 
 RUNNER = CliRunner()
 
@@ -159,6 +160,30 @@ def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:
     assert code == 1
     assert "There is no model 'nobody'" in err
     assert "Shipped models: seed" in err
+
+
+def test_models_lists_what_is_shipped() -> None:
+    code, out, _ = femo("models", "--format", "json")
+    assert code == 0
+    listed = {m["name"]: m for m in json.loads(out)}
+    assert [m["name"] for m in listed.values() if m["default"]] == ["seed"]
+    assert listed["seed"]["figures"]["PublicTest"]["accuracy"]["n"] == 3589
+    onnx = Path(listed["seed"]["path"]) / "model.onnx"
+    assert hashlib.sha256(onnx.read_bytes()).hexdigest() == listed["seed"]["sha256"]
+    assert "MIT" in listed["seed"]["licence"]
+    assert "(default)" in femo("models")[1]
+
+
+def test_data_counts_and_tells_faults(tmp_path: Path) -> None:
+    path = write_fer2013(tmp_path / "f.csv", {"Training": 7}, copies=[(0, "PublicTest")])
+    code, out, _ = femo("data", path)
+    assert code == 0
+    assert "PublicTest in Training: 1 pictures have a twin there" in out
+    code, out, _ = femo("data", path, "--format", "json")
+    assert json.loads(out)["counts"]["Training"]["angry"] == 1
+    code, _, err = femo("data", tmp_path / "none.csv")
+    assert code == 1
+    assert "cannot be read" in err
 
 
 def test_every_command_and_option_has_help() -> None:

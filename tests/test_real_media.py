@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from forensic_emotion.chips import Chip, to_input
+from forensic_emotion.chips import Chip, to_inputs
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import SHIPPED, ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
@@ -229,9 +229,8 @@ def test_both_runtimes_agree_on_real_faces(name: str) -> None:
             grey = chip.grey.copy()
             grey[part] = 128
             chips.append(Chip(grey, chip.landmarks))
-    images, landmarks = to_input(chips)
-    onnx = tools.classifier.probabilities(images, landmarks)
-    keras = load_classifier(name, "tensorflow").probabilities(images, landmarks)
+    onnx = tools.classifier.probabilities(to_inputs(chips))
+    keras = load_classifier(name, "tensorflow").probabilities(to_inputs(chips))
     np.testing.assert_allclose(onnx, keras, atol=1e-4)
     np.testing.assert_allclose(onnx.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(onnx, axis=0).max() > 0.5, "the answers are not all the same"

@@ -91,6 +91,17 @@ def test_the_report_shows_what_is_in_the_case(evidence: Path, case: Path) -> Non
         assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
 
 
+def test_the_report_says_whether_scores_are_calibrated(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    measured = {"PublicTest": {**METRICS, "ece": 0.0312}}
+    scanned(evidence, case, classifier=FakeClassifier(metrics=measured))
+    assert "are not calibrated" in Page(report(case)).text
+    other = case.parent / "calibrated.db"
+    card = {"metrics": measured, "calibration": {"temperature": 2.0}}
+    scanned(evidence, other, classifier=FakeClassifier(**card))
+    assert "mean deviation 3.1 %" in Page(report(other)).text
+
+
 def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None:
     names = ["<script>alert(1)</script>.png", "\"><img src=x onerror='x'>.png", "{{ 7*7 }}.png"]
     for name in names:

@@ -3,19 +3,23 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.settings import EvaluateSettings, TrainSettings
-from forensic_emotion.training import data
-from forensic_emotion.training.metrics import measure, wilson
+from forensic_emotion.training import data, sources
+from forensic_emotion.training.calibrate import fit_temperature, soften
+from forensic_emotion.training.census import take_census
+from forensic_emotion.training.metrics import expected_calibration_error, measure, wilson
 from tests.builders import write_fer2013
 
 # ---- figures ---------------------------------------------------------------------------------------
@@ -52,6 +56,10 @@ def test_figures() -> None:
     assert figures.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert figures.accuracy.value == pytest.approx(2 / 3)
     assert figures.loss == pytest.approx(-np.log([0.7, 0.3, 0.8]).mean(), rel=1e-6)
+    assert figures.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert figures.brier == pytest.approx(
+        np.mean([0.14, 0.36 + 0.49 + 0.01, 0.01 + 0.04 + 0.01]), rel=1e-5
+    )
     a, b, c = figures.classes
     assert (a.precision, a.recall, a.n, a.answered) == (0.5, 1.0, 1, 2)
     assert (b.precision, b.recall) == (1.0, 0.5)
@@ -63,12 +71,40 @@ def test_certain_and_wrong_is_not_infinite() -> None:
     assert 10 < figures.loss < 20
 
 
+def drawn(temperature: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, and labels drawn from them at another temperature."""
+    chance = np.random.default_rng(0)
+    said = soften(chance.dirichlet(np.ones(7), n).astype(np.float32), 0.5)
+    true = soften(said, temperature)
+    labels = (true.cumsum(axis=1) > chance.random((n, 1))).argmax(axis=1)
+    return said, labels
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_is_found_again(temperature: float) -> None:
+    said, labels = drawn(temperature)
+    assert fit_temperature(said, labels) == pytest.approx(temperature, rel=0.05)
+    softened = soften(said, temperature)
+    assert (softened.argmax(axis=1) == said.argmax(axis=1)).all()
+    assert expected_calibration_error(softened, labels) < 0.02
+
+
+def test_calibration_error_of_known_cases() -> None:
+    sure = np.tile(np.array([[1.0, 0.0]], np.float32), (10, 1))
+    assert expected_calibration_error(sure, np.zeros(10, np.int64)) == 0
+    assert expected_calibration_error(sure, np.ones(10, np.int64)) == 1
+    half = np.tile(np.array([[0.7, 0.3]], np.float32), (10, 1))
+    assert expected_calibration_error(half, np.arange(10) % 2) == pytest.approx(0.2, abs=1e-6)
+    said, labels = drawn(3.0)
+    assert expected_calibration_error(said, labels) > 0.1
+
+
 # ---- data ------------------------------------------------------------------------------------------
 
 
 def test_the_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 8, "PublicTest": 3})
-    pictures = data.read_fer2013(path)
+    pictures = data.read(path)
     assert len(pictures) == 11
     assert pictures.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 0, 1, 2]
     assert pictures.row.tolist() == list(range(11))
@@ -82,13 +118,13 @@ def test_the_file_is_read_as_it_is(tmp_path: Path) -> None:
 
 def test_landmarks_are_found_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 7})
-    first = data.read_fer2013(path)
+    first = data.read(path)
 
     def never(*_: object) -> None:
         raise AssertionError("found again")
 
     monkeypatch.setattr(data, "find_landmarks", never)
-    second = data.read_fer2013(path)
+    second = data.read(path)
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
     np.testing.assert_array_equal(first.detected, second.detected)
 
@@ -120,15 +156,15 @@ PIXELS = " ".join(["0"] * 2304)
 def test_a_file_that_cannot_be_is_told_with_the_picture(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "f.csv").write_text(text)
     with pytest.raises(DataError, match=re.escape(message)):
-        data.read_fer2013(tmp_path / "f.csv")
+        data.read(tmp_path / "f.csv")
 
 
 def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        data.read_fer2013(tmp_path / "none.csv")
+        data.read(tmp_path / "none.csv")
     (tmp_path / "b.csv").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match="cannot be read"):
-        data.read_fer2013(tmp_path / "b.csv")
+        data.read(tmp_path / "b.csv")
 
 
 def test_the_split_leaks_nothing(tmp_path: Path) -> None:
@@ -137,7 +173,7 @@ def test_the_split_leaks_nothing(tmp_path: Path) -> None:
         {"Training": 210, "PublicTest": 14},
         copies=[(0, "PublicTest"), (1, "PublicTest"), (2, "Training"), (3, "Training")],
     )
-    pictures = data.read_fer2013(path)
+    pictures = data.read(path)
     split = data.split_training(pictures, 0.2, seed=1)
     fit, held, test = (
         {p.tobytes() for p in part.grey}
@@ -152,12 +188,127 @@ def test_the_split_leaks_nothing(tmp_path: Path) -> None:
 
 
 def test_the_split_is_that_of_its_seed(tmp_path: Path) -> None:
-    pictures = data.read_fer2013(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
+    pictures = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
     one, same, other = (data.split_training(pictures, 0.2, seed).validation.row for seed in (1, 1, 2))
     assert one.tolist() == same.tolist() != other.tolist()
     few = pictures.where(np.arange(3))
     with pytest.raises(DataError, match="Too few"):
         data.split_training(few, 0.1, 1)
+
+
+def write_votes(
+    path: Path, splits: dict[str, int], header: str = "Usage,Image name,", prefix: str = ""
+) -> Path:
+    """A file of FER+ votes: picture i of a split has i votes for neutral and 2 for happiness."""
+    names = ",".join(prefix + name for name in sources.VOTES)
+    rows = [f"{header}{names}"]
+    for split, n in splits.items():
+        rows += [f"{split},x.png,{i},2" + ",0" * 8 for i in range(n)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(("header", "prefix"), [("Usage,Image name,", ""), ("usage,index,", "ferplus_")])
+def test_votes_are_joined_within_each_split(tmp_path: Path, header: str, prefix: str) -> None:
+    usage = np.array(["Training", "PublicTest", "Training"])
+    path = write_votes(
+        tmp_path / "v.csv", {"PublicTest": 1, "PrivateTest": 9, "Training": 2}, header, prefix
+    )
+    assert sources.read_votes(path, usage)[:, 0].tolist() == [0, 0, 1]
+    with pytest.raises(DataError, match="votes for 2 pictures of split Training, the pictures are 3"):
+        sources.read_votes(path, np.array(["Training"] * 3))
+
+
+def test_what_holds_no_votes_is_told(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("Usage,neutral\nTraining,1\n")
+    with pytest.raises(DataError, match="no column happiness, surprise"):
+        sources.read_votes(tmp_path / "v.csv", np.array(["Training"]))
+    path = write_votes(tmp_path / "w.csv", {"Training": 1})
+    path.write_text(path.read_text().replace(",0,2,", ",zero,2,"))
+    with pytest.raises(DataError, match="picture 0: could not convert"):
+        sources.read_votes(path, np.array(["Training"]))
+
+
+def test_votes_become_a_distribution(tmp_path: Path) -> None:
+    pictures = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 4}))
+    votes = np.zeros((4, 10), np.float32)
+    votes[0, :2] = 6, 4
+    votes[1, :3] = 9, 1, 0  # a single vote is a slip
+    votes[2, 9] = 10  # not a face
+    targets, weights = replace(pictures, votes=votes).targets()
+    assert weights["ferplus"].tolist() == [1, 1, 0, 0]
+    np.testing.assert_allclose(targets["ferplus"][0, :2], [0.6, 0.4])
+    np.testing.assert_allclose(targets["ferplus"][1, :2], [1, 0])
+    assert targets["output"].argmax(axis=1).tolist() == [0, 1, 2, 3]
+
+
+def write_folder(root: Path, counts: dict[str, int], side: int = 48) -> Path:
+    """A folder split/class/picture: ``"train/anger"`` → number of pictures."""
+    chance = np.random.default_rng(5)
+    for place, n in counts.items():
+        (root / place).mkdir(parents=True)
+        for i in range(n):
+            pixels = chance.integers(0, 256, (side, side), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / place / f"{i}.png")
+    return root
+
+
+def test_a_folder_of_pictures_is_read(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"train/angry": 2, "train/Happiness": 1, "test/sad": 3})
+    found = sources.read_labelled(root)
+    assert found.usage.tolist() == ["test"] * 3 + ["Training"] * 3
+    assert [sources.LABELS[i] for i in found.labels] == ["sad"] * 3 + ["happy", "angry", "angry"]
+    again = sources.read_labelled(root).sha256
+    (root / "test" / "sad" / "0.png").unlink()
+    assert sources.read_labelled(root).sha256 != again == found.sha256
+
+
+def test_a_folder_that_cannot_be_is_told_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"0\.png has 47x47 pixels"):
+        sources.read_labelled(write_folder(tmp_path / "a", {"train/sad": 1}, side=47))
+    with pytest.raises(DataError, match=r"lies in 'bored', which is no class"):
+        sources.read_labelled(write_folder(tmp_path / "b", {"train/bored": 1}))
+    with pytest.raises(DataError, match=r"does not lie at split/class/picture"):
+        sources.read_labelled(write_folder(tmp_path / "c", {"train": 1}))
+    (tmp_path / "e").mkdir()
+    with pytest.raises(DataError, match="holds no pictures"):
+        sources.read_labelled(tmp_path / "e")
+    (write_folder(tmp_path / "d", {"train/sad": 1}) / "train" / "sad" / "x.jpg").write_text("text")
+    with pytest.raises(DataError, match=r"x\.jpg cannot be decoded"):
+        sources.read_labelled(tmp_path / "d")
+
+
+def test_kaggles_file_is_read_too(tmp_path: Path) -> None:
+    path = write_fer2013(tmp_path / "f.csv", {"Training": 3})
+    official = sources.read_labelled(path)
+    path.write_text(path.read_text().replace("emotion,pixels,Usage", "emotion, Usage, pixels"))
+    lines = path.read_text().splitlines()
+    turned = [",".join((r.split(",")[0], r.split(",")[2], r.split(",")[1])) for r in lines[1:]]
+    path.write_text("\n".join([lines[0], *turned]) + "\n")
+    np.testing.assert_array_equal(sources.read_labelled(path).grey, official.grey)
+
+
+def test_the_census_finds_twins_contradictions_and_blanks(tmp_path: Path) -> None:
+    path = write_fer2013(
+        tmp_path / "f.csv",
+        {"Training": 14, "PublicTest": 7},
+        copies=[(0, "PublicTest"), (1, "Training"), (1, "Training"), (15, "PrivateTest")],
+    )
+    blank = ",".join(["3", " ".join(["7"] * 2304), "Training"])
+    other_label = path.read_text().splitlines()[1].replace("0,", "5,", 1)
+    path.write_text(path.read_text() + blank + "\n" + other_label + "\n")
+    census = take_census(sources.read_labelled(path))
+    assert census.pictures == 14 + 7 + 4 + 2
+    assert census.counts["Training"]["angry"] == 2
+    assert census.counts["PrivateTest"]["disgust"] == 1
+    assert census.duplicate_groups == 3
+    assert census.duplicates == {"Training": 3 + 2, "PublicTest": 0, "PrivateTest": 0}
+    assert census.leaks["PublicTest in Training"] == 1
+    assert census.leaks["Training in PublicTest"] == 2
+    assert census.leaks["PrivateTest in PublicTest"] == 1
+    assert census.leaks["PrivateTest in Training"] == 0
+    assert census.contradicting == 1
+    assert census.blank == 1
 
 
 # ---- model files -----------------------------------------------------------------------------------
@@ -187,7 +338,7 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
 
 # ---- training, with TensorFlow ---------------------------------------------------------------------
 
-TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2}
+TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2, "network": "seed"}
 
 
 def train_tiny(
@@ -236,6 +387,30 @@ def test_the_seed_network_is_the_graph_it_should_be() -> None:
 
 
 @pytest.mark.slow
+def test_the_gated_network_answers_without_landmarks() -> None:
+    from forensic_emotion.training.network import gated_vgg
+
+    model = gated_vgg(7)
+    assert model.count_params() < 1_500_000
+    chance = np.random.default_rng(0)
+    images = chance.random((4, 48, 48, 1), dtype=np.float32)
+    landmarks = chance.random((2, 4, 68, 2), dtype=np.float32)
+    landmarks[0, 0] = 0.5  # a degenerate face, all points in one place
+
+    def answers(valid: float) -> np.ndarray:
+        found = [
+            model({"images": images, "landmarks": points, "landmarks_valid": np.full((4, 1), valid)})
+            for points in landmarks
+        ]
+        return np.stack([np.asarray(f["output"]) for f in found])
+
+    shut, open_ = answers(0.0), answers(1.0)
+    assert np.isfinite(open_).all()
+    np.testing.assert_array_equal(shut[0], shut[1])
+    assert (open_[0] != open_[1]).any()
+
+
+@pytest.mark.slow
 def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None:
     names = {p.name for p in tiny_model.iterdir()}
     assert names == {
@@ -248,7 +423,7 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
         "pictures.csv",
     }
     card = json.loads((tiny_model / "model.json").read_text())
-    assert card["labels"] == list(data.LABELS)
+    assert card["labels"] == list(sources.LABELS)
     assert card["data"]["fit"] + card["data"]["validation"] == 70
     assert card["settings"]["epochs"] == 2
     assert "PublicTest" not in card["metrics"]

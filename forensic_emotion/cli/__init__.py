@@ -29,7 +29,7 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of work, not of the alphabet."""
-        order = ("scan", "report", "query", "train", "evaluate")
+        order = ("scan", "report", "query", "models", "data", "train", "evaluate")
         return sorted(super().list_commands(ctx), key=order.index)
 
     def invoke(self, ctx: Any) -> Any:
@@ -123,4 +123,4 @@ def main() -> None:
 
 
 # Each command's file registers itself with the app; heavy libraries are imported when it runs.
-from forensic_emotion.cli import evaluate, query, report, scan, train  # noqa: E402, F401
+from forensic_emotion.cli import data, evaluate, models, query, report, scan, train  # noqa: E402, F401

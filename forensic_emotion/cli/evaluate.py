@@ -8,26 +8,26 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import option
-from forensic_emotion.settings import EvaluateSettings as S
+from forensic_emotion.cli.options import takes
+from forensic_emotion.settings import EvaluateSettings
 
 
 @app.command()
+@takes(EvaluateSettings)
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name of a shipped model (seed), or a model's folder.")],
-    data: Annotated[Path, typer.Argument(help="The official fer2013.csv.")],
+    data: Annotated[
+        Path, typer.Argument(help="fer2013.csv, icml_face_data.csv, or a folder split/class/picture.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write figures and pictures to.")],
-    split: Annotated[str, option(S, "split")] = S.split,
-    runtime: Annotated[str, option(S, "runtime")] = S.runtime,
-    record: Annotated[bool, option(S, "record")] = S.record,
+    *,
+    settings: EvaluateSettings,
 ) -> None:
     """Measure a model on labelled faces it was not trained on.
 
     Prints accuracy with its 95 % interval, and the loss; writes metrics.json, classes.csv,
     confusion_matrix.csv and .png, and gallery.png. Needs the extra 'train'.
     """
-    settings = S(split, runtime, record)
-
     from rich.console import Console
     from rich.progress import Progress
 
@@ -41,6 +41,7 @@ def evaluate(
         figures = run_evaluation(model, data, out, settings, progress)
     console.print(f"accuracy {figures.accuracy}")
     console.print(f"loss {figures.loss:.4f}")
+    console.print(f"macro-F1 {figures.macro_f1:.4f}  ECE {figures.ece:.4f}  Brier {figures.brier:.4f}")
     for c in figures.classes:
         precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
         recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"

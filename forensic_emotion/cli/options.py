@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import Field, fields
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from forensic_emotion.settings import Settings
 
 
-def option(settings: type[Settings], name: str) -> Any:
-    """The ``typer.Option`` of a setting."""
-    (spec,) = (f for f in fields(settings) if f.name == name)  # type: ignore[arg-type]
+def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each setting; its parameter ``settings`` gets them, checked."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        specs = fields(settings)  # type: ignore[arg-type]
+        types = get_type_hints(settings)
+        options = {s.name: Annotated[types[s.name], _option(s)] for s in specs}
+        hints = get_type_hints(command, include_extras=True)
+        own = [p for p in signature(command).parameters.values() if p.name != "settings"]
+
+        def run(**values: Any) -> None:
+            chosen = settings(**{name: values.pop(name) for name in options})
+            command(**values, settings=chosen)
+
+        # What typer reads: the command's own parameters, then one a setting.
+        parameters = [p.replace(annotation=hints[p.name], kind=Parameter.KEYWORD_ONLY) for p in own]
+        parameters += [
+            Parameter(s.name, Parameter.KEYWORD_ONLY, default=s.default, annotation=options[s.name])
+            for s in specs
+        ]
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def _option(spec: Field[Any]) -> Any:
     help_text = spec.metadata["help"]
     if spec.metadata["choices"]:
         help_text += f" One of: {', '.join(spec.metadata['choices'])}."
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(spec.default, bool) and spec.default:
-        flag += f"/--no-{name.replace('_', '-')}"
+    flag = f"--{spec.name.replace('_', '-')}"
+    if spec.default is True:
+        flag += f"/--no-{spec.name.replace('_', '-')}"
     return typer.Option(flag, help=help_text)

@@ -8,12 +8,13 @@ from typing import Annotated, Optional
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import option
+from forensic_emotion.cli.options import takes
 from forensic_emotion.paths import visible
-from forensic_emotion.settings import ReportSettings as S
+from forensic_emotion.settings import ReportSettings
 
 
 @app.command()
+@takes(ReportSettings)
 def report(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     out: Annotated[
@@ -23,11 +24,10 @@ def report(
         int | None,
         typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
     ] = None,
-    max_faces: Annotated[int, option(S, "max_faces")] = S.max_faces,
+    *,
+    settings: ReportSettings,
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline."""
-    settings = S(max_faces)
-
     from forensic_emotion.report.render import write_report
 
     target = out or case.parent / f"{case.stem}.html"

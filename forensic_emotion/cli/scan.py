@@ -11,24 +11,20 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app
-from forensic_emotion.cli.options import option
-from forensic_emotion.settings import ScanSettings as S
+from forensic_emotion.cli.options import takes
+from forensic_emotion.settings import ScanSettings
 
 
 @app.command()
+@takes(ScanSettings)
 def scan(
     evidence: Annotated[Path, typer.Argument(help="Folder of photographs and video, or one file.")],
     case: Annotated[
         Path,
         typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added."),
     ] = Path("case.db"),
-    every: Annotated[float, option(S, "every")] = S.every,
-    all_frames: Annotated[bool, option(S, "all_frames")] = S.all_frames,
-    upsample: Annotated[int, option(S, "upsample")] = S.upsample,
-    model: Annotated[str, option(S, "model")] = S.model,
-    runtime: Annotated[str, option(S, "runtime")] = S.runtime,
-    max_pixels: Annotated[int, option(S, "max_pixels")] = S.max_pixels,
-    max_pages: Annotated[int, option(S, "max_pages")] = S.max_pages,
+    *,
+    settings: ScanSettings,
 ) -> None:
     """Find the faces in a folder and write them, with times and hashes, to a case.
 
@@ -36,8 +32,6 @@ def scan(
     and the states add up to what was found. Exit code 3 says that there were problems: they are in the
     case and in the report, and the rest was done.
     """
-    settings = S(every, all_frames, upsample, model, runtime, max_pixels, max_pages)
-
     from forensic_emotion import engine
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.cli.progress import ScanProgress

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import option
-from forensic_emotion.settings import TrainSettings as S
+from forensic_emotion.cli.options import takes
+from forensic_emotion.settings import TrainSettings
 
 
 @app.command()
+@takes(TrainSettings)
 def train(
-    data: Annotated[Path, typer.Argument(help="The official fer2013.csv.")],
+    data: Annotated[
+        Path, typer.Argument(help="fer2013.csv, icml_face_data.csv, or a folder split/class/picture.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write the model to.")],
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out that was stopped.")
     ] = False,
-    network: Annotated[str, option(S, "network")] = S.network,
-    epochs: Annotated[int, option(S, "epochs")] = S.epochs,
-    batch_size: Annotated[int, option(S, "batch_size")] = S.batch_size,
-    learning_rate: Annotated[float, option(S, "learning_rate")] = S.learning_rate,
-    validation_share: Annotated[float, option(S, "validation_share")] = S.validation_share,
-    flip: Annotated[bool, option(S, "flip")] = S.flip,
-    precision: Annotated[str, option(S, "precision")] = S.precision,
-    seed: Annotated[int, option(S, "seed")] = S.seed,
+    ferplus: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
+    ] = None,
+    *,
+    settings: TrainSettings,
 ) -> None:
     """Train an expression model; a checkpoint after each epoch lets it go on when stopped.
 
     Writes model.h5, model.onnx, model.json, history.csv and curves.png. Needs the extra 'train'.
     """
-    settings = S(network, epochs, batch_size, learning_rate, validation_share, flip, precision, seed)
-
     from rich.console import Console
     from rich.progress import Progress
 
@@ -44,5 +43,7 @@ def train(
 
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        folder = run_training(data, out, settings, resume=resume, console=console, progress=progress)
+        folder = run_training(
+            data, out, settings, ferplus=ferplus, resume=resume, console=console, progress=progress
+        )
     console.print(f"Model: {folder}")

@@ -62,6 +62,19 @@ class ModelCard:
             )
         return card
 
+    @classmethod
+    def shipped(cls) -> list[ModelCard]:
+        """The cards of the models that came with femo, by name."""
+        return [cls.find(path.parent.name) for path in sorted(SHIPPED.glob("*/model.json"))]
+
+    def licence(self) -> str:
+        """The first paragraph of the licence file on one line, or that there is none."""
+        path = self.folder / "LICENSE"
+        try:
+            return " ".join(path.read_text(encoding="utf-8").split("\n\n")[0].split())
+        except OSError:
+            return f"no licence file in {self.folder}"
+
     def weights(self, name: str) -> tuple[Path, str]:
         """A file of the model and its SHA-256, checked against the card.
 

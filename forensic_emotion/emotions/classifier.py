@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.chips import SIDE, Chip, Images, PointSets, to_input
+from forensic_emotion.chips import SIDE, Chip, Inputs, to_inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.records import LANDMARKS
@@ -23,8 +23,8 @@ class Classifier(Protocol):
     weights_sha256: str
     """Of the very file that is computed with."""
 
-    def probabilities(self, images: Images, landmarks: PointSets) -> Probabilities:
-        """Score a batch of chips, as ``chips.to_input`` stacks them."""
+    def probabilities(self, inputs: Inputs) -> Probabilities:
+        """Score a batch of chips, as ``chips.to_inputs`` stacks them."""
         ...
 
 
@@ -57,7 +57,7 @@ def _try_out(classifier: Classifier) -> None:
     """See that a model computes, before the first face depends on it."""
     blank = Chip(np.zeros((SIDE, SIDE), np.uint8), np.zeros((LANDMARKS, 2), np.float32))
     try:
-        shape = classifier.probabilities(*to_input([blank, blank])).shape
+        shape = classifier.probabilities(to_inputs([blank, blank])).shape
     except Exception as error:  # runtimes raise kinds of their own
         raise ModelError(f"The model {classifier.card.name} cannot be computed: {error}.") from error
     if shape != (2, len(classifier.card.labels)):

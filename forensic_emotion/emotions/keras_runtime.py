@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from forensic_emotion.chips import Images, PointSets
+from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
 from forensic_emotion.errors import MissingExtra, ModelError
@@ -19,6 +19,8 @@ class KerasClassifier:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notices are no news
         try:
             import keras
+
+            from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
         except ImportError as error:
             raise MissingExtra("--runtime tensorflow", "train") from error
         self.card = card
@@ -28,6 +30,8 @@ class KerasClassifier:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{path} cannot be loaded by Keras: {error}.") from error
 
-    def probabilities(self, images: Images, landmarks: PointSets) -> Probabilities:
-        scores = self._model.predict_on_batch({"images": images, "landmarks": landmarks})
+    def probabilities(self, inputs: Inputs) -> Probabilities:
+        asked = {tensor.name: inputs[tensor.name] for tensor in self._model.inputs}
+        found = self._model.predict_on_batch(asked)
+        scores = found["output"] if isinstance(found, dict) else found
         return np.asarray(scores, dtype=np.float32)

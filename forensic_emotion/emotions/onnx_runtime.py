@@ -12,7 +12,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-from forensic_emotion.chips import Images, PointSets
+from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
 from forensic_emotion.errors import ModelError
@@ -38,6 +38,7 @@ class OnnxClassifier:
         except RUNTIME_ERRORS as error:
             raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {error}.") from error
 
-    def probabilities(self, images: Images, landmarks: PointSets) -> Probabilities:
-        (scores,) = self._session.run(["output"], {"images": images, "landmarks": landmarks})
+    def probabilities(self, inputs: Inputs) -> Probabilities:
+        asked = {i.name: inputs[i.name] for i in self._session.get_inputs()}
+        (scores,) = self._session.run(["output"], asked)
         return np.asarray(scores, dtype=np.float32)

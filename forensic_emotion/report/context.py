@@ -99,6 +99,8 @@ class ErrorRate:
     """The 95 % interval of ``error``."""
     n: int
     confusion: list[list[int]]
+    calibration_error: float | None
+    """Expected calibration error on the same pictures, if the scores are calibrated."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def build_context(
         counts=counts,
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
-        error_rate=_error_rate(metrics),
+        error_rate=_error_rate(metrics, calibrated="calibration" in run.model_card),
         files_with_faces=list(_by_file(files, faces, problems)),
         files=files,
         problems=problems,
@@ -187,7 +189,7 @@ def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[La
         )
 
 
-def _error_rate(metrics: dict[str, Any] | None) -> ErrorRate | None:
+def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
     if metrics is None:
         return None
     accuracy = metrics["accuracy"]
@@ -198,6 +200,7 @@ def _error_rate(metrics: dict[str, Any] | None) -> ErrorRate | None:
         high=1 - accuracy["low"],
         n=accuracy["n"],
         confusion=metrics["confusion"],
+        calibration_error=metrics.get("ece") if calibrated else None,
     )
 
 

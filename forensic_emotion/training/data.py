@@ -1,12 +1,7 @@
-"""``fer2013.csv`` → pictures with labels, landmarks, and a split that leaks nothing.
-
-FER2013 (Goodfellow et al. 2013): 48x48 grey faces, seven classes, splits ``Training``,
-``PublicTest``, ``PrivateTest``.
-"""
+"""Labelled faces → pictures with landmarks, and a split that leaks nothing."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -21,13 +16,15 @@ from forensic_emotion import chips
 from forensic_emotion.errors import DataError
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
-from forensic_emotion.hashes import file_sha256
 from forensic_emotion.records import RGB, Box
-
-LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's classes, in the order of its label numbers 0 to 6."""
-TRAINING = "Training"
-SPLITS = (TRAINING, "PublicTest", "PrivateTest")
+from forensic_emotion.training.sources import (
+    FERPLUS,
+    LABELS,
+    TRAINING,
+    VOTES,
+    read_labelled,
+    read_votes,
+)
 
 # A 48x48 face is below the detector's window of 80 px. Twice the size, with a quarter of repeated
 # border, is what finds most of them; larger finds no more.
@@ -36,10 +33,15 @@ BORDER = ENLARGED // 4
 LANDMARK_METHOD = f"hog-{ENLARGED}px-border{BORDER}-else-whole-picture-v1"
 
 
+Floats = npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """Labelled faces; every array has one row a picture."""
 
+    sha256: str
+    """Of the data they come from."""
     grey: npt.NDArray[np.uint8]
     """(n, 48, 48)."""
     labels: npt.NDArray[np.int64]
@@ -52,14 +54,16 @@ class Pictures:
     """(n, 68, 2), as a share of the picture's side."""
     detected: npt.NDArray[np.bool_]
     """(n,), False where the whole picture served as face rectangle, as the detector found none."""
+    votes: npt.NDArray[np.float32]
+    """(n, 10), FER+ votes in the order of ``VOTES``; all 0 where there are none."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Pictures:
         """The pictures chosen by a mask or by positions."""
-        chosen = {name: values[rows] for name, values in vars(self).items()}
-        return replace(self, **chosen)
+        arrays = {name: values for name, values in vars(self).items() if name != "sha256"}
+        return replace(self, **{name: values[rows] for name, values in arrays.items()})
 
     def split(self, usage: str) -> Pictures:
         """The pictures of one official split.
@@ -75,7 +79,29 @@ class Pictures:
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
         """The network's two inputs, made as scanning makes them."""
-        return {"images": chips.scale_grey(self.grey), "landmarks": self.landmarks}
+        return {
+            "images": chips.scale_grey(self.grey),
+            "landmarks": self.landmarks,
+            "landmarks_valid": self.detected[:, None].astype(np.float32),
+        }
+
+    def targets(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """What each output should say, and how much each picture counts there.
+
+        The FER+ target is the distribution of the votes; single votes are taken as slips, and a
+        picture whose taggers saw mostly no face or no expression counts nothing (Barsoum et al. 2016).
+        """
+        votes = np.where(self.votes > 1, self.votes, 0)
+        named = votes[:, : len(FERPLUS)]
+        total = named.sum(axis=1)
+        usable = (total > 0) & (total >= votes[:, len(FERPLUS) :].sum(axis=1))
+        shares = named / np.maximum(total, 1)[:, None]
+        targets = {"output": np.eye(len(LABELS), dtype=np.float32)[self.labels], "ferplus": shares}
+        weights = {
+            "output": np.ones(len(self), np.float32),
+            "ferplus": usable.astype(np.float32),
+        }
+        return targets, weights
 
 
 def cache_folder() -> Path:
@@ -83,58 +109,41 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "femo"
 
 
-def read_fer2013(path: Path, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> Pictures:
-    """Read the official ``fer2013.csv`` and find the landmarks of its pictures.
+def read(
+    path: Path,
+    ferplus: Path | None = None,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> Pictures:
+    """Read labelled faces and find their landmarks.
 
-    The landmarks are kept in the cache folder under the file's SHA-256, so that they are found once.
+    The landmarks are kept in the cache folder under the data's SHA-256, so that they are found once.
 
     Args:
-        path: CSV with the columns ``emotion``, ``pixels`` (2,304 grey values) and ``Usage``.
+        path: CSV or folder; see ``sources.read_labelled``.
+        ferplus: CSV with the FER+ votes of the same pictures, or None; see ``sources.read_votes``.
         progress: wraps the positions while landmarks are found, to show how far it is.
 
     Raises:
-        DataError: the file is missing or is no such CSV; the message names the row.
+        DataError: they cannot be read; the message names the file and the row.
     """
-    grey, labels, usage = read_pictures(path)
-    cache = cache_folder() / f"landmarks-{file_sha256(path)[:16]}-{LANDMARK_METHOD}.npz"
+    found = read_labelled(path)
+    cache = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
     if cache.is_file():
         with np.load(cache) as kept:
             landmarks, detected = kept["landmarks"], kept["detected"]
     else:
-        landmarks, detected = find_landmarks(grey, progress)
+        landmarks, detected = find_landmarks(found.grey, progress)
         cache.parent.mkdir(parents=True, exist_ok=True)
         unfinished = cache.with_suffix(f".{os.getpid()}.npz")
         np.savez(unfinished, landmarks=landmarks, detected=detected)
         unfinished.replace(cache)
-    return Pictures(grey, labels, usage, np.arange(len(labels)), landmarks, detected)
-
-
-def read_pictures(
-    path: Path,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.str_]]:
-    """Pictures (n, 48, 48), label numbers and splits of a ``fer2013.csv``; see ``read_fer2013``."""
-    grey, labels, usage = [], [], []
-    try:
-        with path.open(newline="", encoding="ascii") as source:
-            rows = csv.DictReader(source)
-            if not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames or ()):
-                raise DataError(
-                    f"{path} has the columns {rows.fieldnames}, not emotion, pixels, Usage.",
-                    "Give the official fer2013.csv.",
-                )
-            for number, row in enumerate(rows):
-                try:
-                    pixels = np.array(row["pixels"].split(), dtype=np.uint8)
-                    grey.append(pixels.reshape(chips.SIDE, chips.SIDE))
-                    labels.append(range(len(LABELS)).index(int(row["emotion"])))
-                    usage.append(SPLITS[SPLITS.index(row["Usage"])])
-                except (ValueError, AttributeError, OverflowError) as error:
-                    raise DataError(f"{path}, picture {number}: {error}.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as fer2013.csv: {error}.") from error
-    if not grey:
-        raise DataError(f"{path} holds no pictures.")
-    return np.stack(grey), np.array(labels, np.int64), np.array(usage)
+    votes = np.zeros((len(found.labels), len(VOTES)), np.float32)
+    if ferplus is not None:
+        votes = read_votes(ferplus, found.usage)
+    rows = np.arange(len(found.labels))
+    return Pictures(
+        found.sha256, found.grey, found.labels, found.usage, rows, landmarks, detected, votes
+    )
 
 
 def find_landmarks(

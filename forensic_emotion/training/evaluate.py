@@ -14,11 +14,11 @@ from rich.progress import Progress
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import DataError
-from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.metrics import Figures, measure
 from forensic_emotion.training.pictures import draw_confusion, draw_gallery
+from forensic_emotion.training.sources import LABELS
 
 BATCH = 256
 
@@ -41,34 +41,44 @@ def evaluate(
         DataError: the data cannot be read, or have no such split, or other classes.
     """
     classifier = load_classifier(model, settings.runtime)
-    if classifier.card.labels != data.LABELS:
+    if classifier.card.labels != LABELS:
         raise DataError(
             f"The model {model} has the classes {', '.join(classifier.card.labels)}; the data have"
-            f" {', '.join(data.LABELS)}."
+            f" {', '.join(LABELS)}."
         )
-    pictures = data.read_fer2013(source, lambda p: progress.track(p, description="landmarks"))
+    pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
     chosen = pictures.split(settings.split)
     probabilities = score(classifier, chosen, progress)
-    figures = measure(probabilities, chosen.labels, data.LABELS)
+    figures = measure(probabilities, chosen.labels, LABELS)
 
     out.mkdir(parents=True, exist_ok=True)
     summary = {
-        "accuracy": asdict(figures.accuracy),
-        "loss": figures.loss,
-        "classes": [asdict(c) for c in figures.classes],
-        "confusion": figures.confusion.tolist(),
-        "data_sha256": file_sha256(source),
+        **as_facts(figures),
+        "data_sha256": pictures.sha256,
         "faces_detected": round(float(chosen.detected.mean()), 4),
         "runtime": settings.runtime,
     }
     about = {"model": classifier.card.name, "model_sha256": classifier.weights_sha256}
     _write_json(out / "metrics.json", {**about, "split": settings.split, **summary})
     _write_tables(out, figures)
-    draw_confusion(out / "confusion_matrix.png", figures, data.LABELS)
-    draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, data.LABELS)
+    draw_confusion(out / "confusion_matrix.png", figures, LABELS)
+    draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
     if settings.record:
         record(classifier.card, settings.split, summary)
     return figures
+
+
+def as_facts(figures: Figures) -> dict[str, object]:
+    """Figures as they stand in ``metrics.json`` and ``model.json``."""
+    return {
+        "accuracy": asdict(figures.accuracy),
+        "loss": figures.loss,
+        "macro_f1": figures.macro_f1,
+        "ece": figures.ece,
+        "brier": figures.brier,
+        "classes": [asdict(c) for c in figures.classes],
+        "confusion": figures.confusion.tolist(),
+    }
 
 
 def score(
@@ -78,8 +88,8 @@ def score(
     rows = []
     starts = range(0, len(pictures), BATCH)
     for start in progress.track(starts, description="scoring"):
-        inputs = pictures.where(np.arange(start, min(start + BATCH, len(pictures)))).inputs()
-        rows.append(classifier.probabilities(inputs["images"], inputs["landmarks"]))
+        batch = pictures.where(np.arange(start, min(start + BATCH, len(pictures))))
+        rows.append(classifier.probabilities(batch.inputs()))
     return np.concatenate(rows)
 
 
@@ -100,6 +110,6 @@ def _write_tables(out: Path, figures: Figures) -> None:
         rows.writerows(asdict(c) for c in figures.classes)
     with (out / "confusion_matrix.csv").open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(["true \\ predicted", *data.LABELS])
-        for label, row in zip(data.LABELS, figures.confusion.tolist(), strict=True):
+        writer.writerow(["true \\ predicted", *LABELS])
+        for label, row in zip(LABELS, figures.confusion.tolist(), strict=True):
             writer.writerow([label, *row])

@@ -23,10 +23,12 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     """
     h5, onnx = folder / "model.h5", folder / "model.onnx"
     model.save(h5, include_optimizer=False)
-    # As a dictionary, so that the output keeps its name in ONNX.
-    served = keras.Model(model.input, {"output": model.output})
+    # As a dictionary, so that the output keeps its name in ONNX; scanning needs no other one.
+    output = model.output["output"] if isinstance(model.output, dict) else model.output
+    served = keras.Model(model.input, {"output": output})
     # Keras exports the graph of a call; a model that was only built has none yet.
-    served({"images": np.zeros((1, SIDE, SIDE, 1)), "landmarks": np.zeros((1, LANDMARKS, 2))})
+    shapes = {"images": (SIDE, SIDE, 1), "landmarks": (LANDMARKS, 2), "landmarks_valid": (1,)}
+    served({name: np.zeros((1, *shapes[name])) for name in model.input})
     served.export(onnx, format="onnx", verbose=False)
     files = {
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)

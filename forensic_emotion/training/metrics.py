@@ -62,6 +62,13 @@ class Figures:
     accuracy: Interval
     loss: float
     """Mean cross-entropy in nats: of the probabilities alone, without the weights' penalty."""
+    macro_f1: float
+    """Mean over the classes of the harmonic mean of precision and recall; 0 for a class never hit."""
+    ece: float
+    """Expected calibration error, 15 bins of equal width: how far confidence and share of right answers
+    lie apart on average, 0 to 1."""
+    brier: float
+    """Mean squared distance of the probabilities from the true class, 0 to 2."""
     classes: tuple[ClassFigures, ...]
     confusion: npt.NDArray[np.int64]
     """(classes, classes): rows are true labels, columns the model's."""
@@ -82,9 +89,32 @@ def measure(
     return Figures(
         accuracy=wilson(int(np.trace(confusion)), len(labels)),
         loss=float(loss),
+        macro_f1=_macro_f1(confusion),
+        ece=expected_calibration_error(probabilities, labels),
+        brier=float(((probabilities - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()),
         classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
         confusion=confusion,
     )
+
+
+def expected_calibration_error(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], bins: int = 15
+) -> float:
+    """Over bins of confidence: distance of mean confidence and accuracy, weighted by their pictures.
+
+    Method: Naeini et al. 2015, with bins of equal width as in Guo et al. 2017.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(which, confidence, bins) - np.bincount(which, right, bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _macro_f1(confusion: npt.NDArray[np.int64]) -> float:
+    hits = np.diag(confusion)
+    either = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return float((2 * hits / np.maximum(either, 1)).mean())
 
 
 def _class_figures(i: int, name: str, confusion: npt.NDArray[np.int64]) -> ClassFigures:

@@ -25,12 +25,17 @@ from forensic_emotion.errors import DataError, UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
+from forensic_emotion.training.augment import Batch, augment, mix, smooth
+from forensic_emotion.training.calibrate import build_in, fit_temperature, soften
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS
 from forensic_emotion.training.pictures import draw_curves
+from forensic_emotion.training.sources import LABELS
 
-Batch = tuple[dict[str, npt.NDArray[np.float32]], npt.NDArray[np.int64]]
+Weights = list[npt.NDArray[np.float32]]
+AVERAGE_EVERY = 8
+"""Steps between two updates of the moving average, which copies all weights."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def train(
     out: Path,
     settings: TrainSettings,
     *,
+    ferplus: Path | None = None,
     resume: bool,
     console: Console,
     progress: Progress,
@@ -64,6 +70,7 @@ def train(
         source: the official ``fer2013.csv``.
         out: folder to write to; it may hold no model yet, unless ``resume``.
         settings: see ``TrainSettings``.
+        ferplus: the FER+ votes of the same pictures, for a network with that output.
         resume: go on from the checkpoint in ``out``.
         console: gets one line an epoch.
         progress: shows how far landmarks and steps are.
@@ -76,10 +83,14 @@ def train(
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
     """
     # ---- data -----------------------------------------------------------------------------------
-    pictures = data.read_fer2013(source, lambda p: progress.track(p, description="landmarks"))
+    pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share, settings.seed)
     validation_inputs = split.validation.inputs()
-    identity: dict[str, object] = {"settings": asdict(settings), "data_sha256": file_sha256(source)}
+    identity: dict[str, object] = {
+        "settings": asdict(settings),
+        "data_sha256": pictures.sha256,
+        "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
+    }
     console.print(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
         f" {split.left_out} left out as they stand in a test split"
@@ -92,10 +103,11 @@ def train(
     keras.config.set_dtype_policy(settings.precision)
     try:
         if resume:
-            model, history = checkpoint.load(identity)
+            model, average, history = checkpoint.load(identity)
         else:
             checkpoint.start(out)
             model, history = build(settings, steps), []
+            average = model.get_weights()
 
         # ---- epochs -----------------------------------------------------------------------------
         for number in range(len(history) + 1, settings.epochs + 1):
@@ -103,14 +115,16 @@ def train(
             seed_dropout(model, settings.seed, number)
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
             sums = np.zeros(2)
-            for inputs, labels in batches(split.fit, settings, number):
-                logs = model.train_on_batch(inputs, labels, return_dict=True)
-                sums += np.array([logs["loss"], logs["accuracy"]]) * len(labels)
+            for step, batch in enumerate(batches(split.fit, settings, number), (number - 1) * steps + 1):
+                logs = step_on(model, batch)
+                sums += np.array(logs) * len(batch.inputs["images"])
+                if step % AVERAGE_EVERY == 0 or step == number * steps:
+                    average = moving_average(average, model.get_weights(), settings.average, step)
                 progress.update(shown, advance=1)
             loss, accuracy = (sums / len(split.fit)).tolist()
             progress.remove_task(shown)
-            probabilities = model.predict(validation_inputs, batch_size=256, verbose=0)
-            held_out = measure(probabilities, split.validation.labels, data.LABELS)
+            probabilities = score(model, average, validation_inputs)
+            held_out = measure(probabilities, split.validation.labels, LABELS)
             history.append(
                 Epoch(
                     number,
@@ -121,22 +135,22 @@ def train(
                     round(time.monotonic() - started, 1),
                 )
             )
-            checkpoint.save(model, history, identity)
+            checkpoint.save(model, average, history, identity)
             console.print(describe(history[-1], settings.epochs))
 
         # ---- the epoch that is kept, and what is written ----------------------------------------
         kept = best(history)
-        trained = checkpoint.load_epoch(kept.epoch)
         keras.config.set_dtype_policy("float32")
-        final = NETWORKS[settings.network](len(data.LABELS))
-        final.set_weights(trained.get_weights())
+        final = NETWORKS[settings.network](len(LABELS))
+        final.set_weights(checkpoint.load_average(kept.epoch))
+        calibration = calibrate(final, split.validation)
     finally:
         keras.config.set_dtype_policy("float32")
     card = {
         "name": out.resolve().name,
         "network": settings.network,
         "parameters": int(final.count_params()),
-        "labels": list(data.LABELS),
+        "labels": list(LABELS),
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
         "preprocessing": chips.PREPROCESSING,
         "data": {
@@ -146,12 +160,14 @@ def train(
             "validation": len(split.validation),
             "left_out": split.left_out,
             "landmarks": data.LANDMARK_METHOD,
+            "ferplus_sha256": identity["ferplus_sha256"],
             "faces_detected": round(float(pictures.detected.mean()), 4),
         },
         "settings": asdict(settings),
         "seed": settings.seed,
         "epoch": kept.epoch,
         "trained_with": {"keras": keras.__version__, "backend": keras.backend.backend()},
+        "calibration": calibration,
         "metrics": {"validation": {"accuracy": kept.validation_accuracy, "loss": kept.validation_loss}},
     }
     write_model(final, out, card)
@@ -163,31 +179,101 @@ def train(
 
 def build(settings: TrainSettings, steps: int) -> keras.Model:
     """A fresh network with its optimiser."""
-    model = NETWORKS[settings.network](len(data.LABELS))
+    model = NETWORKS[settings.network](len(LABELS))
+    warmup = round(settings.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate, decay_steps=steps * settings.epochs
+        settings.learning_rate * (0.01 if warmup else 1),
+        decay_steps=max(1, steps * settings.epochs - warmup),
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
     )
+    if settings.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(schedule, weight_decay=settings.weight_decay or None)
+    else:
+        optimizer = keras.optimizers.SGD(
+            schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
+        )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    weights = {"output": 1.0, "ferplus": settings.ferplus_weight}
+    # Labels are given as probabilities, for smoothed and blended ones are no single class. For whole
+    # labels this is the sparse categorical cross-entropy.
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        optimizer=optimizer,
+        loss=dict.fromkeys(outputs_of(model), "categorical_crossentropy"),
+        loss_weights={name: weights[name] for name in outputs_of(model)},
+        weighted_metrics={"output": ["accuracy"]},
     )
     return model
 
 
+def outputs_of(model: keras.Model) -> list[str]:
+    """The names of a network's outputs."""
+    return list(model.output) if isinstance(model.output, dict) else ["output"]
+
+
+def step_on(model: keras.Model, batch: Batch) -> tuple[float, float]:
+    """One step; its loss and its share of right answers (the greater part of a blend counts)."""
+    names = outputs_of(model)
+    inputs = {name: batch.inputs[name] for name in model.input}
+    targets: object = {name: batch.targets[name] for name in names}
+    weights: object = {name: batch.weights[name] for name in names}
+    if names == ["output"]:
+        targets, weights = batch.targets["output"], batch.weights["output"]
+    logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
+    accuracy = logs["accuracy"] if "accuracy" in logs else logs["output_accuracy"]
+    return float(logs["loss"]), float(accuracy)
+
+
+def moving_average(average: Weights, now: Weights, decay: float, step: int) -> Weights:
+    """The average of the weights, normalisation statistics included, brought up to a step.
+
+    In the first steps the average is shorter, so that it forgets the random start.
+    """
+    kept = min(decay, step / (step + 10)) ** AVERAGE_EVERY
+    return [np.float32(kept) * a + np.float32(1 - kept) * b for a, b in zip(average, now, strict=True)]
+
+
+def calibrate(model: keras.Model, held_out: data.Pictures) -> dict[str, float]:
+    """Fit a temperature on the held-out pictures and build it in; what ``model.json`` says of it."""
+    raw = score(model, model.get_weights(), held_out.inputs())
+    temperature = fit_temperature(raw, held_out.labels)
+    build_in(model, temperature)
+    before, after = (measure(p, held_out.labels, LABELS) for p in (raw, soften(raw, temperature)))
+    return {
+        "temperature": temperature,
+        "n": len(held_out),
+        "ece_before": before.ece,
+        "ece_after": after.ece,
+        "loss_before": before.loss,
+        "loss_after": after.loss,
+    }
+
+
+def score(
+    model: keras.Model, weights: Weights, inputs: dict[str, npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """The probabilities that a network gives with other weights than it has."""
+    own = model.get_weights()
+    model.set_weights(weights)
+    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
+    model.set_weights(own)
+    return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)
+
+
 def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator[Batch]:
-    """The fitted pictures once, in an order and with mirrorings that seed and epoch decide."""
+    """The fitted pictures once, in an order and with changes that seed and epoch decide."""
     chance = np.random.default_rng([settings.seed, epoch])
     order = chance.permutation(len(fit))
     for start in range(0, len(order), settings.batch_size):
         chosen = fit.where(order[start : start + settings.batch_size])
-        inputs = chosen.inputs()
-        if settings.flip:
-            flipped = chance.random(len(chosen)) < 0.5
-            images, landmarks = inputs["images"], inputs["landmarks"].copy()
-            images[flipped], landmarks[flipped] = chips.mirror(images[flipped], landmarks[flipped])
-            inputs = {"images": images, "landmarks": landmarks}
-        yield inputs, chosen.labels
+        images, landmarks = augment(chosen.grey, chosen.landmarks, settings, chance)
+        seen = chance.random(len(chosen)) >= settings.landmark_dropout
+        valid = (chosen.detected & seen)[:, None].astype(np.float32)
+        targets, weights = chosen.targets()
+        targets = {name: smooth(target, settings.label_smoothing) for name, target in targets.items()}
+        inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": valid}
+        batch = Batch(inputs, targets, weights)
+        yield mix(batch, settings.mixup, chance) if settings.mixup else batch
 
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -226,7 +312,7 @@ def write_pictures(path: Path, pictures: data.Pictures, split: data.TrainingSpli
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(["row", "split", "label", "used", "face_detected"])
         for row in range(len(pictures)):
-            label = data.LABELS[pictures.labels[row]]
+            label = LABELS[pictures.labels[row]]
             detected = int(pictures.detected[row])
             writer.writerow([row, pictures.usage[row], label, used[row], detected])
 
@@ -255,18 +341,27 @@ class Checkpoint:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, model: keras.Model, history: list[Epoch], identity: dict[str, object]) -> None:
-        model.save(self._epoch_file(history[-1].epoch))
+    def save(
+        self,
+        model: keras.Model,
+        average: Weights,
+        history: list[Epoch],
+        identity: dict[str, object],
+    ) -> None:
+        now = history[-1].epoch
+        model.save(self._file(now, "keras"))
+        np.savez(self._file(now, "npz"), *average)
         unfinished = self._state.with_suffix(".new")
         state = {**identity, "history": [asdict(epoch) for epoch in history]}
         unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
         unfinished.replace(self._state)
-        needed = {self._epoch_file(e.epoch) for e in (history[-1], best(history))}
-        for old in set(self._folder.glob("epoch-*.keras")) - needed:
+        needed = {self._file(now, "keras"), self._file(now, "npz")}
+        needed.add(self._file(best(history).epoch, "npz"))
+        for old in set(self._folder.glob("epoch-*")) - needed:
             old.unlink()
 
-    def load(self, identity: dict[str, object]) -> tuple[keras.Model, list[Epoch]]:
-        """The model and history to go on from.
+    def load(self, identity: dict[str, object]) -> tuple[keras.Model, Weights, list[Epoch]]:
+        """The model, the average of its weights and the history to go on from.
 
         Raises:
             UsageError: there is none, or it has other settings or data.
@@ -286,10 +381,14 @@ class Checkpoint:
                 f"The run in {self._folder.parent} was started with other settings or data.",
                 f"Its settings: {state.get('settings')}",
             )
-        return self.load_epoch(history[-1].epoch), history
+        now = history[-1].epoch
+        model = keras.models.load_model(self._file(now, "keras"))
+        return model, self.load_average(now), history
 
-    def load_epoch(self, epoch: int) -> keras.Model:
-        return keras.models.load_model(self._epoch_file(epoch))
+    def load_average(self, epoch: int) -> Weights:
+        """The averaged weights as they were after an epoch."""
+        with np.load(self._file(epoch, "npz")) as kept:
+            return [kept[name] for name in kept.files]
 
-    def _epoch_file(self, epoch: int) -> Path:
-        return self._folder / f"epoch-{epoch:03}.keras"
+    def _file(self, epoch: int, ending: str) -> Path:
+        return self._folder / f"epoch-{epoch:03}.{ending}"

@@ -1,0 +1,41 @@
+"""Layers of femo's own that networks are made of; loading a model's ``.h5`` needs them known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
+"""Points of the eyes in the order of iBUG 300-W."""
+PAIRS = (
+    *((62, 66), (48, 54)),  # mouth: opening, width
+    *((37, 41), (38, 40), (43, 47), (44, 46)),  # eyelids
+    *((19, 37), (24, 44), (21, 22)),  # brows to lids, brow to brow
+    (33, 51),  # nose to lip
+)
+"""Distances between points that move with an expression."""
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class FaceShape(keras.layers.Layer):  # type: ignore[misc]
+    """(n, 68, 2) landmarks → (n, 146): the face's shape without its place and size.
+
+    Coordinates from the middle between the eyes, then the distances of ``PAIRS``; all in units of the
+    distance of the eyes.
+    """
+
+    def call(self, landmarks: Any) -> Any:
+        left = ops.mean(landmarks[:, LEFT_EYE], axis=1, keepdims=True)
+        right = ops.mean(landmarks[:, RIGHT_EYE], axis=1, keepdims=True)
+        # The small terms keep a degenerate face, all points in one place, from dividing by zero.
+        apart = ops.sqrt(ops.sum(ops.square(right - left), axis=2, keepdims=True) + 1e-4)
+        centred = (landmarks - (left + right) / 2) / apart
+        ends = [centred[:, a] - centred[:, b] for a, b in PAIRS]
+        distances = ops.sqrt(ops.sum(ops.square(ops.stack(ends, axis=1)), axis=2) + 1e-6)
+        flat = ops.reshape(centred, (-1, centred.shape[1] * centred.shape[2]))
+        return ops.concatenate([flat, distances], axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int]:
+        return (input_shape[0], input_shape[1] * input_shape[2] + len(PAIRS))

@@ -1,0 +1,169 @@
+"""Files and folders of labelled faces → pictures, label numbers, splits, FER+ votes.
+
+Known are FER2013's official ``fer2013.csv`` (columns emotion, pixels, Usage), Kaggle's
+``icml_face_data.csv`` (the same with blanks in the column names), folders ``split/class/picture``, and
+FER+'s ``fer2013new.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from forensic_emotion.chips import SIDE
+from forensic_emotion.errors import DataError
+from forensic_emotion.hashes import file_sha256
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's classes, in the order of its label numbers 0 to 6."""
+FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+"""The classes that FER+ taggers voted for; beside them stand ``unknown`` and ``NF``, not a face."""
+VOTES = (*FERPLUS, "unknown", "NF")
+TRAINING = "Training"
+SPLITS = (TRAINING, "PublicTest", "PrivateTest")
+
+_FOLDER_SPLITS = {"train": TRAINING, **{split.lower(): split for split in SPLITS}}
+"""Names of split folders; any other one is a split of its own name, such as ``test``."""
+_FOLDER_LABELS = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise"}
+"""Other names of class folders."""
+_PICTURES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Labelled faces as a source has them; every array has one row a picture."""
+
+    grey: npt.NDArray[np.uint8]
+    """(n, 48, 48)."""
+    labels: npt.NDArray[np.int64]
+    """(n,), index into ``LABELS``."""
+    usage: npt.NDArray[np.str_]
+    """(n,), the split."""
+    sha256: str
+    """Of the file; of a folder, of its files' paths and hashes."""
+
+
+def read_labelled(path: Path) -> Labelled:
+    """Read a CSV or a folder of labelled faces.
+
+    Raises:
+        DataError: it is missing, or is none of the known; the message names the file and the row.
+    """
+    rows = list(_from_folder(path) if path.is_dir() else _from_csv(path))
+    if not rows:
+        raise DataError(f"{path} holds no pictures.")
+    grey, labels, usage = zip(*rows, strict=True)
+    sha256 = _folder_sha256(path) if path.is_dir() else file_sha256(path)
+    return Labelled(np.stack(grey), np.array(labels, np.int64), np.array(usage), sha256)
+
+
+Row = tuple[npt.NDArray[np.uint8], int, str]
+
+
+def _from_csv(path: Path) -> Iterator[Row]:
+    try:
+        with path.open(newline="", encoding="ascii") as source:
+            rows = csv.DictReader(source)
+            names = {(name or "").strip(): name for name in rows.fieldnames or ()}
+            if not {"emotion", "pixels", "Usage"} <= set(names):
+                raise DataError(
+                    f"{path} has the columns {rows.fieldnames}, not emotion, pixels, Usage.",
+                    "Give fer2013.csv or icml_face_data.csv, or a folder split/class/picture.",
+                )
+            for number, row in enumerate(rows):
+                try:
+                    pixels = np.array(row[names["pixels"]].split(), dtype=np.uint8)
+                    label = range(len(LABELS)).index(int(row[names["emotion"]]))
+                    usage = SPLITS[SPLITS.index(row[names["Usage"]])]
+                    yield pixels.reshape(SIDE, SIDE), label, usage
+                except (ValueError, AttributeError, OverflowError) as error:
+                    raise DataError(f"{path}, picture {number}: {error}.") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as fer2013.csv: {error}.") from error
+
+
+def _from_folder(path: Path) -> Iterator[Row]:
+    for file in _files_of(path):
+        try:
+            split, label, _ = file.relative_to(path).parts
+        except ValueError as error:
+            raise DataError(f"{file} does not lie at split/class/picture below {path}.") from error
+        label = _FOLDER_LABELS.get(label.lower(), label.lower())
+        if label not in LABELS:
+            raise DataError(f"{file} lies in {label!r}, which is no class ({', '.join(LABELS)}).")
+        try:
+            with Image.open(file, formats=("JPEG", "PNG")) as picture:
+                grey = np.array(picture.convert("L"))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"{file} cannot be decoded: {error}.") from error
+        if grey.shape != (SIDE, SIDE):
+            raise DataError(
+                f"{file} has {grey.shape[1]}x{grey.shape[0]} pixels, not {SIDE}x{SIDE}.",
+                "Give pictures that show the face as FER2013 does, at its size.",
+            )
+        yield grey, LABELS.index(label), _FOLDER_SPLITS.get(split.lower(), split)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The pictures below a folder, in the order of their paths' bytes."""
+    return sorted((p for p in path.rglob("*") if p.suffix.lower() in _PICTURES), key=os.fsencode)
+
+
+def _folder_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in _files_of(path):
+        digest.update(os.fsencode(file.relative_to(path)) + b"\0" + file_sha256(file).encode())
+    return digest.hexdigest()
+
+
+def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+    """The FER+ votes of the pictures of a ``fer2013.csv``.
+
+    Args:
+        path: ``fer2013new.csv``, or another CSV with a column ``Usage`` (or ``usage``) and the ten
+            columns of votes (with or without ``ferplus_`` before their names); one row a picture,
+            within each split in the order of ``fer2013.csv``.
+        usage: (n,), the split of each picture.
+
+    Returns:
+        (n, 10), in the order of ``VOTES``.
+
+    Raises:
+        DataError: it cannot be read, or has another number of pictures in a split.
+    """
+    by_split: dict[str, list[list[float]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as source:
+            rows = csv.DictReader(source)
+            names = {
+                (n or "").strip().removeprefix("ferplus_").lower(): n for n in rows.fieldnames or ()
+            }
+            missing = [n for n in ("usage", *VOTES) if n.lower() not in names]
+            if missing:
+                raise DataError(f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.")
+            for number, row in enumerate(rows):
+                try:
+                    votes = [float(row[names[name.lower()]]) for name in VOTES]
+                except (TypeError, ValueError) as error:
+                    raise DataError(f"{path}, picture {number}: {error}.") from error
+                by_split.setdefault(row[names["usage"]], []).append(votes)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as FER+ votes: {error}.") from error
+    found = np.zeros((len(usage), len(VOTES)), np.float32)
+    for split in np.unique(usage):
+        wanted, there = int((usage == split).sum()), len(by_split.get(str(split), ()))
+        if wanted != there:
+            raise DataError(
+                f"{path} has votes for {there} pictures of split {split}, the pictures are {wanted}.",
+                "Both files must hold the same pictures of each split, in the same order.",
+            )
+        found[usage == split] = by_split[str(split)]
+    return found
