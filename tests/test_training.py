@@ -360,7 +360,9 @@ def train_tiny(
 @pytest.fixture(scope="module")
 def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fer2013(
-        tmp_path_factory.mktemp("data") / "fer2013.csv", {"Training": 70, "PublicTest": 35}
+        tmp_path_factory.mktemp("data") / "fer2013.csv",
+        {"Training": 70, "PublicTest": 34},
+        copies=[(0, "PublicTest")],
     )
 
 
@@ -424,7 +426,9 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
     }
     card = json.loads((tiny_model / "model.json").read_text())
     assert card["labels"] == list(sources.LABELS)
-    assert card["data"]["fit"] + card["data"]["validation"] == 70
+    assert card["data"]["fit"] + card["data"]["validation"] == 69
+    assert card["data"]["left_out"] == 1
+    assert card["calibration"]["loss_after"] <= card["calibration"]["loss_before"]
     assert card["settings"]["epochs"] == 2
     assert "PublicTest" not in card["metrics"]
     for name in ("model.h5", "model.onnx"):
@@ -487,7 +491,10 @@ def test_evaluation_writes_all_it_should(
 
     settings = EvaluateSettings(split="PublicTest", runtime=runtime)
     progress = Progress(disable=True)
-    figures = evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
+    evaluation = evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
+    figures = evaluation.whole
+    assert evaluation.without_twins is not None
+    assert evaluation.without_twins.accuracy.n == 34
     assert figures.accuracy.n == 35
     assert figures.confusion.sum() == 35
     assert {p.name for p in tmp_path.iterdir()} == {
@@ -496,6 +503,7 @@ def test_evaluation_writes_all_it_should(
         "confusion_matrix.csv",
         "confusion_matrix.png",
         "gallery.png",
+        "reliability.png",
     }
     summary = json.loads((tmp_path / "metrics.json").read_text())
     assert summary["accuracy"]["value"] == figures.accuracy.value
@@ -512,7 +520,7 @@ def test_recorded_figures_reach_the_card(tiny_model: Path, tiny_csv: Path, tmp_p
     folder = tmp_path / "copy"
     shutil.copytree(tiny_model, folder)
     settings = EvaluateSettings(split="PublicTest", record=True)
-    figures = evaluate(str(folder), tiny_csv, tmp_path / "out", settings, Progress(disable=True))
+    figures = evaluate(str(folder), tiny_csv, tmp_path / "out", settings, Progress(disable=True)).whole
     card = ModelCard.find(str(folder))
     assert card.facts["metrics"]["PublicTest"]["accuracy"]["value"] == figures.accuracy.value
     assert "validation" in card.facts["metrics"]

@@ -26,7 +26,7 @@ def evaluate(
     """Measure a model on labelled faces it was not trained on.
 
     Prints accuracy with its 95 % interval, and the loss; writes metrics.json, classes.csv,
-    confusion_matrix.csv and .png, and gallery.png. Needs the extra 'train'.
+    confusion_matrix.csv and .png, reliability.png and gallery.png. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -38,10 +38,13 @@ def evaluate(
 
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        figures = run_evaluation(model, data, out, settings, progress)
+        evaluation = run_evaluation(model, data, out, settings, progress)
+    figures = evaluation.whole
     console.print(f"accuracy {figures.accuracy}")
     console.print(f"loss {figures.loss:.4f}")
     console.print(f"macro-F1 {figures.macro_f1:.4f}  ECE {figures.ece:.4f}  Brier {figures.brier:.4f}")
+    if evaluation.without_twins:
+        console.print(f"without twins in Training: accuracy {evaluation.without_twins.accuracy}")
     for c in figures.classes:
         precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
         recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"

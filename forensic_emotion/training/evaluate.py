@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,31 @@ from forensic_emotion.errors import DataError
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.metrics import Figures, measure
-from forensic_emotion.training.pictures import draw_confusion, draw_gallery
-from forensic_emotion.training.sources import LABELS
+from forensic_emotion.training.pictures import draw_confusion, draw_gallery, draw_reliability
+from forensic_emotion.training.sources import LABELS, TRAINING
 
 BATCH = 256
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The figures of a model on one split."""
+
+    whole: Figures
+    without_twins: Figures | None
+    """On the part that has no pixel-identical picture in Training, if the data hold Training."""
+
+
 def evaluate(
     model: str, source: Path, out: Path, settings: EvaluateSettings, progress: Progress
-) -> Figures:
+) -> Evaluation:
     """Measure a model on one split and write what was found.
 
     Args:
         model: a shipped model's name, or a model's folder.
-        source: the official ``fer2013.csv``.
+        source: CSV or folder; see ``sources.read_labelled``.
         out: folder for ``metrics.json``, ``classes.csv``, ``confusion_matrix.csv``,
-            ``confusion_matrix.png`` and ``gallery.png``.
+            ``confusion_matrix.png``, ``reliability.png`` and ``gallery.png``.
         settings: see ``EvaluateSettings``.
         progress: shows how far it is.
 
@@ -49,11 +58,16 @@ def evaluate(
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
     chosen = pictures.split(settings.split)
     probabilities = score(classifier, chosen, progress)
-    figures = measure(probabilities, chosen.labels, LABELS)
+    evaluation = Evaluation(
+        measure(probabilities, chosen.labels, LABELS),
+        _without_twins(pictures, chosen, probabilities),
+    )
+    figures = evaluation.whole
 
     out.mkdir(parents=True, exist_ok=True)
     summary = {
         **as_facts(figures),
+        "without_twins": as_facts(evaluation.without_twins) if evaluation.without_twins else None,
         "data_sha256": pictures.sha256,
         "faces_detected": round(float(chosen.detected.mean()), 4),
         "runtime": settings.runtime,
@@ -63,9 +77,25 @@ def evaluate(
     _write_tables(out, figures)
     draw_confusion(out / "confusion_matrix.png", figures, LABELS)
     draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
+    draw_reliability(out / "reliability.png", probabilities, chosen.labels, figures.ece)
     if settings.record:
         record(classifier.card, settings.split, summary)
-    return figures
+    return evaluation
+
+
+def _without_twins(
+    pictures: data.Pictures, chosen: data.Pictures, probabilities: npt.NDArray[np.float32]
+) -> Figures | None:
+    """Figures on the pictures of a split that do not stand, pixel for pixel, in Training.
+
+    None for Training itself, where the data hold no Training, and where nothing is left.
+    """
+    training = pictures.grey[pictures.usage == TRAINING]
+    if not len(training) or chosen.usage[0] == TRAINING:
+        return None
+    known = {picture.tobytes() for picture in training}
+    own = np.array([picture.tobytes() not in known for picture in chosen.grey])
+    return measure(probabilities[own], chosen.labels[own], LABELS) if own.any() else None
 
 
 def as_facts(figures: Figures) -> dict[str, object]:

@@ -54,6 +54,25 @@ def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> Non
     figure.savefig(path, dpi=120)
 
 
+def draw_reliability(
+    path: Path, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], ece: float
+) -> None:
+    """Share of right answers over confidence, in ten bins, with the number of pictures in each."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * 10).astype(int), 9)
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as confident as right")
+    for b in np.unique(which):
+        share, n = right[which == b].mean(), int((which == b).sum())
+        axes.bar(b / 10 + 0.05, share, width=0.09, color="steelblue")
+        axes.text(b / 10 + 0.05, share + 0.01, str(n), ha="center", fontsize=8)
+    axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence", ylabel="share of right answers")
+    axes.set_title(f"Reliability: ECE {ece:.4f}, n={len(labels)}")
+    axes.legend(loc="upper left")
+    figure.savefig(path, dpi=120)
+
+
 def draw_gallery(
     path: Path,
     grey: npt.NDArray[np.uint8],
