@@ -105,17 +105,27 @@ def make_chip(image: npt.NDArray[np.uint8], region: Box, landmarks: Points) -> C
 
 
 def to_inputs(chips: list[Chip]) -> Inputs:
-    """Stack chips into the inputs of a network."""
+    """Stack chips of detected faces into the inputs of a network."""
+    return as_inputs(
+        np.stack([chip.grey for chip in chips]),
+        np.stack([chip.landmarks for chip in chips]),
+        np.ones(len(chips), bool),
+    )
+
+
+def as_inputs(grey: npt.NDArray[np.uint8], landmarks: PointSets, valid: npt.NDArray[np.bool_]) -> Inputs:
+    """The inputs of a network, for chips that are stacked already.
+
+    Args:
+        grey: (n, 48, 48).
+        landmarks: (n, 68, 2), as a share of the chip's side.
+        valid: (n,), whether the landmarks are those of a detected face.
+    """
     return {
-        "images": scale_grey(np.stack([chip.grey for chip in chips])),
-        "landmarks": np.stack([chip.landmarks for chip in chips]),
-        "landmarks_valid": np.ones((len(chips), 1), np.float32),
+        "images": grey[..., None].astype(np.float32) / np.float32(255),
+        "landmarks": landmarks,
+        "landmarks_valid": valid[:, None].astype(np.float32),
     }
-
-
-def scale_grey(grey: npt.NDArray[np.uint8]) -> Images:
-    """(n, 48, 48) uint8 → (n, 48, 48, 1) float32 from 0 to 1."""
-    return grey[..., None].astype(np.float32) / np.float32(255)
 
 
 def _mirror_order() -> npt.NDArray[np.intp]:

@@ -146,6 +146,7 @@ class TrainSettings(Settings):
         "Arithmetic of the training steps; mixed_bfloat16 is quicker where the processor has it.",
         choices=("float32", "mixed_bfloat16"),
     )
+    freeze: bool = setting(False, "With --init: train only what starts anew, keep the rest as it is.")
     seed: int = setting(1, "Of every random choice in training.", least=0)
 
 

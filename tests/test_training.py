@@ -342,7 +342,13 @@ TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2, "network": "seed
 
 
 def train_tiny(
-    path: Path, out: Path, *, resume: bool = False, stop_at: str = "", **changes: Any
+    path: Path,
+    out: Path,
+    *,
+    init: Path | None = None,
+    resume: bool = False,
+    stop_at: str = "",
+    **changes: Any,
 ) -> Path:
     from forensic_emotion.training.train import train
 
@@ -354,7 +360,7 @@ def train_tiny(
     console = Stops(quiet=True)
     progress = Progress(console=console, disable=True)
     settings = TrainSettings(**{**TINY, **changes})
-    return train(path, out, settings, resume=resume, console=console, progress=progress)
+    return train(path, out, settings, init=init, resume=resume, console=console, progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -474,6 +480,46 @@ def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
     assert len(one) == len(two) > 20
     for a, b in zip(sorted(one.values(), key=np.sum), sorted(two.values(), key=np.sum), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["seed", "gated_vgg"])
+def test_a_training_can_start_from_an_earlier_model(
+    tiny_csv: Path, tmp_path: Path, network: str
+) -> None:
+    import keras
+
+    from forensic_emotion.training.network import NETWORKS
+    from forensic_emotion.training.warm_start import start_from
+
+    earlier = NETWORKS[network](5)  # another class list
+    earlier.save(tmp_path / "earlier.h5", include_optimizer=False)
+    model = NETWORKS[network](7)
+    assert start_from(model, tmp_path / "earlier.h5", freeze=True) == ["output"]
+    names = [layer.name for layer in model.layers if layer.trainable_weights]
+    assert names == ["output"]
+    kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    others = [layer.kernel for layer in earlier.layers if isinstance(layer, keras.layers.Conv2D)]
+    for one, other in zip(kernels, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+    out = train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / "earlier.h5", network=network, epochs=1)
+    assert json.loads((out / "model.json").read_text())["init_sha256"]
+
+
+@pytest.mark.slow
+def test_a_start_from_something_else_is_told(tiny_csv: Path, tmp_path: Path) -> None:
+    from forensic_emotion.training.network import gated_vgg
+
+    gated_vgg(7).save(tmp_path / "gated.h5", include_optimizer=False)
+    (tmp_path / "text.h5").write_text("no model")
+    for name, message in [
+        ("gated.h5", "another architecture"),
+        ("text.h5", "cannot be loaded"),
+        ("none.h5", "cannot be read"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / name)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

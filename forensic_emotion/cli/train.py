@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -23,8 +23,12 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in --out that was stopped.")
     ] = False,
     ferplus: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option("--init", help="Start from an earlier model of that network (.h5 or .keras)."),
     ] = None,
     *,
     settings: TrainSettings,
@@ -44,6 +48,13 @@ def train(
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         folder = run_training(
-            data, out, settings, ferplus=ferplus, resume=resume, console=console, progress=progress
+            data,
+            out,
+            settings,
+            ferplus=ferplus,
+            init=init,
+            resume=resume,
+            console=console,
+            progress=progress,
         )
     console.print(f"Model: {folder}")

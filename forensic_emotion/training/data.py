@@ -79,11 +79,7 @@ class Pictures:
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
         """The network's two inputs, made as scanning makes them."""
-        return {
-            "images": chips.scale_grey(self.grey),
-            "landmarks": self.landmarks,
-            "landmarks_valid": self.detected[:, None].astype(np.float32),
-        }
+        return chips.as_inputs(self.grey, self.landmarks, self.detected)
 
     def targets(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """What each output should say, and how much each picture counts there.
@@ -162,8 +158,10 @@ def find_landmarks(
         found = detector.detect(image)
         detected[i] = bool(found)
         whole = Box(BORDER, BORDER, BORDER + ENLARGED, BORDER + ENLARGED)
-        points[i] = predictor.place(image, found[0].box if found else whole)
-    return (points - BORDER) / np.float32(ENLARGED), detected
+        placed = predictor.place(image, found[0].box if found else whole)
+        in_picture = (placed - BORDER) * np.float32(chips.SIDE / ENLARGED)
+        points[i] = chips.make_chip(grey[i], chips.whole_picture(grey[i]), in_picture).landmarks
+    return points, detected
 
 
 def enlarge(grey: npt.NDArray[np.uint8]) -> RGB:

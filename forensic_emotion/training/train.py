@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from forensic_emotion import chips
-from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.errors import DataError, ModelError, UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
@@ -32,6 +32,7 @@ from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.sources import LABELS
+from forensic_emotion.training.warm_start import start_from
 
 Weights = list[npt.NDArray[np.float32]]
 AVERAGE_EVERY = 8
@@ -60,6 +61,7 @@ def train(
     settings: TrainSettings,
     *,
     ferplus: Path | None = None,
+    init: Path | None = None,
     resume: bool,
     console: Console,
     progress: Progress,
@@ -67,10 +69,11 @@ def train(
     """Train a network and write model, history and curves.
 
     Args:
-        source: the official ``fer2013.csv``.
+        source: CSV or folder; see ``sources.read_labelled``.
         out: folder to write to; it may hold no model yet, unless ``resume``.
         settings: see ``TrainSettings``.
         ferplus: the FER+ votes of the same pictures, for a network with that output.
+        init: an earlier model (``.h5`` or ``.keras``) whose weights are the start.
         resume: go on from the checkpoint in ``out``.
         console: gets one line an epoch.
         progress: shows how far landmarks and steps are.
@@ -80,6 +83,7 @@ def train(
 
     Raises:
         DataError: the data cannot be read.
+        ModelError: ``init`` is of another architecture.
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
     """
     # ---- data -----------------------------------------------------------------------------------
@@ -90,6 +94,7 @@ def train(
         "settings": asdict(settings),
         "data_sha256": pictures.sha256,
         "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
+        "init_sha256": _sha256_of_model(init) if init else None,
     }
     console.print(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
@@ -105,8 +110,8 @@ def train(
         if resume:
             model, average, history = checkpoint.load(identity)
         else:
+            model, history = build(settings, steps, init), []
             checkpoint.start(out)
-            model, history = build(settings, steps), []
             average = model.get_weights()
 
         # ---- epochs -----------------------------------------------------------------------------
@@ -165,6 +170,7 @@ def train(
         },
         "settings": asdict(settings),
         "seed": settings.seed,
+        "init_sha256": identity["init_sha256"],
         "epoch": kept.epoch,
         "trained_with": {"keras": keras.__version__, "backend": keras.backend.backend()},
         "calibration": calibration,
@@ -177,9 +183,11 @@ def train(
     return out
 
 
-def build(settings: TrainSettings, steps: int) -> keras.Model:
-    """A fresh network with its optimiser."""
+def build(settings: TrainSettings, steps: int, init: Path | None) -> keras.Model:
+    """A fresh network, or one with an earlier one's weights, with its optimiser."""
     model = NETWORKS[settings.network](len(LABELS))
+    if init is not None:
+        start_from(model, init, freeze=settings.freeze)
     warmup = round(settings.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate * (0.01 if warmup else 1),
@@ -258,6 +266,13 @@ def score(
     found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
     model.set_weights(own)
     return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)
+
+
+def _sha256_of_model(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator[Batch]:

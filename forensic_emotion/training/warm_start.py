@@ -1,0 +1,63 @@
+"""An earlier model's ``.h5`` or ``.keras`` → the weights that a new training starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+from forensic_emotion.errors import ModelError
+
+HEADS = ("output", "ferplus")
+"""Layers that may differ, for another data set has other classes; then they start anew."""
+
+
+def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
+    """Give a fresh network the weights of an earlier one of the same architecture.
+
+    Args:
+        model: the fresh network, not compiled yet.
+        path: the earlier model.
+        freeze: keep the weights that were taken over as they are, and train the others only.
+
+    Returns:
+        The names of the layers that start anew.
+
+    Raises:
+        ModelError: the file is no model, or one of another architecture.
+    """
+    try:
+        earlier = keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {error}.") from error
+    mine, theirs = _weighted(model), _weighted(earlier)
+    anew = []
+    for own, other in zip(mine, theirs, strict=False):
+        if _shapes(own) == _shapes(other):
+            own.set_weights(other.get_weights())
+            own.trainable = not freeze
+        elif own.name in HEADS:
+            anew.append(own.name)
+        else:
+            break
+    else:
+        if len(mine) == len(theirs):
+            return anew
+    raise ModelError(
+        f"{path} is of another architecture than {model.name}: its layers with weights are"
+        f" {[_shapes(layer)[0] for layer in theirs]}.",
+        f"Start from a model that was trained with --network {model.name}.",
+    )
+
+
+def _weighted(model: keras.Model) -> list[keras.Layer]:
+    """The layers with weights; the heads last, by name, for their order may differ."""
+    found = [layer for layer in model.layers if layer.weights]
+    return sorted(
+        found, key=lambda layer: (layer.name in HEADS, layer.name if layer.name in HEADS else "")
+    )
+
+
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
