@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from forensic_emotion.training.metrics import Figures
 
-if TYPE_CHECKING:
-    from forensic_emotion.training.train import Epoch
+if TYPE_CHECKING:  # it needs Keras, evaluation does not
+    from forensic_emotion.training.checkpoint import Epoch
 
 GALLERY_COLUMNS = 8
 GALLERY_ROWS = 3

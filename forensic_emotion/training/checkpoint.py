@@ -1,0 +1,114 @@
+"""The folder that lets a killed training go on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from forensic_emotion.errors import DataError, UsageError
+
+Weights = list[npt.NDArray[np.float32]]
+"""A network's weights in the order of ``get_weights``, normalisation statistics included."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of ``history.csv``."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the epoch's steps, in training mode: cross-entropy and the weights' penalty."""
+    accuracy: float
+    """The same steps' share of right answers."""
+    validation_loss: float
+    """Cross-entropy on the held-out part, after the epoch."""
+    validation_accuracy: float
+    seconds: float
+
+
+def best(history: list[Epoch]) -> Epoch:
+    """The epoch with the highest validation accuracy; of equals, the one with the lower loss."""
+    return max(history, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+
+
+class Checkpoint:
+    """The folder that lets a killed run go on: the last and the best epoch, and the history.
+
+    ``state.json`` is replaced in one step once the epoch's file is whole, so a kill at any moment
+    leaves a state whose files are there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._state = folder / "state.json"
+
+    def start(self, out: Path) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            UsageError: it holds a run already.
+        """
+        if self._state.exists() or (out / "model.json").exists():
+            raise UsageError(
+                f"{out} already holds a training run.",
+                "Go on with it by --resume, or choose another folder with --out.",
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def save(
+        self,
+        model: keras.Model,
+        average: Weights,
+        history: list[Epoch],
+        identity: dict[str, object],
+    ) -> None:
+        now = history[-1].epoch
+        model.save(self._file(now, "keras"))
+        np.savez(self._file(now, "npz"), *average)
+        unfinished = self._state.with_suffix(".new")
+        state = {**identity, "history": [asdict(epoch) for epoch in history]}
+        unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        unfinished.replace(self._state)
+        needed = {self._file(now, "keras"), self._file(now, "npz")}
+        needed.add(self._file(best(history).epoch, "npz"))
+        for old in set(self._folder.glob("epoch-*")) - needed:
+            old.unlink()
+
+    def load(self, identity: dict[str, object]) -> tuple[keras.Model, Weights, list[Epoch]]:
+        """The model, the average of its weights and the history to go on from.
+
+        Raises:
+            UsageError: there is none, or it has other settings or data.
+            DataError: it cannot be read.
+        """
+        if not self._state.exists():
+            raise UsageError(
+                f"There is no run to resume in {self._folder.parent}.", "Start it without --resume."
+            )
+        try:
+            state = json.loads(self._state.read_text(encoding="utf-8"))
+            history = [Epoch(**epoch) for epoch in state.pop("history")]
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{self._state} is damaged: {error}.") from error
+        if state != identity:
+            raise UsageError(
+                f"The run in {self._folder.parent} was started with other settings or data.",
+                f"Its settings: {state.get('settings')}",
+            )
+        now = history[-1].epoch
+        model = keras.models.load_model(self._file(now, "keras"))
+        return model, self.load_average(now), history
+
+    def load_average(self, epoch: int) -> Weights:
+        """The averaged weights as they were after an epoch."""
+        with np.load(self._file(epoch, "npz")) as kept:
+            return [kept[name] for name in kept.files]
+
+    def _file(self, epoch: int, ending: str) -> Path:
+        return self._folder / f"epoch-{epoch:03}.{ending}"
