@@ -80,8 +80,8 @@ class MediaFacts:
     """Pixels of the first frame as displayed."""
     height: int | None = None
     orientation: int | None = None
-    """What was applied. Still: EXIF orientation, 1 to 8, None without one. Video: degrees
-    counter-clockwise, 0, 90, 180 or 270, after the mirroring that a display matrix may ask for."""
+    """What was applied, as an EXIF orientation, 1 to 8: that of a still's EXIF, or the equal one of a
+    video's display matrix. None if the file does not say."""
     time_base: str | None = None
     """Video: seconds per unit of its timestamps, as ``1/24000``."""
     frames_decoded: int = 0

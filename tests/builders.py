@@ -93,11 +93,16 @@ def turn_mp4(path: Path, a: int, b: int, c: int, d: int) -> None:
     path.write_bytes(data)
 
 
-def hide_after(path: Path, milliseconds: int) -> None:
-    """Give an MP4's edit list such a length that it hides the frames behind."""
+def edit_mp4(path: Path, start: int, length: int) -> None:
+    """Trim an MP4 of 10 frames a second by its edit list: show ``length`` frames from ``start``."""
     data = bytearray(path.read_bytes())
-    start = data.index(b"elst") + 12  # version, flags, count; then the length of the first edit
-    data[start : start + 4] = milliseconds.to_bytes(4, "big")
+    scale = data.index(b"mvhd") + 16
+    movie = int.from_bytes(data[scale : scale + 4], "big")
+    scale = data.index(b"mdhd") + 16
+    media = int.from_bytes(data[scale : scale + 4], "big")
+    edit = data.index(b"elst") + 12  # version, flags, count; then length and start of the first edit
+    data[edit : edit + 4] = (length * movie // 10).to_bytes(4, "big")
+    data[edit + 4 : edit + 8] = (start * media // 10).to_bytes(4, "big")
     path.write_bytes(data)
 
 

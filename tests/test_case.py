@@ -138,6 +138,15 @@ def test_half_a_file_never_shows(evidence: Path, tmp_path: Path) -> None:
         assert read_run(opened).state == "failed"
 
 
+def test_each_run_keeps_the_card_that_its_model_had(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    for metrics in ({}, {"PublicTest": {"accuracy": 0.6}}):
+        scanned(evidence, tmp_path / "case.db", classifier=FakeClassifier(metrics=metrics))
+    with opened_case(tmp_path / "case.db") as opened:
+        assert read_run(opened, 1).model_card["metrics"] == {}
+        assert read_run(opened, 2).model_card["metrics"]["PublicTest"] == {"accuracy": 0.6}
+
+
 def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
     classifier = FakeClassifier(labels=["yes", "no"])
     store = CaseStore(tmp_path / "case.db")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
+from forensic_emotion.cli.query import as_csv
 from forensic_emotion.records import Box
 from tests.builders import encoded, picture, scanned, write_fer2013
 
@@ -37,6 +39,14 @@ def test_query_as_csv(case: Path) -> None:
         ["a,b.png", "faces"],
         ["none.png", "no_face"],
     ]
+
+
+def test_csv_keeps_names_apart_whatever_they_hold() -> None:
+    odd = ["a\rb.jpg", "c\nd.jpg", 'e"f.jpg', "g,h.jpg", "i\r\n.jpg"]
+    target = io.StringIO(newline="")
+    with contextlib.redirect_stdout(target):
+        as_csv(["path"], iter([(name,) for name in odd]))
+    assert [row[0] for row in csv.reader(io.StringIO(target.getvalue(), newline=""))] == ["path", *odd]
 
 
 def test_query_as_json(case: Path) -> None:

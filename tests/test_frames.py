@@ -13,7 +13,7 @@ from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import FrameTime
 from forensic_emotion.settings import ScanSettings
-from tests.builders import encoded, hide_after, picture, read_frames, turn_mp4, write_sound, write_video
+from tests.builders import edit_mp4, encoded, picture, read_frames, turn_mp4, write_sound, write_video
 
 # ---- stills ----------------------------------------------------------------------------------------
 
@@ -212,20 +212,20 @@ def test_a_video_that_starts_late_keeps_its_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "corner", "degrees"),
+    ("matrix", "corner", "orientation"),
     [
-        ((1, 0, 0, 1), "top left", 0),
-        ((0, 1, -1, 0), "top right", 270),
-        ((-1, 0, 0, -1), "bottom right", 180),
-        ((0, -1, 1, 0), "bottom left", 90),
-        ((-1, 0, 0, 1), "top right", 0),
-        ((1, 0, 0, -1), "bottom left", 180),
-        ((0, 1, 1, 0), "top left", 90),
-        ((0, -1, -1, 0), "bottom right", 270),
+        ((1, 0, 0, 1), "top left", None),
+        ((-1, 0, 0, 1), "top right", 2),
+        ((-1, 0, 0, -1), "bottom right", 3),
+        ((1, 0, 0, -1), "bottom left", 4),
+        ((0, 1, 1, 0), "top left", 5),
+        ((0, 1, -1, 0), "top right", 6),
+        ((0, -1, -1, 0), "bottom right", 7),
+        ((0, -1, 1, 0), "bottom left", 8),
     ],
 )
 def test_the_display_matrix_is_applied(
-    tmp_path: Path, matrix: tuple[int, int, int, int], corner: str, degrees: int
+    tmp_path: Path, matrix: tuple[int, int, int, int], corner: str, orientation: int | None
 ) -> None:
     """White is at the top left as stored, green below it; each matrix shows them elsewhere."""
 
@@ -242,7 +242,7 @@ def test_the_display_matrix_is_applied(
     a, _, c, _ = matrix
     assert image.shape == ((32, 64, 3) if a else (64, 32, 3))
     assert (facts.height, facts.width) == image.shape[:2]
-    assert facts.orientation == degrees
+    assert facts.orientation == orientation
     corners = {
         "top left": image[2, 2],
         "top right": image[2, -3],
@@ -288,12 +288,51 @@ def test_an_avi_with_gaps_is_whole(tmp_path: Path) -> None:
     assert facts.problems == []
 
 
-def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "v.mp4", range(0, 1000, 100))
-    hide_after(path, 400)
+def write_groups(path: Path, codec: str = "mpeg4", **options: str) -> Path:
+    """60 frames of noise, a key frame every 12."""
+    chance = np.random.default_rng(0)
+    with av.open(path, "w", options=options) as container:
+        stream = container.add_stream(codec, rate=10, options={"g": "12", "bf": "0"})
+        stream.width, stream.height = 64, 48
+        for _ in range(60):
+            noise = chance.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 20), (25, 10), (40, 20)])
+def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path, start: int, length: int) -> None:
+    path = write_groups(tmp_path / "v.mp4")
+    edit_mp4(path, start, length)
     frames, facts = read_frames(path, all_frames=True)
-    assert facts.frames_hidden > 0
-    assert len(frames) + facts.frames_hidden == 10
+    assert length - 1 <= len(frames) <= length + 1
+    assert len(frames) + facts.frames_hidden == 60
+    assert facts.problems == [], "a trimmed file is whole"
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.avi", "mpeg4"), ("v.flv", "flv"), ("v.mp4", "mpeg4")])
+def test_a_cut_is_noted_where_the_container_states_its_length(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    path = write_groups(tmp_path / name, codec, movflags="faststart")
+    _, facts = read_frames(path, all_frames=True)
+    assert facts.problems == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, facts = read_frames(path, all_frames=True)
+    assert 0 < len(frames) < 60
+    assert "truncated" in [p.problem for p in facts.problems]
+
+
+def test_a_gif_without_its_end_is_noted(tmp_path: Path) -> None:
+    shades = [Image.new("RGB", (40, 40), (60 * i, 0, 0)) for i in range(3)]
+    path = tmp_path / "a.gif"
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=100)
+    _, facts = read_frames(path)
+    assert facts.problems == []
+    path.write_bytes(path.read_bytes()[:-1])
+    _, facts = read_frames(path)
+    assert [p.problem for p in facts.problems] == ["truncated"]
 
 
 def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.pipeline import Tools, _prepare, detect
 from forensic_emotion.settings import ScanSettings
-from tests.builders import DEMO, SHARED, read_frames
+from tests.builders import DEMO, SHARED, encoded, picture, read_frames, scanned
 from tests.test_engine import snapshot
 
 pytestmark = pytest.mark.slow
@@ -178,6 +178,20 @@ def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: 
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     kept = connection.execute("SELECT COUNT(*) FROM files WHERE state = 'faces'").fetchone()[0]
     assert 3 <= kept < 400
+
+
+def test_a_query_can_be_interrupted(tmp_path: Path) -> None:
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    scanned(evidence, tmp_path / "case.db")
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select count(*) from c"
+    process = femo_process("query", tmp_path / "case.db", endless, home=tmp_path)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted" in err
 
 
 def count_files(case: Path) -> int:

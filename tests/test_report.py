@@ -18,7 +18,7 @@ from forensic_emotion.records import Box
 from forensic_emotion.report.context import ReportContext, clock, score
 from forensic_emotion.report.render import write_report
 from forensic_emotion.settings import ReportSettings
-from tests.builders import FakeClassifier, encoded, hide_after, picture, scanned, write_video
+from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, write_video
 
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -153,7 +153,7 @@ def test_anchors_lead_somewhere(evidence: Path, case: Path) -> None:
 def test_what_was_not_looked_at_stands_beside_every_file(evidence: Path, case: Path) -> None:
     """Also beside those without a face: sampled, hidden and damaged frames."""
     path = write_video(evidence / "hidden.mp4", range(0, 1000, 100))
-    hide_after(path, 400)
+    edit_mp4(path, 0, 4)
     image = picture(400, 400, [Box(20, 10, 60, 50)])
     image[200:] = np.random.default_rng(0).integers(0, 255, (200, 400, 3))
     data = encoded(image)
@@ -241,6 +241,9 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
         with pytest.raises(UsageError, match="no report of femo"):
             write_report(case, out, None, ReportSettings())
     assert case.read_bytes() == before
+    os.mkfifo(case.parent / "pipe")
+    with pytest.raises(UsageError, match="no regular file"):
+        write_report(case, case.parent / "pipe", None, ReportSettings())
     with pytest.raises(FemoError, match="cannot be written"):
         write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
 

@@ -73,8 +73,7 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
     """
     row = case.execute(
         """
-        SELECT runs.*, models.name AS model_name, models.runtime AS model_runtime,
-            models.card AS model_card
+        SELECT runs.*, models.runtime AS model_runtime
         FROM runs JOIN models ON models.sha256 = runs.model_sha256
         WHERE ? IS NULL OR runs.id = ? ORDER BY runs.id DESC LIMIT 1
         """,
@@ -253,14 +252,30 @@ def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tup
         UsageError: SQLite refuses it, also because it would write.
     """
     try:
+        # So that a signal is heard while SQLite works: Python looks for one whenever this is called.
+        case.set_progress_handler(lambda: 0, 100_000)
         # Opened read-only the case cannot be changed, but SQL could still attach and write other files.
         case.set_authorizer(_allow)
         cursor = case.execute(sql)
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
-        raise UsageError(
-            f"The query failed: {str(error).rstrip('.')}.",
-            'A case is only read. Its tables: femo query CASE "select sql from sqlite_master"',
-        ) from error
+        raise _query_error(error) from error
     if cursor.description is None:
         raise UsageError("The query asks for nothing.", "Give one SQL statement: select ...")
-    return [column[0] for column in cursor.description], (tuple(row) for row in cursor)
+    return [column[0] for column in cursor.description], _rows(cursor)
+
+
+def _rows(cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+    try:
+        for row in cursor:
+            yield tuple(row)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise _query_error(error) from error
+
+
+def _query_error(error: Exception) -> BaseException:
+    if str(error) == "interrupted":
+        return KeyboardInterrupt()
+    return UsageError(
+        f"The query failed: {str(error).rstrip('.')}.",
+        'A case is only read. Its tables: femo query CASE "select sql from sqlite_master"',
+    )

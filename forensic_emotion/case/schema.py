@@ -27,10 +27,8 @@ def m001_first_tables(db: Database) -> None:
         """
         CREATE TABLE models (
             sha256 TEXT PRIMARY KEY,
-            name TEXT NOT NULL,
             runtime TEXT NOT NULL,
-            labels TEXT NOT NULL,
-            card TEXT NOT NULL
+            labels TEXT NOT NULL
         )
         """,
         """
@@ -45,6 +43,8 @@ def m001_first_tables(db: Database) -> None:
             settings TEXT NOT NULL,
             versions TEXT NOT NULL,
             model_sha256 TEXT NOT NULL REFERENCES models (sha256),
+            model_name TEXT NOT NULL,
+            model_card TEXT NOT NULL,
             host TEXT NOT NULL,
             user TEXT NOT NULL,
             discovered INTEGER

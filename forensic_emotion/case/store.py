@@ -71,10 +71,8 @@ class CaseStore:
                 "models",
                 {
                     "sha256": model.sha256,
-                    "name": model.name,
                     "runtime": model.runtime,
                     "labels": _json(model.labels),
-                    "card": _json(model.card),
                 },
                 unless_there=True,
             )
@@ -89,6 +87,9 @@ class CaseStore:
                     "settings": _json(run.settings),
                     "versions": _json(run.versions),
                     "model_sha256": model.sha256,
+                    # As it stood: the same weights may be measured, or named, anew between two runs.
+                    "model_name": model.name,
+                    "model_card": _json(model.card),
                     "host": socket.gethostname(),
                     "user": _user(),
                 },

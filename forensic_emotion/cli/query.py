@@ -73,10 +73,14 @@ def _shown(value: object) -> str:
 
 def as_csv(names: list[str], rows: Iterator[Row]) -> None:
     """Bytes are written as hex."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
+    plain = csv.writer(sys.stdout, lineterminator="\n")
+    quoted = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(names)
     for row in rows:
-        writer.writerow([value.hex() if isinstance(value, bytes) else value for value in row])
+        values = [value.hex() if isinstance(value, bytes) else value for value in row]
+        # Readers take a carriage return for the end of a row; the writer does not quote it by itself.
+        carriage = any(isinstance(value, str) and "\r" in value for value in values)
+        (quoted if carriage else plain).writerow(values)
 
 
 def as_json(names: list[str], rows: Iterator[Row]) -> None:

@@ -158,10 +158,18 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
     except DECODER_ERRORS as error:
         facts.note("pages_lost", f"its list of pages cannot be read past the first: {_text(error)}")
         return 1
+    if media_type == "image/gif" and not _gif_ends(source):
+        facts.note("truncated", "does not end as a GIF does: it is cut off, or other data follow")
     # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
     if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
         facts.note("pages_lost", f"its list of pages breaks off after page {pages - 1}")
     return pages
+
+
+def _gif_ends(source: BinaryIO) -> bool:
+    """Whether the last byte is a GIF's trailer (GIF89a, section 27), blanks behind it aside."""
+    source.seek(max(0, source.seek(0, os.SEEK_END) - 4096))
+    return source.read().rstrip(b"\0\r\n").endswith(b"\x3b")
 
 
 def _tiff_list_ends(source: BinaryIO, pages: int) -> bool:

@@ -6,14 +6,17 @@ computed from a frame number and a rate, which is wrong for every recording of v
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import BinaryIO, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -44,7 +47,7 @@ Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of ot
 to open.
 """
 
-COUNTS_FRAMES = ("mov",)
+COUNTS_FRAMES = ("mov", "ivf")
 """Demuxers whose number of frames is that of the packets; others estimate, or count empty ones too."""
 
 BUFFER = 1 << 18
@@ -58,7 +61,8 @@ def video_frames(
     with av.logging.Capture(local=False) as complaints:
         try:
             with _open(source, media_type) as container:
-                yield from _sampled(container, FORMATS[media_type], settings, facts)
+                yield from _sampled(container, settings, facts)
+            _count_what_is_missing(source, media_type, facts)
         finally:
             # What FFmpeg conceals (it goes on where it can) it writes to its log.
             errors = [" ".join(text.split()) for _, _, text in complaints]
@@ -68,7 +72,7 @@ def video_frames(
                 )
 
 
-def _open(source: BinaryIO, media_type: str) -> InputContainer:
+def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
     source.seek(0)
     try:
         container = av.open(
@@ -76,23 +80,21 @@ def _open(source: BinaryIO, media_type: str) -> InputContainer:
             format=FORMATS[media_type],
             buffer_size=BUFFER,
             # No demuxer may open anything but the descriptor it was given.
-            options={"protocol_whitelist": "none"},
+            options={"protocol_whitelist": "none", **options},
         )
     except (FFmpegError, ValueError) as error:
         raise UndecodableMedia("damaged", f"{media_type} cannot be opened: {_text(error)}") from error
     return cast(InputContainer, container)
 
 
-def _sampled(
-    container: InputContainer, demuxer: str, settings: ScanSettings, facts: MediaFacts
-) -> Iterator[Frame]:
+def _sampled(container: InputContainer, settings: ScanSettings, facts: MediaFacts) -> Iterator[Frame]:
     stream = _choose_stream(container, facts)
     # FFmpeg's own guard, before it allocates a frame.
     stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
     wanted = sampler(settings)
     turn: Turn | None = None
     untimed = corrupt = 0
-    for index, picture in enumerate(_decode(container, stream, demuxer, facts)):
+    for index, picture in enumerate(_decode(container, stream, facts)):
         facts.frames_decoded += 1
         corrupt += bool(picture.is_corrupt)
         time = None
@@ -104,7 +106,7 @@ def _sampled(
             facts.first_pts, facts.last_pts = min([picture.pts, *known]), max([picture.pts, *known])
         if turn is None:
             turn = display_turn(picture, facts)
-            facts.orientation = turn.degrees
+            facts.orientation = turn.orientation
             facts.time_base = str(picture.time_base) if picture.time_base else None
         if not wanted(time):
             continue
@@ -120,7 +122,7 @@ def _sampled(
 
 def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
     """The first video stream that is no cover picture; further ones are noted as not looked at."""
-    streams = [s for s in container.streams.video if not _is_cover(s)]
+    streams = _videos(container)
     if not streams:
         raise NoPicture("no_video", "holds no video stream")
     if len(streams) > 1:
@@ -135,13 +137,13 @@ def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
     return streams[0]
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def _videos(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are no cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, demuxer: str, facts: MediaFacts
-) -> Iterator[VideoFrame]:
+def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Iterator[VideoFrame]:
     """Every frame that can be decoded, in order of presentation.
 
     A packet that fails costs its frames and is counted; a container that breaks off ends the video.
@@ -159,7 +161,6 @@ def _decode(
             break
         packets += packet.size > 0
         corrupt += bool(packet.is_corrupt)
-        facts.frames_hidden += bool(packet.is_discard)
         try:
             yield from packet.decode()
         except (FFmpegError, ValueError) as error:
@@ -169,13 +170,50 @@ def _decode(
         facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
     if corrupt:
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
-    if demuxer in COUNTS_FRAMES and stream.frames > packets:
-        facts.note(
-            "truncated",
-            f"the container lists {stream.frames} frames, {packets} of them are in the file",
-        )
     if not facts.frames_decoded:
         raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
+
+
+def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts) -> None:
+    """Note frames that the container promises and that are not there, or that its edit list hides.
+
+    FFmpeg leaves out what an edit list hides, some of it unread; so all packets are counted once more
+    without the edit list, where the container's own number says that some did not come.
+    """
+    demuxer = FORMATS[media_type]
+    with _open(source, media_type) as container:
+        stream = _videos(container)[0]
+        listed = stream.frames if demuxer in COUNTS_FRAMES else 0
+        shown = sum(p.size > 0 and not p.is_discard for p in _packets(container, stream))
+        declared = (container.duration or 0) / av.time_base
+    present = shown
+    if demuxer == "mov" and listed != shown:
+        with _open(source, media_type, ignore_editlist="1") as container:
+            present = sum(p.size > 0 for p in _packets(container, _videos(container)[0]))
+        facts.frames_hidden = max(0, present - shown)
+    if listed > present:
+        facts.note(
+            "truncated", f"the container lists {listed} frames, {present} of them are in the file"
+        )
+    if demuxer == "avi":
+        source.seek(4)
+        promised = int.from_bytes(source.read(4), "little") + 8
+        there = source.seek(0, io.SEEK_END)
+        if promised > there:
+            facts.note("truncated", f"the container says it has {promised} bytes, the file has {there}")
+    if demuxer == "flv" and facts.last_pts is not None and facts.time_base is not None:
+        last = float(facts.last_pts * Fraction(facts.time_base))
+        # Sound may go on a little longer than the picture.
+        if declared - last > max(1.0, 0.05 * declared):
+            facts.note("truncated", f"the container lasts {declared:.1f} s, its picture {last:.1f} s")
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream, as far as they can be had; what breaks off was noted in decoding."""
+    try:
+        yield from container.demux(stream)
+    except (FFmpegError, OSError):
+        return
 
 
 def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
@@ -192,14 +230,12 @@ def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
 class Turn:
     """How a stored frame becomes the displayed one."""
 
+    orientation: int | None
+    """The same as an EXIF orientation, 1 to 8; None if the stream does not say."""
     mirrored: bool
     """Left to right, before it is turned."""
     quarters: int
     """Turns by 90 degrees counter-clockwise, 0 to 3."""
-
-    @property
-    def degrees(self) -> int:
-        return 90 * self.quarters
 
     def apply(self, image: RGB) -> RGB:
         if not self.mirrored and not self.quarters:
@@ -208,16 +244,17 @@ class Turn:
         return np.ascontiguousarray(np.rot90(image, self.quarters))
 
 
+AS_STORED = Turn(None, False, 0)
 TURNS = {
     # a, b, c, d of the display matrix: a stored pixel (x, y) is shown at (a x + c y, b x + d y).
-    (1, 0, 0, 1): Turn(False, 0),
-    (0, -1, 1, 0): Turn(False, 1),
-    (-1, 0, 0, -1): Turn(False, 2),
-    (0, 1, -1, 0): Turn(False, 3),
-    (-1, 0, 0, 1): Turn(True, 0),
-    (0, -1, -1, 0): Turn(True, 3),
-    (1, 0, 0, -1): Turn(True, 2),
-    (0, 1, 1, 0): Turn(True, 1),
+    (1, 0, 0, 1): Turn(1, False, 0),
+    (-1, 0, 0, 1): Turn(2, True, 0),
+    (-1, 0, 0, -1): Turn(3, False, 2),
+    (1, 0, 0, -1): Turn(4, True, 2),
+    (0, 1, 1, 0): Turn(5, True, 1),
+    (0, 1, -1, 0): Turn(6, False, 3),
+    (0, -1, -1, 0): Turn(7, True, 3),
+    (0, -1, 1, 0): Turn(8, False, 1),
 }
 
 
@@ -225,12 +262,12 @@ def display_turn(picture: VideoFrame, facts: MediaFacts) -> Turn:
     """What the stream's display matrix asks for (ISO 14496-12, 8.3.2); nothing if it has none."""
     data = cast("SideData | None", picture.side_data.get("DISPLAYMATRIX"))
     if data is None:
-        return Turn(False, 0)
+        return AS_STORED
     a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
     turn = TURNS.get((_sign(a), _sign(b), _sign(c), _sign(d)))
     if turn is None:
         facts.note("display_matrix", "is to be shown askew or distorted; it was looked at as stored")
-        return Turn(False, 0)
+        return AS_STORED
     return turn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import stat
 from dataclasses import fields
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
         _refuse_to_replace(out)
         html = render(environment, build_context(opened, case, run_id, settings, css))
     # Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
+    out = Path(os.path.realpath(out))  # through a link, to what it names
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         unfinished.write_text(html, encoding="utf-8")
@@ -58,13 +60,15 @@ def _refuse_to_replace(out: Path) -> None:
         UsageError: something else is there.
     """
     try:
+        if not stat.S_ISREG(out.stat().st_mode):
+            raise UsageError(f"{out} is no regular file.", "Choose another name for the report.")
         with out.open("rb") as there:
             head = there.read(len(FIRST_LINES))
     except FileNotFoundError:
         return
     except OSError as error:
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
-    if head != FIRST_LINES:
+    if head not in (b"", FIRST_LINES):
         raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")
 
 
