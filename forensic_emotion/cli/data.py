@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from forensic_emotion.cli import app
-
-
-class Format(str, Enum):
-    """How the counts are printed."""
-
-    table = "table"
-    json = "json"
+from forensic_emotion.cli.options import Format
 
 
 @app.command()

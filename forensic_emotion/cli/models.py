@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
 from forensic_emotion.cli import app
+from forensic_emotion.cli.options import Format
 from forensic_emotion.settings import ScanSettings
-
-
-class Format(str, Enum):
-    """How the list is printed."""
-
-    table = "table"
-    json = "json"
 
 
 @app.command()

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, fields
+from enum import Enum
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from forensic_emotion.settings import Settings
+
+
+class Format(str, Enum):
+    """How a command prints what it lists."""
+
+    table = "table"
+    json = "json"
 
 
 def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[..., None]]:

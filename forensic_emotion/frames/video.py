@@ -53,6 +53,18 @@ COUNTS_FRAMES = ("mov", "ivf")
 BUFFER = 1 << 18
 
 
+@dataclass
+class Tally:
+    """What a container promises, and what of it came; filled in while its packets are read."""
+
+    listed: int = 0
+    """Frames by the container's own number."""
+    seconds: float = 0.0
+    """Length by the container's own word."""
+    shown: int = 0
+    """Packets that came and are not hidden by an edit list."""
+
+
 def video_frames(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
 ) -> Iterator[Frame]:
@@ -60,9 +72,10 @@ def video_frames(
     av.logging.set_level(av.logging.ERROR)
     with av.logging.Capture(local=False) as complaints:
         try:
+            tally = Tally()
             with _open(source, media_type) as container:
-                yield from _sampled(container, settings, facts)
-            _count_what_is_missing(source, media_type, facts)
+                yield from _sampled(container, settings, facts, tally)
+            _count_what_is_missing(source, media_type, facts, tally)
         finally:
             # What FFmpeg conceals (it goes on where it can) it writes to its log.
             errors = [" ".join(text.split()) for _, _, text in complaints]
@@ -87,14 +100,17 @@ def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
     return cast(InputContainer, container)
 
 
-def _sampled(container: InputContainer, settings: ScanSettings, facts: MediaFacts) -> Iterator[Frame]:
+def _sampled(
+    container: InputContainer, settings: ScanSettings, facts: MediaFacts, tally: Tally
+) -> Iterator[Frame]:
     stream = _choose_stream(container, facts)
+    tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
     # FFmpeg's own guard, before it allocates a frame.
     stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
     wanted = sampler(settings)
     turn: Turn | None = None
     untimed = corrupt = 0
-    for index, picture in enumerate(_decode(container, stream, facts)):
+    for index, picture in enumerate(_decode(container, stream, facts, tally)):
         facts.frames_decoded += 1
         corrupt += bool(picture.is_corrupt)
         time = None
@@ -143,7 +159,9 @@ def _videos(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in container.streams.video if not stream.disposition & cover]
 
 
-def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Iterator[VideoFrame]:
+def _decode(
+    container: InputContainer, stream: VideoStream, facts: MediaFacts, tally: Tally
+) -> Iterator[VideoFrame]:
     """Every frame that can be decoded, in order of presentation.
 
     A packet that fails costs its frames and is counted; a container that breaks off ends the video.
@@ -160,6 +178,7 @@ def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -
             facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
             break
         packets += packet.size > 0
+        tally.shown += packet.size > 0 and not packet.is_discard
         corrupt += bool(packet.is_corrupt)
         try:
             yield from packet.decode()
@@ -174,23 +193,19 @@ def _decode(container: InputContainer, stream: VideoStream, facts: MediaFacts) -
         raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
 
 
-def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts) -> None:
+def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts, tally: Tally) -> None:
     """Note frames that the container promises and that are not there, or that its edit list hides.
 
     FFmpeg leaves out what an edit list hides, some of it unread; so all packets are counted once more
     without the edit list, where the container's own number says that some did not come.
     """
     demuxer = FORMATS[media_type]
-    with _open(source, media_type) as container:
-        stream = _videos(container)[0]
-        listed = stream.frames if demuxer in COUNTS_FRAMES else 0
-        shown = sum(p.size > 0 and not p.is_discard for p in _packets(container, stream))
-        declared = (container.duration or 0) / av.time_base
-    present = shown
-    if demuxer == "mov" and listed != shown:
+    listed = tally.listed if demuxer in COUNTS_FRAMES else 0
+    present = tally.shown
+    if demuxer == "mov" and listed != tally.shown:
         with _open(source, media_type, ignore_editlist="1") as container:
             present = sum(p.size > 0 for p in _packets(container, _videos(container)[0]))
-        facts.frames_hidden = max(0, present - shown)
+        facts.frames_hidden = max(0, present - tally.shown)
     if listed > present:
         facts.note(
             "truncated", f"the container lists {listed} frames, {present} of them are in the file"
@@ -204,8 +219,10 @@ def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts)
     if demuxer == "flv" and facts.last_pts is not None and facts.time_base is not None:
         last = float(facts.last_pts * Fraction(facts.time_base))
         # Sound may go on a little longer than the picture.
-        if declared - last > max(1.0, 0.05 * declared):
-            facts.note("truncated", f"the container lasts {declared:.1f} s, its picture {last:.1f} s")
+        if tally.seconds - last > max(1.0, 0.05 * tally.seconds):
+            facts.note(
+                "truncated", f"the container lasts {tally.seconds:.1f} s, its picture {last:.1f} s"
+            )
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
