@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
-from forensic_emotion.training.sources import LABELS, SPLITS, Labelled
+from forensic_emotion.training.sources import LABELS, SPLITS, Labelled, digests
 
 BLANK = 3.0
 """Grey values: a picture whose standard deviation is below shows nothing."""
@@ -36,9 +35,9 @@ class Census:
 
 def take_census(labelled: Labelled) -> Census:
     """Count pictures, twins, contradictions and blanks."""
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for i, picture in enumerate(labelled.grey):
-        groups[hashlib.sha256(picture.tobytes()).digest()].append(i)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, digest in enumerate(digests(labelled.grey).tolist()):
+        groups[digest].append(i)
     twins = [np.array(members) for members in groups.values() if len(members) > 1]
     there = set(labelled.usage.tolist())
     splits = [s for s in SPLITS if s in there] + sorted(there - set(SPLITS))

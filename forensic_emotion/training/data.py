@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from forensic_emotion.training.sources import (
     LABELS,
     TRAINING,
     VOTES,
+    digests,
     read_labelled,
     read_votes,
 )
@@ -194,7 +194,7 @@ def split_training(pictures: Pictures, share: float, seed: int) -> TrainingSplit
         share: of Training to hold out, 0 < share < 1.
         seed: of the choice.
     """
-    digest = np.array([hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures.grey])
+    digest = digests(pictures.grey)
     in_training = pictures.usage == TRAINING
     leaked = in_training & np.isin(digest, digest[~in_training])
     usable = np.flatnonzero(in_training & ~leaked)

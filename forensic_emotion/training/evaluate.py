@@ -18,7 +18,7 @@ from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.metrics import Figures, measure
 from forensic_emotion.training.pictures import draw_confusion, draw_gallery, draw_reliability
-from forensic_emotion.training.sources import LABELS, TRAINING
+from forensic_emotion.training.sources import LABELS, TRAINING, digests
 
 BATCH = 256
 
@@ -93,8 +93,7 @@ def _without_twins(
     training = pictures.grey[pictures.usage == TRAINING]
     if not len(training) or chosen.usage[0] == TRAINING:
         return None
-    known = {picture.tobytes() for picture in training}
-    own = np.array([picture.tobytes() not in known for picture in chosen.grey])
+    own = ~np.isin(digests(chosen.grey), digests(training))
     return measure(probabilities[own], chosen.labels[own], LABELS) if own.any() else None
 
 

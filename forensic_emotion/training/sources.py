@@ -124,6 +124,11 @@ def _folder_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digests(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
+    """(n, 48, 48) → (n,) SHA-256 of each picture's pixels: twins have the same."""
+    return np.array([hashlib.sha256(picture.tobytes()).hexdigest() for picture in grey], dtype="U64")
+
+
 def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
     """The FER+ votes of the pictures of a ``fer2013.csv``.
 
