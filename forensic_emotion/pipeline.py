@@ -23,6 +23,7 @@ from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.records import (
+    UNCERTAIN,
     Evidence,
     Face,
     FaceResult,
@@ -208,12 +209,14 @@ def _classify(waiting: list[_Waiting], classifier: Classifier) -> Iterator[FaceR
     labels = classifier.card.labels
     for w, row in zip(waiting, scores, strict=True):
         best = int(row.argmax())
+        confidence = float(row[best])
         yield FaceResult(
             frame_index=w.frame_index,
             time=w.time,
             face=w.face,
             probabilities=tuple(float(p) for p in row),
-            label=labels[best],
-            confidence=float(row[best]),
+            top_class=labels[best],
+            confidence=confidence,
+            label=labels[best] if confidence > classifier.card.threshold else UNCERTAIN,
             thumbnail=w.thumbnail,
         )

@@ -21,6 +21,9 @@ Points = npt.NDArray[np.float32]
 
 LANDMARKS = 68
 
+UNCERTAIN = "uncertain"
+"""The label of a face whose scores are too low to name a class."""
+
 Kind = Literal["still", "video"]
 
 State = Literal["faces", "no_face", "partial", "skipped", "failed"]
@@ -183,10 +186,12 @@ class FaceResult:
     face: Face
     probabilities: tuple[float, ...]
     """One a class, in the model's label order; they sum to 1."""
-    label: str
+    top_class: str
     """The class with the highest probability."""
     confidence: float
     """That probability."""
+    label: str
+    """``top_class`` where the confidence is above the model's threshold, else ``uncertain``."""
     thumbnail: bytes
     """A small JPEG of the face and its surroundings, encoded anew from the pixels."""
 

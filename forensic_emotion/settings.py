@@ -94,11 +94,13 @@ class ScanSettings(Settings):
 class TrainSettings(Settings):
     """How a network is trained; stored in ``model.json``.
 
-    The defaults train the seed network plainly, as it shipped; ``docs/training.md`` has the recipe for
-    the gated network, which uses the rest.
+    The defaults train the seed network plainly, as it shipped; ``docs/training.md`` has the recipe of
+    the network that ships as the default, which uses the rest.
     """
 
-    network: str = setting("seed", "Which network to build.", choices=("seed", "gated_vgg"))
+    network: str = setting(
+        "seed", "Which network to build.", choices=("seed", "gated_vgg", "face_resnet")
+    )
     epochs: int = setting(24, "Passes over the fitted part of Training.", least=1)
     batch_size: int = setting(128, "Pictures in one step.", least=1)
     optimizer: str = setting(
@@ -146,6 +148,22 @@ class TrainSettings(Settings):
         "Arithmetic of the training steps; mixed_bfloat16 is quicker where the processor has it.",
         choices=("float32", "mixed_bfloat16"),
     )
+    distill_weight: float = setting(
+        0.5,
+        "What the teachers' answer counts in a picture's target, the labels counting the rest (needs"
+        " --distill).",
+        least=0,
+        most=1,
+    )
+    symmetric: bool = setting(
+        False, "Make a model that averages its answers for a face and for its mirror image."
+    )
+    max_error: float = setting(
+        0.2,
+        "Error rate that the threshold for 'uncertain' keeps among answered faces of the held-out part.",
+        above=0,
+        most=1,
+    )
     freeze: bool = setting(False, "With --init: train only what starts anew, keep the rest as it is.")
     seed: int = setting(1, "Of every random choice in training.", least=0)
 
@@ -159,6 +177,12 @@ class EvaluateSettings(Settings):
         "Which part of the data to measure on: Training, PublicTest, PrivateTest, or what it is called.",
     )
     runtime: str = setting("onnx", "What computes the model.", choices=("onnx", "tensorflow"))
+    ten_crop: bool = setting(
+        False, "Measure the mean over ten crops too: corners and middle, each with its mirror image."
+    )
+    robustness: bool = setting(
+        True, "Measure on the same faces hidden, blurred, darkened, shrunk and turned too (minutes)."
+    )
     record: bool = setting(
         False, "Write the figures into the model's own model.json too, for reports to show."
     )

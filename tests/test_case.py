@@ -5,8 +5,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
-from forensic_emotion.case.queries import opened_case, read_run, run_sql
+from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
+from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import CaseError, ModelError, UsageError
 from forensic_emotion.records import Box
@@ -76,6 +78,40 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
         with pytest.raises(CaseError, match=r"newer femo.*m999_from_the_future"):
             use(case)
     assert case.read_bytes() == before
+
+
+def test_a_case_of_an_older_femo_is_read_after_the_next_scan(evidence: Path, tmp_path: Path) -> None:
+    path = tmp_path / "older.db"
+    connection = sqlite3.connect(path)
+    MIGRATIONS.apply(Database(connection), stop_before="m002_uncertain")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(CaseError, match=r"older femo.*m002_uncertain"), opened_case(path):
+        pass
+    assert path.read_bytes() == before
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(evidence, path)
+    with opened_case(path) as opened:
+        assert read_run(opened).threshold == 0.0
+
+
+@pytest.mark.parametrize("threshold", [0.39, 0.41])
+def test_a_face_below_the_threshold_is_uncertain(
+    evidence: Path, tmp_path: Path, threshold: float
+) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    abstention = {"max_error": 0.2, "threshold": threshold, "coverage": 0.6, "error": None}
+    scanned(evidence, tmp_path / "case.db", classifier=FakeClassifier(abstention=abstention))
+    with opened_case(tmp_path / "case.db") as opened:
+        row = opened.execute("SELECT label, top_class, confidence, happy FROM face_results").fetchone()
+        assert row["label"] == ("happy" if threshold < 0.4 else "uncertain")
+        assert row["top_class"] == "happy"
+        assert row["confidence"] == row["happy"] == pytest.approx(0.4)
+        run = read_run(opened)
+        assert (run.threshold, run.coverage) == (threshold, 0.6)
+        labels = count(opened, run.id).labels
+        assert labels["uncertain"] == (threshold > 0.4)
+        assert sum(labels.values()) == 1
 
 
 @pytest.mark.parametrize("content", [b"this is text, and long enough to be no database" * 20, b"x"])

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "forensic_emotion"
 
 LAYERS = [
     {"records", "errors", "__init__"},
-    {"settings", "chips", "hashes", "thumbnails", "paths"},
+    {"settings", "chips", "hashes", "thumbnails", "paths", "pages"},
     {"evidence", "frames", "faces", "emotions", "case", "versions"},
     {"pipeline", "report", "export", "training"},
     {"engine"},

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.pages import clock, score
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
-from forensic_emotion.report.context import ReportContext, clock, score
+from forensic_emotion.report.context import ReportContext
 from forensic_emotion.report.render import write_report
 from forensic_emotion.settings import ReportSettings
 from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, write_video
@@ -255,7 +256,7 @@ def test_the_template_uses_all_it_is_given() -> None:
     from jinja2.meta import find_undeclared_variables
 
     used = find_undeclared_variables(nodes.parse(source))
-    assert used - {"style_hash"} == {f.name for f in dataclasses.fields(ReportContext)}
+    assert used - {"css", "style_hash"} == {f.name for f in dataclasses.fields(ReportContext)}
 
 
 def test_clock() -> None:

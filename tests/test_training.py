@@ -17,10 +17,17 @@ from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.settings import EvaluateSettings, TrainSettings
 from forensic_emotion.training import data, sources
-from forensic_emotion.training.calibrate import fit_temperature, soften
+from forensic_emotion.training.calibrate import choose_threshold, fit_temperature, soften
 from forensic_emotion.training.census import take_census
-from forensic_emotion.training.metrics import expected_calibration_error, measure, wilson
-from tests.builders import write_fer2013
+from forensic_emotion.training.disturb import DISTURBANCES
+from forensic_emotion.training.metrics import (
+    answered_above,
+    expected_calibration_error,
+    measure,
+    risk_coverage,
+    wilson,
+)
+from tests.builders import ALWAYS, write_fer2013
 
 # ---- figures ---------------------------------------------------------------------------------------
 
@@ -97,6 +104,40 @@ def test_calibration_error_of_known_cases() -> None:
     assert expected_calibration_error(half, np.arange(10) % 2) == pytest.approx(0.2, abs=1e-6)
     said, labels = drawn(3.0)
     assert expected_calibration_error(said, labels) > 0.1
+
+
+def test_the_threshold_keeps_the_error_under_the_rate() -> None:
+    said, labels = drawn(1.0)
+    found = choose_threshold(said, labels, 0.2)
+    assert found.error is not None
+    assert found.error.high <= 0.2
+    assert 0.185 < found.error.value < 0.2  # no stricter than it must be
+    assert 0.1 < found.coverage < 0.9
+    answered = answered_above(said, labels, tuple("abcdefg"), found.threshold)
+    assert answered.coverage.value == found.coverage
+    assert answered.error == found.error
+    assert sum(c.n for c in answered.classes) == answered.coverage.n * found.coverage
+
+
+def test_a_threshold_for_the_sure_and_for_the_hopeless() -> None:
+    right = np.tile(np.array([[0.9, 0.1]], np.float32), (200, 1))
+    always = choose_threshold(right, np.zeros(200, np.int64), 0.2)
+    assert (always.threshold, always.coverage) == (0.0, 1.0)
+    never = choose_threshold(right, np.ones(200, np.int64), 0.2)
+    assert (never.threshold, never.coverage, never.error) == (1.0, 0.0, None)
+    nothing = answered_above(right, np.ones(200, np.int64), ("a", "b"), never.threshold)
+    assert nothing.error is None
+    assert nothing.coverage.value == 0
+    # Pictures of one confidence are answered together or not at all.
+    half = choose_threshold(right, np.arange(200) % 2, 0.6)
+    assert half.coverage in (0.0, 1.0)
+
+
+def test_risk_over_coverage() -> None:
+    probabilities = np.array([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]], np.float32)
+    coverage, error = risk_coverage(probabilities, np.array([1, 0, 1, 0]))
+    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    np.testing.assert_allclose(error, [0, 1 / 2, 1 / 3, 2 / 4])
 
 
 # ---- data ------------------------------------------------------------------------------------------
@@ -196,6 +237,14 @@ def test_the_split_is_that_of_its_seed(tmp_path: Path) -> None:
         data.split_training(few, 0.1, 1)
 
 
+def test_a_class_without_pictures_is_told(tmp_path: Path) -> None:
+    pictures = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
+    with pytest.raises(DataError, match="no picture to fit of class fear"):
+        data.split_training(pictures.where(pictures.labels != 2), 0.2)
+    with pytest.raises(DataError, match="Too few"):
+        data.split_training(pictures.where(pictures.labels > 6), 0.2)
+
+
 def write_votes(
     path: Path, splits: dict[str, int], header: str = "Usage,Image name,", prefix: str = ""
 ) -> Path:
@@ -240,6 +289,35 @@ def test_votes_become_a_distribution(tmp_path: Path) -> None:
     np.testing.assert_allclose(targets["ferplus"][0, :2], [0.6, 0.4])
     np.testing.assert_allclose(targets["ferplus"][1, :2], [1, 0])
     assert targets["output"].argmax(axis=1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_majority_is_more_than_half_of_what_counts() -> None:
+    votes = np.zeros((5, 10), np.float32)
+    votes[0, :3] = 6, 3, 1  # the single vote does not count: 6 of 9
+    votes[1, :2] = 5, 5
+    votes[2, 4], votes[2, 8] = 4, 6  # most saw nothing they could name
+    votes[3, 5] = 10
+    votes[4, :3] = 4, 3, 3
+    agreed, majority = data.ferplus_majority(votes)
+    assert agreed.tolist() == [True, False, False, True, False]
+    assert majority[agreed].tolist() == [0, 5]
+
+
+def test_each_disturbance_changes_the_picture_and_no_other() -> None:
+    chance = np.random.default_rng(0)
+    grey = chance.integers(60, 200, (2, 48, 48), dtype=np.uint8)
+    landmarks = np.full((2, 68, 2), 0.5, np.float32)
+    landmarks[:, 36:48, 1], landmarks[:, 48:, 1] = 0.35, 0.75
+    kept = grey.copy()
+    for name, disturb in DISTURBANCES.items():
+        changed = disturb(grey, landmarks)
+        assert changed.shape == grey.shape, name
+        assert changed.dtype == np.uint8, name
+        assert (changed != grey).mean() > 0.2, name
+        np.testing.assert_array_equal(grey, kept, err_msg=name)
+    rows = (DISTURBANCES["hand over the mouth"](grey, landmarks) != grey).any(axis=(0, 2))
+    assert not rows[:24].any()
+    assert rows[30:42].all()
 
 
 def write_folder(root: Path, counts: dict[str, int], side: int = 48) -> Path:
@@ -321,12 +399,16 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
         "labels": ["a"],
         "preprocessing": "grey48-landmarks01-v1",
         "files": {"model.onnx": {"sha256": "0" * 64}},
+        **ALWAYS,
     }
     (tmp_path / "model.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="SHA-256"):
         ModelCard.find(str(tmp_path)).weights("model.onnx")
     with pytest.raises(ModelError, match="cannot be read"):
         ModelCard.find(str(tmp_path)).weights("model.h5")
+    (tmp_path / "model.json").write_text(json.dumps({**card, "abstention": {"threshold": 1.5}}))
+    with pytest.raises(ModelError, match=r"threshold 1\.5"):
+        ModelCard.find(str(tmp_path))
     (tmp_path / "model.json").write_text(json.dumps({**card, "preprocessing": "other"}))
     with pytest.raises(ModelError, match="preprocessing 'other'"):
         ModelCard.find(str(tmp_path))

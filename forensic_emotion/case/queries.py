@@ -15,8 +15,9 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.case.version import check_is_case, check_is_database
+from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
+from forensic_emotion.records import UNCERTAIN
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         raise CaseError(f"The case {path} cannot be opened: {error}.") from error
     try:
         check_is_case(Database(connection), path)
+        check_is_current(Database(connection), path)
         connection.row_factory = sqlite3.Row
         yield connection
     except sqlite3.DatabaseError as error:
@@ -63,6 +65,10 @@ class RunInfo:
     model_name: str
     model_runtime: str
     model_card: dict[str, Any]
+    threshold: float | None
+    """A face is answered if its highest probability is above it; None in a run that answered all."""
+    coverage: float | None
+    """Share of the held-out pictures that the model answers at it."""
 
 
 def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
@@ -159,6 +165,7 @@ class FaceInfo:
     detector: str
     score: float
     probabilities: dict[str, float]
+    top_class: str
     label: str
     confidence: float
     thumbnail: bytes
@@ -218,7 +225,7 @@ class Counts:
     frames: int
     faces: int
     labels: dict[str, int]
-    """Faces by the class that scored highest."""
+    """Faces by their label: each class, and those that are uncertain."""
 
 
 def count(case: sqlite3.Connection, run_id: int) -> Counts:
@@ -236,7 +243,7 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
         frames_hidden=int(frames[1]),
         frames=int(frames[2]),
         faces=int(frames[3]),
-        labels={name: found.get(name, 0) for name in CLASSES},
+        labels={name: found.get(name, 0) for name in (*CLASSES, UNCERTAIN)},
     )
 
 

@@ -20,6 +20,23 @@ def _one_of(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
+def _columns(names: tuple[str, ...]) -> str:
+    return ", ".join(f'faces."{name}"' for name in names)
+
+
+def _face_results(scores: str) -> str:
+    """The view that shows each face under every path that has it."""
+    return f"""
+        CREATE VIEW face_results AS
+        SELECT
+            faces.run_id, files.path, faces.sha256, faces.frame_index, faces.pts, faces.time_base,
+            faces.seconds, faces.face, faces."left", faces.top, faces."right", faces.bottom,
+            faces.detector, faces.score, {scores}, faces.confidence, faces.landmarks,
+            files.id AS file_id, faces.id AS face_id
+        FROM faces JOIN files ON files.run_id = faces.run_id AND files.sha256 = faces.sha256
+        """
+
+
 @MIGRATIONS()
 def m001_first_tables(db: Database) -> None:
     probabilities = ",\n".join(f'"{c}" REAL NOT NULL' for c in CLASSES)
@@ -121,15 +138,18 @@ def m001_first_tables(db: Database) -> None:
             message TEXT NOT NULL
         )
         """,
-        f"""
-        CREATE VIEW face_results AS
-        SELECT
-            faces.run_id, files.path, faces.sha256, faces.frame_index, faces.pts, faces.time_base,
-            faces.seconds, faces.face, faces."left", faces.top, faces."right", faces.bottom,
-            faces.detector, faces.score, {", ".join(f'faces."{c}"' for c in CLASSES)}, faces.label,
-            faces.confidence, faces.landmarks, files.id AS file_id, faces.id AS face_id
-        FROM faces JOIN files ON files.run_id = faces.run_id AND files.sha256 = faces.sha256
-        """,
+        _face_results(f"{_columns(CLASSES)}, faces.label"),
     )
     for statement in statements:
         db.execute(statement)
+
+
+@MIGRATIONS()
+def m002_uncertain(db: Database) -> None:
+    """``label`` may say ``uncertain``; ``top_class`` keeps the class that scored highest."""
+    db.execute("ALTER TABLE faces ADD COLUMN top_class TEXT NOT NULL DEFAULT ''")
+    db.execute("UPDATE faces SET top_class = label")
+    db.execute("ALTER TABLE runs ADD COLUMN threshold REAL")
+    db.execute("ALTER TABLE runs ADD COLUMN coverage REAL")
+    db.execute("DROP VIEW face_results")
+    db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))

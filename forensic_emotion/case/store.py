@@ -90,6 +90,8 @@ class CaseStore:
                     # As it stood: the same weights may be measured, or named, anew between two runs.
                     "model_name": model.name,
                     "model_card": _json(model.card),
+                    "threshold": model.card["abstention"]["threshold"],
+                    "coverage": model.card["abstention"]["coverage"],
                     "host": socket.gethostname(),
                     "user": _user(),
                 },
@@ -218,6 +220,7 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "score": face.score,
         "landmarks": _json([[round(float(x), 2), round(float(y), 2)] for x, y in face.landmarks]),
         **dict(zip(CLASSES, result.probabilities, strict=True)),
+        "top_class": result.top_class,
         "label": result.label,
         "confidence": result.confidence,
         "thumbnail": result.thumbnail,

@@ -45,3 +45,18 @@ def check_is_case(db: Database, path: Path) -> None:
             f"{path} was made by a newer femo: its schema has the step {newer[0]!r}, unknown here.",
             "Use that femo or a newer one; this one leaves the case as it is.",
         )
+
+
+def check_is_current(db: Database, path: Path) -> None:
+    """Refuse a case from an older femo, which lacks what reading asks for.
+
+    Raises:
+        CaseError: it lacks a step.
+        sqlite3.Error: the file cannot be read.
+    """
+    pending = [m.name for m in MIGRATIONS.pending(db)]
+    if pending:
+        raise CaseError(
+            f"{path} was made by an older femo: its schema lacks the step {pending[0]!r}.",
+            "Keep a copy; a new scan into it (femo scan EVIDENCE --case FILE) brings it up to date.",
+        )

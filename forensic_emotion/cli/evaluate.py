@@ -19,14 +19,21 @@ def evaluate(
     data: Annotated[
         Path, typer.Argument(help="fer2013.csv, icml_face_data.csv, or a folder split/class/picture.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write figures and pictures to.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write figures and pictures to.")] = Path(
+        "evaluation"
+    ),
+    ferplus: Annotated[
+        Path | None,
+        typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
+    ] = None,
     *,
     settings: EvaluateSettings,
 ) -> None:
     """Measure a model on labelled faces it was not trained on.
 
-    Prints accuracy with its 95 % interval, and the loss; writes metrics.json, classes.csv,
-    confusion_matrix.csv and .png, reliability.png and gallery.png. Needs the extra 'train'.
+    Prints accuracy with its 95 % interval, calibration, what the model answers at its threshold, and
+    what is lost on bad pictures; writes evaluation.html with all of it, metrics.json, classes.csv,
+    confusion_matrix.csv, and the pictures. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -38,7 +45,7 @@ def evaluate(
 
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        evaluation = run_evaluation(model, data, out, settings, progress)
+        evaluation = run_evaluation(model, data, out, settings, progress, ferplus)
     figures = evaluation.whole
     console.print(f"accuracy {figures.accuracy}")
     console.print(f"loss {figures.loss:.4f}")
@@ -49,4 +56,17 @@ def evaluate(
         precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
         recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"
         console.print(f"  {c.label:<9} {precision}  {recall}  n={c.n}")
-    console.print(f"Figures and pictures: {out}")
+    answered = evaluation.answered
+    console.print(f"answered, above {answered.threshold:.4f}: {answered.coverage}")
+    console.print(f"wrong among the answered: {answered.error or 'none answered'}")
+    for coverage, accuracy in evaluation.at_coverage.items():
+        console.print(f"accuracy of the surest {coverage:.0%}: {accuracy}")
+    for name, accuracy in evaluation.ablation.items():
+        console.print(f"accuracy with {name}: {accuracy}")
+    if evaluation.ferplus:
+        console.print(f"FER+ majority met: {evaluation.ferplus}")
+    if evaluation.ten_crop:
+        console.print(f"accuracy over ten crops: {evaluation.ten_crop}")
+    for name, accuracy in evaluation.robustness.items():
+        console.print(f"accuracy, {name}: {accuracy}")
+    console.print(f"All of it, with pictures: {out / 'evaluation.html'}")

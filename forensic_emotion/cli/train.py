@@ -28,7 +28,17 @@ def train(
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option("--init", help="Start from an earlier model of that network (.h5 or .keras)."),
+        typer.Option(
+            "--init",
+            help="Start from an earlier model of that network (.h5 or .keras); face_resnet also from"
+            " dlib_face_recognition_resnet_model_v1.dat, which is found by that name.",
+        ),
+    ] = None,
+    distill: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--distill", help="Learn from the mean answer of this trained model too; may be repeated."
+        ),
     ] = None,
     *,
     settings: TrainSettings,
@@ -53,6 +63,7 @@ def train(
             settings,
             ferplus=ferplus,
             init=init,
+            distill=distill or (),
             resume=resume,
             console=console,
             progress=progress,

@@ -32,6 +32,11 @@ class ModelCard:
         """The classes, in the order of the model's probabilities."""
         return tuple(self.facts["labels"])
 
+    @property
+    def threshold(self) -> float:
+        """A face is answered if its highest probability is above this; else it is ``uncertain``."""
+        return float(self.facts["abstention"]["threshold"])
+
     @classmethod
     def find(cls, model: str) -> ModelCard:
         """The card of a shipped model (by name) or of a folder.
@@ -46,6 +51,7 @@ class ModelCard:
             facts = json.loads(path.read_text(encoding="utf-8"))
             card = cls(folder, facts)
             complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
+            threshold = card.threshold
         except OSError as error:
             raise ModelError(
                 f"There is no model {model!r}: {path} cannot be read ({error.strerror}).",
@@ -54,6 +60,8 @@ class ModelCard:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is no model card: {type(error).__name__}: {error}.") from error
+        if not 0 <= threshold <= 1:
+            raise ModelError(f"{path} names the threshold {threshold}, which is no probability.")
         if not complete or facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
                 f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"

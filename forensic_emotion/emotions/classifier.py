@@ -27,6 +27,10 @@ class Classifier(Protocol):
         """Score a batch of chips, as ``chips.to_inputs`` stacks them."""
         ...
 
+    def answers(self, inputs: Inputs) -> dict[str, Probabilities]:
+        """The same, and what further outputs say: ``output`` and, if the network has it, ``ferplus``."""
+        ...
+
 
 def load_classifier(model: str, runtime: str) -> Classifier:
     """Load a model by name or folder.

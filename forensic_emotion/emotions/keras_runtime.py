@@ -31,7 +31,10 @@ class KerasClassifier:
             raise ModelError(f"{path} cannot be loaded by Keras: {error}.") from error
 
     def probabilities(self, inputs: Inputs) -> Probabilities:
+        return self.answers(inputs)["output"]
+
+    def answers(self, inputs: Inputs) -> dict[str, Probabilities]:
         asked = {tensor.name: inputs[tensor.name] for tensor in self._model.inputs}
         found = self._model.predict_on_batch(asked)
-        scores = found["output"] if isinstance(found, dict) else found
-        return np.asarray(scores, dtype=np.float32)
+        outputs = found if isinstance(found, dict) else {"output": found}
+        return {name: np.asarray(values, dtype=np.float32) for name, values in outputs.items()}

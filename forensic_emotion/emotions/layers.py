@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from forensic_emotion.chips import MIRROR_ORDER, SIDE
+
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 """Points of the eyes in the order of iBUG 300-W."""
 PAIRS = (
@@ -39,3 +41,29 @@ class FaceShape(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int]:
         return (input_shape[0], input_shape[1] * input_shape[2] + len(PAIRS))
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class MirrorImage(keras.layers.Layer):  # type: ignore[misc]
+    """Pictures (n, 48, 48, 1) seen in a mirror."""
+
+    def call(self, images: Any) -> Any:
+        return ops.take(images, list(range(SIDE))[::-1], axis=2)
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class MirrorLandmarks(keras.layers.Layer):  # type: ignore[misc]
+    """(n, 68, 2) landmarks of a face → those of the face in a mirror, left and right ones swapped."""
+
+    def call(self, landmarks: Any) -> Any:
+        swapped = ops.take(landmarks, MIRROR_ORDER.tolist(), axis=1)
+        return ops.stack([1 - swapped[..., 0], swapped[..., 1]], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class GeometricMean(keras.layers.Layer):  # type: ignore[misc]
+    """Two distributions (n, classes) → the one whose logits are the mean of theirs."""
+
+    def call(self, one: Any, other: Any) -> Any:
+        logits = [ops.log(ops.maximum(p, 1e-30)) for p in (one, other)]
+        return ops.softmax((logits[0] + logits[1]) / 2)

@@ -39,6 +39,12 @@ class OnnxClassifier:
             raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {error}.") from error
 
     def probabilities(self, inputs: Inputs) -> Probabilities:
+        return self._run(["output"], inputs)["output"]
+
+    def answers(self, inputs: Inputs) -> dict[str, Probabilities]:
+        return self._run([output.name for output in self._session.get_outputs()], inputs)
+
+    def _run(self, names: list[str], inputs: Inputs) -> dict[str, Probabilities]:
         asked = {i.name: inputs[i.name] for i in self._session.get_inputs()}
-        (scores,) = self._session.run(["output"], asked)
-        return np.asarray(scores, dtype=np.float32)
+        found = self._session.run(names, asked)
+        return {name: np.asarray(f, dtype=np.float32) for name, f in zip(names, found, strict=True)}

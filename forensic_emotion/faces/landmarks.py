@@ -7,44 +7,21 @@ whose licence excludes commercial use.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import dlib
 import numpy as np
 
-from forensic_emotion.errors import ModelError
+from forensic_emotion.faces.weights import weights_path
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.records import LANDMARKS, RGB, Box, Points
 
 WEIGHTS = "shape_predictor_68_face_landmarks.dat"
 
 
-def weights_path() -> Path:
-    """Where the 68-point weights lie.
-
-    The package that carries them cannot be imported on a current Python (it asks for the removed
-    ``pkg_resources``), so only its folder is looked up.
-
-    Raises:
-        ModelError: the package or the file in it is missing.
-    """
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "models" / WEIGHTS
-        if path.is_file():
-            return path
-    raise ModelError(
-        f"The landmark weights {WEIGHTS} were not found.",
-        "Install them with: pip install face_recognition_models",
-    )
-
-
 class LandmarkPredictor:
     """Places 68 points on a face; the box it expects is the one of dlib's HOG detector."""
 
     def __init__(self) -> None:
-        path = weights_path()
+        path = weights_path(WEIGHTS)
         self.weights_sha256 = file_sha256(path)
         self._predict = dlib.shape_predictor(str(path))
 

@@ -50,7 +50,7 @@ def time_strip(file: FileInfo, faces: list[FaceInfo]) -> Strip | None:
         start,
         end,
         [
-            Dot((s - start) / (end - start), CLASSES.index(f.label), f.confidence, f.id, s)
+            Dot((s - start) / (end - start), CLASSES.index(f.top_class), f.confidence, f.id, s)
             for s, f in timed
         ],
     )

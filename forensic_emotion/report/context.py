@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from forensic_emotion.case.queries import (
     read_problems,
     read_run,
 )
+from forensic_emotion.pages import clock, data_uri
 from forensic_emotion.records import STATES
 from forensic_emotion.report.charts import Strip, time_strip
 from forensic_emotion.settings import ReportSettings, ScanSettings
@@ -76,7 +75,7 @@ class FileView:
 
 @dataclass(frozen=True)
 class LabelCount:
-    """How often a class scored highest, and what such an answer was worth when measured."""
+    """How often an answer was given, and what such an answer was worth when measured."""
 
     label: str
     faces: int
@@ -86,6 +85,7 @@ class LabelCount:
     """Share of right ones among such answers on the test set."""
     recall: float | None
     test_pictures: int | None
+    """Of that class, among those that the model answers."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class ErrorRate:
     confusion: list[list[int]]
     calibration_error: float | None
     """Expected calibration error on the same pictures, if the scores are calibrated."""
+    answered: dict[str, Any] | None
+    """Coverage and error at the model's threshold on the same pictures, with intervals."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,10 @@ class ReportContext:
     """What the case knows of the model: name of the fact, its value."""
     left_out: int
     """Faces that are in the case and not in this report."""
-    css: str
 
 
 def build_context(
-    case: sqlite3.Connection, path: Path, run_id: int | None, settings: ReportSettings, css: str
+    case: sqlite3.Connection, path: Path, run_id: int | None, settings: ReportSettings
 ) -> ReportContext:
     """Read one run of a case.
 
@@ -156,7 +157,6 @@ def build_context(
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
         left_out=counts.faces - len(faces),
-        css=css,
     )
 
 
@@ -171,6 +171,13 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if trained_on:
         yield "trained on", f"{trained_on['name']}, {trained_on['fit']} pictures"
         yield "SHA-256 of training data", trained_on["sha256"]
+    abstention = card.get("abstention")
+    if abstention:
+        yield (
+            "threshold of an answer",
+            f"{abstention['threshold']:.4f}: keeps the error among answered held-out faces under"
+            f" {abstention['max_error']:.0%}, and answers {abstention['coverage']:.1%} of them",
+        )
     if trained_on and "faces_detected" in trained_on:
         yield (
             "landmarks in training and test",
@@ -180,7 +187,8 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
 
 
 def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
-    measured = {c["label"]: c for c in (metrics or {}).get("classes", [])}
+    at_threshold = (metrics or {}).get("answered") or metrics or {}
+    measured = {c["label"]: c for c in at_threshold.get("classes", [])}
     for label, faces in counts.labels.items():
         figures = measured.get(label, {})
         share = faces / counts.faces if counts.faces else 0.0
@@ -201,6 +209,7 @@ def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRat
         n=accuracy["n"],
         confusion=metrics["confusion"],
         calibration_error=metrics.get("ece") if calibrated else None,
+        answered=metrics.get("answered"),
     )
 
 
@@ -230,8 +239,8 @@ def _face_view(face: FaceInfo) -> FaceView:
     return FaceView(
         anchor=f"face-{face.id}",
         info=face,
-        picture="data:image/jpeg;base64," + base64.b64encode(face.thumbnail).decode("ascii"),
-        bars=[Bar(label, p, label == face.label) for label, p in face.probabilities.items()],
+        picture=data_uri("image/jpeg", face.thumbnail),
+        bars=[Bar(label, p, label == face.top_class) for label, p in face.probabilities.items()],
         when=_when(face),
     )
 
@@ -240,15 +249,3 @@ def _when(face: FaceInfo) -> str:
     if face.seconds is not None:
         return clock(face.seconds)
     return f"page {face.frame_index + 1}" if face.frame_index else "still picture"
-
-
-def score(probability: float) -> str:
-    """Three digits, cut off and not rounded: only certainty itself is shown as 1."""
-    return f"{math.floor(probability * 1000) / 1000:.3f}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds on the recording's own clock as ``0:01:02.345``."""
-    sign = "-" if seconds < 0 else ""
-    whole, milliseconds = divmod(round(abs(seconds) * 1000), 1000)
-    return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{milliseconds:03}"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import stat
 from dataclasses import fields
 from pathlib import Path
 
-import jinja2
-
 from forensic_emotion.case.queries import opened_case, read_evidence_roots
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.paths import refuse_inside, visible
-from forensic_emotion.report.context import ReportContext, build_context, clock, score
+from forensic_emotion.pages import render_page
+from forensic_emotion.paths import refuse_inside
+from forensic_emotion.report.context import build_context
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
@@ -35,13 +32,12 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
         UsageError: it has no such run, or the report would lie inside the evidence or on the case.
         FemoError: the file cannot be written.
     """
-    environment = _environment()
-    css = environment.get_template("report.css").render()
     with opened_case(case) as opened:
         for root in read_evidence_roots(opened):
             refuse_inside(root, out, "report")
         _refuse_to_replace(out)
-        html = render(environment, build_context(opened, case, run_id, settings, css))
+        context = build_context(opened, case, run_id, settings)
+        html = render_page("report.html", {s.name: getattr(context, s.name) for s in fields(context)})
     # Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
     out = Path(os.path.realpath(out))  # through a link, to what it names
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
@@ -70,26 +66,3 @@ def _refuse_to_replace(out: Path) -> None:
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
     if head not in (b"", FIRST_LINES):
         raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")
-
-
-def render(environment: jinja2.Environment, context: ReportContext) -> str:
-    """Fill the template; a name that the template misspells is an error, not an empty place."""
-    values = {spec.name: getattr(context, spec.name) for spec in fields(context)}
-    style = base64.b64encode(hashlib.sha256(context.css.encode()).digest()).decode("ascii")
-    return environment.get_template("report.html").render(values, style_hash=style)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("forensic_emotion.templates", "."),
-        # For every file, whatever its name: paths in evidence may be hostile.
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
-    environment.filters["clock"] = clock
-    environment.filters["score"] = score
-    environment.filters["visible"] = visible
-    return environment

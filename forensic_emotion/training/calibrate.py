@@ -1,15 +1,19 @@
-"""Held-out probabilities → the temperature that makes them mean what they say.
+"""Held-out probabilities → the temperature that makes them mean what they say, and the threshold below
+which a model does better not to answer.
 
-Method: Guo et al. 2017, "On calibration of modern neural networks". One number divides all logits: the
-order of the classes, and so the accuracy, stays as it is.
+Temperature: Guo et al. 2017, "On calibration of modern neural networks". One number divides all logits:
+the order of the classes, and so the accuracy, stays as it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from forensic_emotion.training.metrics import Interval, wilson
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +48,40 @@ def fit_temperature(probabilities: Probabilities, labels: npt.NDArray[np.int64])
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
     return float(np.exp((low + high) / 2))
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """When a model answers ``uncertain``, and what that came to on the held-out pictures."""
+
+    max_error: float
+    """The error rate among answered faces that was asked for."""
+    threshold: float
+    """A face is answered if its highest probability is above this."""
+    coverage: float
+    """Share of the pictures that were answered."""
+    error: Interval | None
+    """Among the answered; None if none was."""
+
+
+def choose_threshold(
+    probabilities: Probabilities, labels: npt.NDArray[np.int64], max_error: float
+) -> Abstention:
+    """The lowest threshold that keeps the error among answered pictures under a rate.
+
+    It is the upper end of the error's 95 % interval that is kept under it, not the error itself: what
+    holds on a few thousand pictures by chance should hold on the next ones too.
+    """
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    confidence = probabilities.max(axis=1)[order].astype(np.float64)
+    wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    # A threshold lies between two confidences; equal ones are answered together or not at all.
+    for answered in range(len(labels), 0, -1):
+        below = confidence[answered] if answered < len(labels) else 0.0
+        error = wilson(int(wrong[answered - 1]), answered)
+        if below < confidence[answered - 1] and error.high <= max_error:
+            return Abstention(max_error, float(below), answered / len(labels), error)
+    return Abstention(max_error, 1.0, 0.0, None)
 
 
 def build_in(model: keras.Model, temperature: float) -> None:

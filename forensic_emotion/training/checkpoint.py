@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.errors import DataError, FemoError, UsageError
 
 Weights = list[npt.NDArray[np.float32]]
 """A network's weights in the order of ``get_weights``, normalisation statistics included."""
@@ -68,12 +68,25 @@ class Checkpoint:
         history: list[Epoch],
         identity: dict[str, object],
     ) -> None:
+        """Write down the last epoch; the files of earlier ones that nothing needs any more go.
+
+        Raises:
+            FemoError: they cannot be written; the checkpoint before this one stays as it was.
+        """
         now = history[-1].epoch
-        model.save(self._file(now, "keras"))
-        np.savez(self._file(now, "npz"), *average)
         unfinished = self._state.with_suffix(".new")
         state = {**identity, "history": [asdict(epoch) for epoch in history]}
-        unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        try:
+            model.save(self._file(now, "keras"))
+            np.savez(self._file(now, "npz"), *average)
+            unfinished.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
+            for path in (unfinished, self._file(now, "keras"), self._file(now, "npz")):
+                path.unlink(missing_ok=True)
+            raise FemoError(
+                f"The checkpoint of epoch {now} cannot be written to {self._folder}: {error}.",
+                f"{now - 1} epochs are kept. Make room there, then go on with --resume.",
+            ) from error
         unfinished.replace(self._state)
         needed = {self._file(now, "keras"), self._file(now, "npz")}
         needed.add(self._file(best(history).epoch, "npz"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +31,8 @@ from forensic_emotion.training.sources import (
 # border, is what finds most of them; larger finds no more.
 ENLARGED = 96
 BORDER = ENLARGED // 4
+SPLIT_SEED = 1
+"""Which Training pictures are held out."""
 LANDMARK_METHOD = f"hog-{ENLARGED}px-border{BORDER}-else-whole-picture-v1"
 
 
@@ -56,14 +59,17 @@ class Pictures:
     """(n,), False where the whole picture served as face rectangle, as the detector found none."""
     votes: npt.NDArray[np.float32]
     """(n, 10), FER+ votes in the order of ``VOTES``; all 0 where there are none."""
+    taught: npt.NDArray[np.float32] | None = None
+    """(n, classes), what teachers answer; None if there are none."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Pictures:
         """The pictures chosen by a mask or by positions."""
-        arrays = {name: values for name, values in vars(self).items() if name != "sha256"}
-        return replace(self, **{name: values[rows] for name, values in arrays.items()})
+        arrays = {name: v for name, v in vars(self).items() if isinstance(v, np.ndarray)}
+        chosen: dict[str, Any] = {name: values[rows] for name, values in arrays.items()}
+        return replace(self, **chosen)
 
     def split(self, usage: str) -> Pictures:
         """The pictures of one official split.
@@ -98,6 +104,18 @@ class Pictures:
             "ferplus": usable.astype(np.float32),
         }
         return targets, weights
+
+
+def ferplus_majority(votes: Floats) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Which pictures have a FER+ majority, and its class (n,), index into ``FERPLUS``.
+
+    Single votes are taken as slips; more than half of the others must agree, and on an expression
+    (protocol: Barsoum et al. 2016).
+    """
+    counted = np.where(votes > 1, votes, 0)
+    most = counted.argmax(axis=1)
+    agreed = counted.max(axis=1) * 2 > counted.sum(axis=1)
+    return agreed & (most < len(FERPLUS)), most.astype(np.int64)
 
 
 def cache_folder() -> Path:
@@ -183,7 +201,7 @@ class TrainingSplit:
     """Training pictures that stand, pixel for pixel, in a test split of the same file."""
 
 
-def split_training(pictures: Pictures, share: float, seed: int) -> TrainingSplit:
+def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> TrainingSplit:
     """Hold out a stratified part of Training for validation.
 
     A picture that stands in a test split too is used for neither. A picture with a twin within
@@ -192,7 +210,11 @@ def split_training(pictures: Pictures, share: float, seed: int) -> TrainingSplit
     Args:
         pictures: all splits of the data.
         share: of Training to hold out, 0 < share < 1.
-        seed: of the choice.
+        seed: of the choice; the same for every training, so that models can be compared, and one can
+            teach another without having seen its held-out part.
+
+    Raises:
+        DataError: Training has too few pictures, or a class has none.
     """
     digest = digests(pictures.grey)
     in_training = pictures.usage == TRAINING
@@ -210,4 +232,10 @@ def split_training(pictures: Pictures, share: float, seed: int) -> TrainingSplit
     fit = np.setdiff1d(usable, validation)
     if not len(validation) or not len(fit):
         raise DataError(f"Too few Training pictures ({len(usable)}) to hold out a share of {share}.")
+    missing = [name for i, name in enumerate(LABELS) if i not in pictures.labels[fit]]
+    if missing:
+        raise DataError(
+            f"Training holds no picture to fit of class {', '.join(missing)}.",
+            "Add pictures of it: a network cannot learn a class that it is never shown.",
+        )
     return TrainingSplit(pictures.where(fit), pictures.where(validation), int(leaked.sum()))

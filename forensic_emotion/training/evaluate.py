@@ -1,53 +1,93 @@
-"""``femo evaluate``: a model on labelled pictures → figures, confusion matrix, gallery."""
+"""``femo evaluate``: a model on labelled pictures → figures, pictures, and one page with all of it."""
 
 from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
+from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
-from forensic_emotion.errors import DataError
+from forensic_emotion.errors import DataError, FemoError
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
-from forensic_emotion.training.metrics import Figures, measure
-from forensic_emotion.training.pictures import draw_confusion, draw_gallery, draw_reliability
+from forensic_emotion.training.disturb import DISTURBANCES
+from forensic_emotion.training.evaluation_page import write_page
+from forensic_emotion.training.metrics import (
+    Answered,
+    Figures,
+    Interval,
+    answered_above,
+    measure,
+    risk_coverage,
+    wilson,
+)
+from forensic_emotion.training.pictures import (
+    draw_confusion,
+    draw_gallery,
+    draw_reliability,
+    draw_risk_coverage,
+)
+from forensic_emotion.training.scoring import score_inputs, score_pictures
 from forensic_emotion.training.sources import LABELS, TRAINING, digests
 
-BATCH = 256
+CROP = 44
+"""Side of the ten crops, in pixels of the 48."""
+COVERAGES = (1.0, 0.8, 0.6)
+"""Where the accuracy among the surest answers is given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The figures of a model on one split."""
+    """What was measured of a model on one split."""
 
     whole: Figures
     without_twins: Figures | None
     """On the part that has no pixel-identical picture in Training, if the data hold Training."""
+    answered: Answered
+    """At the model's own threshold for ``uncertain``."""
+    at_coverage: dict[float, Interval]
+    """Accuracy among the surest such share of the answers."""
+    ablation: dict[str, Interval]
+    """Accuracy with both inputs, and with each alone, the other one being that of an average face."""
+    ferplus: Interval | None
+    """Share of FER+ majorities that the model's second output meets; None without votes or output."""
+    ten_crop: Interval | None
+    robustness: dict[str, Interval]
+    """Accuracy on the same faces disturbed; their landmarks are found anew."""
 
 
 def evaluate(
-    model: str, source: Path, out: Path, settings: EvaluateSettings, progress: Progress
+    model: str,
+    source: Path,
+    out: Path,
+    settings: EvaluateSettings,
+    progress: Progress,
+    ferplus: Path | None = None,
 ) -> Evaluation:
     """Measure a model on one split and write what was found.
 
     Args:
         model: a shipped model's name, or a model's folder.
         source: CSV or folder; see ``sources.read_labelled``.
-        out: folder for ``metrics.json``, ``classes.csv``, ``confusion_matrix.csv``,
-            ``confusion_matrix.png``, ``reliability.png`` and ``gallery.png``.
+        out: folder for ``evaluation.html``, ``metrics.json``, and the tables and pictures it shows.
         settings: see ``EvaluateSettings``.
         progress: shows how far it is.
+        ferplus: the FER+ votes of the same pictures, or None.
 
     Raises:
         ModelError: the model cannot be used.
         DataError: the data cannot be read, or have no such split, or other classes.
+        FemoError: the figures cannot be written.
     """
     classifier = load_classifier(model, settings.runtime)
     if classifier.card.labels != LABELS:
@@ -55,32 +95,57 @@ def evaluate(
             f"The model {model} has the classes {', '.join(classifier.card.labels)}; the data have"
             f" {', '.join(LABELS)}."
         )
-    pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
+    pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     chosen = pictures.split(settings.split)
-    probabilities = score(classifier, chosen, progress)
+    answers = score_inputs(classifier, chosen.inputs(), progress)
+    probabilities = answers["output"]
+    whole = measure(probabilities, chosen.labels, LABELS)
     evaluation = Evaluation(
-        measure(probabilities, chosen.labels, LABELS),
-        _without_twins(pictures, chosen, probabilities),
+        whole=whole,
+        without_twins=_without_twins(pictures, chosen, probabilities),
+        answered=answered_above(probabilities, chosen.labels, LABELS, classifier.card.threshold),
+        at_coverage=_at_coverage(probabilities, chosen.labels),
+        ablation={
+            name: _accuracy(score_inputs(classifier, inputs, progress)["output"], chosen.labels)
+            for name, inputs in ablated(chosen)
+        },
+        ferplus=_ferplus(answers, chosen),
+        ten_crop=_ten_crop(classifier, chosen, progress) if settings.ten_crop else None,
+        robustness=_robustness(classifier, chosen, progress) if settings.robustness else {},
     )
-    figures = evaluation.whole
 
-    out.mkdir(parents=True, exist_ok=True)
     summary = {
-        **as_facts(figures),
-        "without_twins": as_facts(evaluation.without_twins) if evaluation.without_twins else None,
+        **as_facts(evaluation),
         "data_sha256": pictures.sha256,
         "faces_detected": round(float(chosen.detected.mean()), 4),
         "runtime": settings.runtime,
     }
-    about = {"model": classifier.card.name, "model_sha256": classifier.weights_sha256}
-    _write_json(out / "metrics.json", {**about, "split": settings.split, **summary})
-    _write_tables(out, figures)
-    draw_confusion(out / "confusion_matrix.png", figures, LABELS)
-    draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
-    draw_reliability(out / "reliability.png", probabilities, chosen.labels, figures.ece)
-    if settings.record:
-        record(classifier.card, settings.split, summary)
+    about = {
+        "model": classifier.card.name,
+        "model_sha256": classifier.weights_sha256,
+        "data": source.name,
+        "split": settings.split,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_json(out / "metrics.json", {**about, **summary})
+        _write_tables(out, whole)
+        draw_confusion(out / "confusion_matrix.png", whole, LABELS)
+        draw_reliability(out / "reliability.png", probabilities, chosen.labels, whole.ece)
+        draw_risk_coverage(out / "risk_coverage.png", probabilities, chosen.labels, evaluation.answered)
+        draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
+        write_page(out / "evaluation.html", about, evaluation)
+        if settings.record:
+            record(classifier.card, settings.split, summary)
+    except OSError as error:
+        raise FemoError(
+            f"The figures cannot be written: {error.filename or out}: {error.strerror}."
+        ) from error
     return evaluation
+
+
+def _accuracy(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Interval:
+    return wilson(int((probabilities.argmax(axis=1) == labels).sum()), len(labels))
 
 
 def _without_twins(
@@ -97,8 +162,81 @@ def _without_twins(
     return measure(probabilities[own], chosen.labels[own], LABELS) if own.any() else None
 
 
-def as_facts(figures: Figures) -> dict[str, object]:
+def _at_coverage(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> dict[float, Interval]:
+    _, errors = risk_coverage(probabilities, labels)
+    found = {}
+    for coverage in COVERAGES:
+        n = max(1, round(coverage * len(labels)))
+        found[coverage] = wilson(n - round(errors[n - 1] * n), n)
+    return found
+
+
+def ablated(pictures: data.Pictures) -> Iterator[tuple[str, chips.Inputs]]:
+    """The inputs as they are, and with one of the two replaced by that of an average face."""
+    both = pictures.inputs()
+    average = {name: np.broadcast_to(v.mean(axis=0), v.shape) for name, v in both.items()}
+    unseen = np.zeros_like(both["landmarks_valid"])
+    yield "both", both
+    yield "image only", {**both, "landmarks": average["landmarks"], "landmarks_valid": unseen}
+    yield "landmarks only", {**both, "images": average["images"]}
+
+
+def _ferplus(answers: dict[str, npt.NDArray[np.float32]], chosen: data.Pictures) -> Interval | None:
+    agreed, majority = data.ferplus_majority(chosen.votes)
+    if "ferplus" not in answers or not agreed.any():
+        return None
+    return _accuracy(answers["ferplus"][agreed], majority[agreed])
+
+
+def _ten_crop(classifier: Classifier, chosen: data.Pictures, progress: Progress) -> Interval:
+    """The mean answer over the four corners and the middle, each with its mirror image."""
+    far = chips.SIDE - CROP
+    total = np.zeros((len(chosen), len(LABELS)), np.float32)
+    for top, left in ((0, 0), (0, far), (far, 0), (far, far), (far // 2, far // 2)):
+        cropped = chosen.grey[:, top : top + CROP, left : left + CROP]
+        grey = np.stack([cv2.resize(picture, (chips.SIDE, chips.SIDE)) for picture in cropped])
+        corner = np.array([left, top], np.float32)
+        landmarks = (chosen.landmarks * np.float32(chips.SIDE) - corner) / np.float32(CROP)
+        inputs = chips.as_inputs(grey, landmarks, chosen.detected)
+        images, points = chips.mirror(inputs["images"], landmarks)
+        for seen in (inputs, {**inputs, "images": images, "landmarks": points}):
+            total += score_inputs(classifier, seen, progress)["output"]
+    return _accuracy(total, chosen.labels)
+
+
+def _robustness(
+    classifier: Classifier, chosen: data.Pictures, progress: Progress
+) -> dict[str, Interval]:
+    found = {}
+    for name, disturb in DISTURBANCES.items():
+        grey = disturb(chosen.grey, chosen.landmarks)
+        landmarks, detected = data.find_landmarks(
+            grey,
+            lambda p, name=name: progress.track(p, description=name),  # type: ignore[misc]
+        )
+        disturbed = replace(chosen, grey=grey, landmarks=landmarks, detected=detected)
+        found[name] = _accuracy(score_pictures(classifier, disturbed, progress), chosen.labels)
+    return found
+
+
+def as_facts(evaluation: Evaluation) -> dict[str, Any]:
     """Figures as they stand in ``metrics.json`` and ``model.json``."""
+    without_twins = evaluation.without_twins
+    return {
+        **_figures(evaluation.whole),
+        "without_twins": _figures(without_twins) if without_twins else None,
+        "answered": asdict(evaluation.answered),
+        "at_coverage": {str(c): asdict(accuracy) for c, accuracy in evaluation.at_coverage.items()},
+        "ablation": {name: asdict(accuracy) for name, accuracy in evaluation.ablation.items()},
+        "ferplus_majority": asdict(evaluation.ferplus) if evaluation.ferplus else None,
+        "ten_crop": asdict(evaluation.ten_crop) if evaluation.ten_crop else None,
+        "robustness": {name: asdict(accuracy) for name, accuracy in evaluation.robustness.items()},
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
     return {
         "accuracy": asdict(figures.accuracy),
         "loss": figures.loss,
@@ -110,19 +248,7 @@ def as_facts(figures: Figures) -> dict[str, object]:
     }
 
 
-def score(
-    classifier: Classifier, pictures: data.Pictures, progress: Progress
-) -> npt.NDArray[np.float32]:
-    """The model's probabilities for each picture, (n, classes)."""
-    rows = []
-    starts = range(0, len(pictures), BATCH)
-    for start in progress.track(starts, description="scoring"):
-        batch = pictures.where(np.arange(start, min(start + BATCH, len(pictures))))
-        rows.append(classifier.probabilities(batch.inputs()))
-    return np.concatenate(rows)
-
-
-def record(card: ModelCard, split: str, summary: dict[str, object]) -> None:
+def record(card: ModelCard, split: str, summary: dict[str, Any]) -> None:
     """Write figures into ``model.json``, under ``metrics`` and the split's name."""
     metrics = {**card.facts.get("metrics", {}), split: summary}
     _write_json(card.folder / "model.json", {**card.facts, "metrics": metrics})

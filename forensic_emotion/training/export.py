@@ -23,9 +23,9 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     """
     h5, onnx = folder / "model.h5", folder / "model.onnx"
     model.save(h5, include_optimizer=False)
-    # As a dictionary, so that the output keeps its name in ONNX; scanning needs no other one.
-    output = model.output["output"] if isinstance(model.output, dict) else model.output
-    served = keras.Model(model.input, {"output": output})
+    # As a dictionary, so that the outputs keep their names in ONNX.
+    outputs = model.output if isinstance(model.output, dict) else {"output": model.output}
+    served = keras.Model(model.input, outputs)
     # Keras exports the graph of a call; a model that was only built has none yet.
     shapes = {"images": (SIDE, SIDE, 1), "landmarks": (LANDMARKS, 2), "landmarks_valid": (1,)}
     served({name: np.zeros((1, *shapes[name])) for name in model.input})

@@ -80,9 +80,7 @@ def measure(
     names: tuple[str, ...],
 ) -> Figures:
     """Judge probabilities (n, classes) against true labels (n,)."""
-    answers = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(confusion, (labels, answers), 1)
+    confusion = confusion_matrix(probabilities, labels, len(names))
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     # As Keras does, so that one certain and wrong answer does not make the mean infinite.
     loss = -np.log(np.clip(of_truth, 1e-7, 1)).mean()
@@ -95,6 +93,15 @@ def measure(
         classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
         confusion=confusion,
     )
+
+
+def confusion_matrix(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: int
+) -> npt.NDArray[np.int64]:
+    """(classes, classes): rows are true labels, columns the highest-scoring classes."""
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
+    return confusion
 
 
 def expected_calibration_error(
@@ -126,3 +133,48 @@ def _class_figures(i: int, name: str, confusion: npt.NDArray[np.int64]) -> Class
         precision=right / answered if answered else None,
         recall=right / n if n else None,
     )
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model that may say ``uncertain`` comes to at one threshold."""
+
+    threshold: float
+    """Pictures are answered whose highest probability is above it."""
+    coverage: Interval
+    """Share of the pictures that are answered."""
+    error: Interval | None
+    """Share of wrong ones among them; None if none is answered."""
+    classes: tuple[ClassFigures, ...]
+    """Among the answered pictures."""
+
+
+def answered_above(
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    names: tuple[str, ...],
+    threshold: float,
+) -> Answered:
+    """Coverage and error at a threshold."""
+    answered = probabilities.max(axis=1) > threshold
+    confusion = confusion_matrix(probabilities[answered], labels[answered], len(names))
+    n, right = int(confusion.sum()), int(np.trace(confusion))
+    return Answered(
+        threshold,
+        coverage=wilson(n, len(labels)),
+        error=wilson(n - right, n) if n else None,
+        classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
+    )
+
+
+def risk_coverage(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The error among the k surest answers, for k from 1 to n: coverages (n,) and errors (n,).
+
+    Method: El-Yaniv & Wiener 2010.
+    """
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    wrong = probabilities.argmax(axis=1)[order] != labels[order]
+    k = np.arange(1, len(labels) + 1)
+    return k / len(labels), np.cumsum(wrong) / k

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from forensic_emotion.training.metrics import Figures
+from forensic_emotion.training.metrics import Answered, Figures, risk_coverage
 
 if TYPE_CHECKING:  # it needs Keras, evaluation does not
     from forensic_emotion.training.checkpoint import Epoch
@@ -70,6 +70,32 @@ def draw_reliability(
     axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence", ylabel="share of right answers")
     axes.set_title(f"Reliability: ECE {ece:.4f}, n={len(labels)}")
     axes.legend(loc="upper left")
+    figure.savefig(path, dpi=120)
+
+
+def draw_risk_coverage(
+    path: Path,
+    probabilities: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    answered: Answered,
+) -> None:
+    """The error among answered faces over the share that is answered, and the model's own threshold."""
+    coverage, error = risk_coverage(probabilities, labels)
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(coverage, error, color="steelblue")
+    if answered.error is not None:
+        axes.plot(
+            answered.coverage.value,
+            answered.error.value,
+            "o",
+            color="darkred",
+            label=f"threshold {answered.threshold:.3f}",
+        )
+        axes.legend(loc="upper left")
+    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share of faces answered", ylabel="error among them")
+    axes.set_title(f"Risk and coverage, n={len(labels)}")
+    axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -19,20 +19,22 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from forensic_emotion import chips
-from forensic_emotion.errors import ModelError
+from forensic_emotion import __version__, chips
+from forensic_emotion.errors import FemoError, ModelError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import build_in, fit_temperature, soften
+from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature, soften
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
-from forensic_emotion.training.network import NETWORKS
+from forensic_emotion.training.network import NETWORKS, symmetric
 from forensic_emotion.training.pictures import draw_curves
+from forensic_emotion.training.provenance import command_line, commit
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.warm_start import start_from
+from forensic_emotion.training.teachers import load_teachers, mean_answer
+from forensic_emotion.training.warm_start import find_start, start_from
 
 AVERAGE_EVERY = 8
 """Steps between two updates of the moving average, which copies all weights."""
@@ -45,6 +47,7 @@ def train(
     *,
     ferplus: Path | None = None,
     init: Path | None = None,
+    distill: Sequence[Path] = (),
     resume: bool,
     console: Console,
     progress: Progress,
@@ -56,7 +59,8 @@ def train(
         out: folder to write to; it may hold no model yet, unless ``resume``.
         settings: see ``TrainSettings``.
         ferplus: the FER+ votes of the same pictures, for a network with that output.
-        init: an earlier model (``.h5`` or ``.keras``) whose weights are the start.
+        init: whose weights are the start; see ``warm_start.start_from``.
+        distill: folders of trained models whose mean answer is learnt from beside the labels.
         resume: go on from the checkpoint in ``out``.
         console: gets one line an epoch.
         progress: shows how far landmarks and steps are.
@@ -66,18 +70,25 @@ def train(
 
     Raises:
         DataError: the data cannot be read.
-        ModelError: ``init`` is of another architecture.
+        ModelError: ``init`` is of another architecture, or a teacher cannot be used.
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
+        FemoError: the model cannot be written; the last good checkpoint stays.
     """
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
-    split = data.split_training(pictures, settings.validation_share, settings.seed)
+    split = data.split_training(pictures, settings.validation_share)
     validation_inputs = split.validation.inputs()
+    teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
+    fit = (
+        replace(split.fit, taught=mean_answer(teachers, split.fit, progress)) if teachers else split.fit
+    )
+    init = find_start(init) if init else None
     identity: dict[str, object] = {
         "settings": asdict(settings),
         "data_sha256": pictures.sha256,
         "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
         "init_sha256": _sha256_of_model(init) if init else None,
+        "teachers": [teacher.facts() for teacher in teachers],
     }
     console.print(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
@@ -103,7 +114,7 @@ def train(
             seed_dropout(model, settings.seed, number)
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
             sums = np.zeros(2)
-            for step, batch in enumerate(batches(split.fit, settings, number), (number - 1) * steps + 1):
+            for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
                 logs = step_on(model, batch)
                 sums += np.array(logs) * len(batch.inputs["images"])
                 if step % AVERAGE_EVERY == 0 or step == number * steps:
@@ -111,7 +122,7 @@ def train(
                 progress.update(shown, advance=1)
             loss, accuracy = (sums / len(split.fit)).tolist()
             progress.remove_task(shown)
-            probabilities = score(model, average, validation_inputs)
+            probabilities = score_with(average, model, validation_inputs)
             held_out = measure(probabilities, split.validation.labels, LABELS)
             history.append(
                 Epoch(
@@ -131,9 +142,12 @@ def train(
         keras.config.set_dtype_policy("float32")
         final = NETWORKS[settings.network](len(LABELS))
         final.set_weights(checkpoint.load_average(kept.epoch))
-        calibration = calibrate(final, split.validation)
+        served = symmetric(final) if settings.symmetric else final
+        calibration = calibrate(final, served, split.validation)
+        answers = score(served, validation_inputs)
     finally:
         keras.config.set_dtype_policy("float32")
+    held_out = measure(answers, split.validation.labels, LABELS)
     card = {
         "name": out.resolve().name,
         "network": settings.network,
@@ -153,16 +167,30 @@ def train(
         },
         "settings": asdict(settings),
         "seed": settings.seed,
-        "init_sha256": identity["init_sha256"],
+        "init": {"name": init.name, "sha256": identity["init_sha256"]} if init else None,
+        "teachers": identity["teachers"],
         "epoch": kept.epoch,
-        "trained_with": {"keras": keras.__version__, "backend": keras.backend.backend()},
+        "command": command_line(source, out, settings, ferplus, init, distill),
+        "commit": commit(),
+        "trained_with": {
+            "femo": __version__,
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
         "calibration": calibration,
-        "metrics": {"validation": {"accuracy": kept.validation_accuracy, "loss": kept.validation_loss}},
+        "abstention": asdict(choose_threshold(answers, split.validation.labels, settings.max_error)),
+        "metrics": {"validation": {"accuracy": asdict(held_out.accuracy), "loss": held_out.loss}},
     }
-    write_model(final, out, card)
-    write_history(out / "history.csv", history)
-    draw_curves(out / "curves.png", history, kept.epoch)
-    write_pictures(out / "pictures.csv", pictures, split)
+    try:
+        write_model(served, out, card)
+        write_history(out / "history.csv", history)
+        draw_curves(out / "curves.png", history, kept.epoch)
+        write_pictures(out / "pictures.csv", pictures, split)
+    except OSError as error:
+        raise FemoError(
+            f"The model cannot be written to {out}: {error.strerror or error}.",
+            "Make room there; --resume then writes it from the last checkpoint.",
+        ) from error
     return out
 
 
@@ -224,9 +252,15 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int) -> W
     return [np.float32(kept) * a + np.float32(1 - kept) * b for a, b in zip(average, now, strict=True)]
 
 
-def calibrate(model: keras.Model, held_out: data.Pictures) -> dict[str, float]:
-    """Fit a temperature on the held-out pictures and build it in; what ``model.json`` says of it."""
-    raw = score(model, model.get_weights(), held_out.inputs())
+def calibrate(model: keras.Model, served: keras.Model, held_out: data.Pictures) -> dict[str, float]:
+    """Fit a temperature on the held-out pictures and build it in; what ``model.json`` says of it.
+
+    Args:
+        model: the network, which has the last layer.
+        served: what answers: the network itself, or its symmetric form.
+        held_out: the pictures.
+    """
+    raw = score(served, held_out.inputs())
     temperature = fit_temperature(raw, held_out.labels)
     build_in(model, temperature)
     before, after = (measure(p, held_out.labels, LABELS) for p in (raw, soften(raw, temperature)))
@@ -240,14 +274,18 @@ def calibrate(model: keras.Model, held_out: data.Pictures) -> dict[str, float]:
     }
 
 
-def score(
-    model: keras.Model, weights: Weights, inputs: dict[str, npt.NDArray[np.float32]]
-) -> npt.NDArray[np.float32]:
+def score_with(weights: Weights, model: keras.Model, inputs: chips.Inputs) -> npt.NDArray[np.float32]:
     """The probabilities that a network gives with other weights than it has."""
     own = model.get_weights()
     model.set_weights(weights)
-    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
+    found = score(model, inputs)
     model.set_weights(own)
+    return found
+
+
+def score(model: keras.Model, inputs: chips.Inputs) -> npt.NDArray[np.float32]:
+    """The probabilities that a network gives, (n, classes)."""
+    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
     return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)
 
 
@@ -268,6 +306,9 @@ def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator
         seen = chance.random(len(chosen)) >= settings.landmark_dropout
         valid = (chosen.detected & seen)[:, None].astype(np.float32)
         targets, weights = chosen.targets()
+        if chosen.taught is not None:
+            share = np.float32(settings.distill_weight)
+            targets["output"] = (1 - share) * targets["output"] + share * chosen.taught
         targets = {name: smooth(target, settings.label_smoothing) for name, target in targets.items()}
         inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": valid}
         batch = Batch(inputs, targets, weights)

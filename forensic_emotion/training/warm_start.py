@@ -1,4 +1,4 @@
-"""An earlier model's ``.h5`` or ``.keras`` → the weights that a new training starts from."""
+"""An earlier model's ``.h5`` or ``.keras``, or dlib's network → the weights a training starts from."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import keras
 
 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
 from forensic_emotion.errors import ModelError
+from forensic_emotion.faces.weights import weights_path
+from forensic_emotion.training import identity
 
 HEADS = ("output", "ferplus")
 """Layers that may differ, for another data set has other classes; then they start anew."""
+
+
+def find_start(init: Path) -> Path:
+    """The file that ``--init`` names: as it stands, or dlib's identity network by its mere name."""
+    if init.name == identity.WEIGHTS and not init.exists():
+        return weights_path(identity.WEIGHTS)
+    return init
 
 
 def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
@@ -18,7 +27,8 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
 
     Args:
         model: the fresh network, not compiled yet.
-        path: the earlier model.
+        path: the earlier model, also in its symmetric form; for ``face_resnet`` also dlib's identity
+            network.
         freeze: keep the weights that were taken over as they are, and train the others only.
 
     Returns:
@@ -27,11 +37,18 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
     Raises:
         ModelError: the file is no model, or one of another architecture.
     """
+    if path.name == identity.WEIGHTS:
+        taken = identity.load_identity(model, path)
+        for layer in taken:
+            layer.trainable = not freeze
+        return [layer.name for layer in _weighted(model) if layer not in taken]
     try:
         earlier = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} cannot be loaded as a Keras model: {error}.") from error
-    mine, theirs = _weighted(model), _weighted(earlier)
+    # A symmetric model holds the network as one of its layers.
+    inner = [layer for layer in earlier.layers if isinstance(layer, keras.Model)]
+    mine, theirs = _weighted(model), _weighted(inner[0] if inner else earlier)
     anew = []
     for own, other in zip(mine, theirs, strict=False):
         if _shapes(own) == _shapes(other):

@@ -1,0 +1,60 @@
+"""Where a model comes from: the command that trains it again, and the state of femo's source."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from forensic_emotion.settings import TrainSettings
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def command_line(
+    source: Path,
+    out: Path,
+    settings: TrainSettings,
+    ferplus: Path | None,
+    init: Path | None,
+    teachers: Sequence[Path],
+) -> str:
+    """The ``femo train`` command with every setting that is not its default; files by their names."""
+    words = ["femo", "train", source.name, "--out", out.resolve().name]
+    for option, path in (("--ferplus", ferplus), ("--init", init)):
+        words += [option, path.name] if path else []
+    for teacher in teachers:
+        words += ["--distill", teacher.resolve().name]
+    for spec in fields(TrainSettings):
+        value, flag = getattr(settings, spec.name), spec.name.replace("_", "-")
+        if value == spec.default:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def commit() -> str | None:
+    """The commit of the checkout that femo runs from, with ``+changes`` if its source was changed.
+
+    None for an installed femo, which is no checkout.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top) / PACKAGE.name != PACKAGE:
+        return None
+    head = _git("rev-parse", "HEAD")
+    return f"{head}+changes" if head and _git("status", "--porcelain", "--", "*.py") else head
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
