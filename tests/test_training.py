@@ -3,17 +3,22 @@ from __future__ import annotations
 import csv
 import json
 import re
+import resource
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.settings import EvaluateSettings, TrainSettings
 from forensic_emotion.training import data, sources
@@ -423,11 +428,30 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
 TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2, "network": "seed"}
 
 
+def weights_of(folder: Path) -> list[np.ndarray]:
+    """All weights of a model, by the names of their layers without the numbers that Keras gives out."""
+    import h5py
+
+    found: list[tuple[list[str | int], np.ndarray]] = []
+
+    def take(name: str, item: Any) -> None:
+        if hasattr(item, "shape"):
+            # Layers are numbered on within a process: in order of their numbers they are the same.
+            found.append(([int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)], item[()]))
+
+    with h5py.File(folder / "model.h5") as source:
+        source["model_weights"].visititems(take)
+    assert len(found) > 20
+    return [values for _, values in sorted(found, key=lambda pair: pair[0])]
+
+
 def train_tiny(
     path: Path,
     out: Path,
     *,
     init: Path | None = None,
+    ferplus: Path | None = None,
+    distill: Sequence[Path] = (),
     resume: bool = False,
     stop_at: str = "",
     **changes: Any,
@@ -442,7 +466,17 @@ def train_tiny(
     console = Stops(quiet=True)
     progress = Progress(console=console, disable=True)
     settings = TrainSettings(**{**TINY, **changes})
-    return train(path, out, settings, init=init, resume=resume, console=console, progress=progress)
+    return train(
+        path,
+        out,
+        settings,
+        ferplus=ferplus,
+        init=init,
+        distill=distill,
+        resume=resume,
+        console=console,
+        progress=progress,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -537,8 +571,6 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
 def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
     tiny_model: Path, tiny_csv: Path, tmp_path: Path
 ) -> None:
-    import h5py
-
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tiny_csv, out, stop_at="epoch 1/")
@@ -549,19 +581,176 @@ def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
         train_tiny(tiny_csv, out, resume=True, seed=7)
     train_tiny(tiny_csv, out, resume=True)
 
-    def weights(path: Path) -> dict[str, np.ndarray]:
-        found = {}
-        with h5py.File(path / "model.h5") as source:
-            source["model_weights"].visititems(
-                lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None
-            )
-        return {name.split("/", 1)[-1]: value for name, value in found.items()}
+    for one, two in zip(weights_of(tiny_model), weights_of(out), strict=True):
+        np.testing.assert_array_equal(one, two)
 
-    # Layers are numbered on within a process, so they are compared in order.
-    one, two = weights(tiny_model), weights(out)
-    assert len(one) == len(two) > 20
-    for a, b in zip(sorted(one.values(), key=np.sum), sorted(two.values(), key=np.sum), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+) -> None:
+    again = weights_of(train_tiny(tiny_csv, tmp_path / "again"))
+    for one, two in zip(weights_of(tiny_model), again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    other = weights_of(train_tiny(tiny_csv, tmp_path / "other", seed=2))
+    assert any((one != two).any() for one, two in zip(again, other, strict=True))
+
+
+@pytest.mark.slow
+def test_a_full_disk_costs_one_epoch_and_no_more(
+    tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tiny_csv, out, stop_at="epoch 1/")
+    kept = {p.name: p.read_bytes() for p in (out / "checkpoint").iterdir()}
+    largest, before = 4_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+    try:
+        with pytest.raises(FemoError, match=r"epoch 2 cannot be written") as error:
+            train_tiny(tiny_csv, out, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "1 epochs are kept" in error.value.remedy
+    assert {p.name: p.read_bytes() for p in (out / "checkpoint").iterdir()} == kept
+    train_tiny(tiny_csv, out, resume=True)
+    ModelCard.find(str(out)).weights("model.onnx")
+
+
+@pytest.fixture(scope="module")
+def symmetric_model(tiny_csv: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with all that the one that ships has: two heads, a teacher, its mirror image."""
+    out = tmp_path_factory.mktemp("models") / "symmetric"
+    votes = write_votes(out.parent / "votes.csv", {"Training": 70, "PublicTest": 35})
+    changes = {"network": "gated_vgg", "symmetric": True, "epochs": 1}
+    return train_tiny(tiny_csv, out, ferplus=votes, distill=[tiny_model], **changes)
+
+
+@pytest.mark.slow
+def test_a_symmetric_model_sees_no_difference_in_a_mirror(symmetric_model: Path) -> None:
+    chance = np.random.default_rng(0)
+    images = chance.random((3, 48, 48, 1), dtype=np.float32)
+    landmarks = chance.random((3, 68, 2), dtype=np.float32)
+    valid = np.array([[1], [1], [0]], np.float32)
+    mirrored, points = chips.mirror(images, landmarks)
+    straight = {"images": images, "landmarks": landmarks, "landmarks_valid": valid}
+    other = {"images": mirrored.copy(), "landmarks": points, "landmarks_valid": valid}
+    found = {}
+    for runtime in ("onnx", "tensorflow"):
+        model = load_classifier(str(symmetric_model), runtime)
+        found[runtime] = model.answers(straight)
+        for name, values in model.answers(other).items():
+            np.testing.assert_allclose(values, found[runtime][name], atol=1e-5)
+            np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+    assert set(found["onnx"]) == {"output", "ferplus"}
+    for name, values in found["onnx"].items():
+        np.testing.assert_allclose(values, found["tensorflow"][name], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_card_says_how_to_train_it_again(symmetric_model: Path, tiny_model: Path) -> None:
+    card = json.loads((symmetric_model / "model.json").read_text())
+    assert card["command"] == (
+        "femo train fer2013.csv --out symmetric --ferplus votes.csv --distill tiny --network gated_vgg"
+        " --epochs 1 --batch-size 16 --validation-share 0.2 --symmetric"
+    )
+    assert card["teachers"] == [
+        {"name": "tiny", "sha256": ModelCard.find(str(tiny_model)).weights("model.onnx")[1]}
+    ]
+    assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", card["commit"] or "0" * 40)
+    assert card["abstention"]["max_error"] == 0.2
+    assert 0 <= card["abstention"]["threshold"] <= 1
+
+
+@pytest.mark.slow
+def test_a_teacher_that_may_know_the_held_out_part_is_refused(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="another part held out"):
+        train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], validation_share=0.3)
+
+
+@pytest.mark.slow
+def test_a_symmetric_model_can_be_trained_on(symmetric_model: Path) -> None:
+    from forensic_emotion.training.network import gated_vgg
+    from forensic_emotion.training.warm_start import start_from
+
+    assert start_from(gated_vgg(7), symmetric_model / "model.h5", freeze=False) == []
+
+
+@pytest.mark.slow
+def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    votes = write_votes(tmp_path / "v.csv", {"Training": 70, "PublicTest": 35})
+    settings = EvaluateSettings(robustness=False)
+    progress = Progress(disable=True)
+    found = evaluate(str(symmetric_model), tiny_csv, tmp_path / "out", settings, progress, votes)
+    assert found.ferplus is not None
+    assert found.ferplus.n == 34  # all but the picture with two votes for each of two classes
+    assert found.robustness == {}
+
+
+def identity_descriptor(grey: np.ndarray, taken: list[Any], content: bytes) -> np.ndarray:
+    """dlib's 128 numbers of a 150x150 face, by the kernels as they were loaded.
+
+    What ``face_resnet`` leaves out, the last block and the matrix behind it, comes from the file.
+    """
+    from keras import ops
+
+    from forensic_emotion.training.identity import _parameters
+    from forensic_emotion.training.network import RESIDUAL_BLOCKS
+
+    weights = [layer.get_weights() for layer in taken]
+    kernels, scales = _parameters(content)
+    for raw, scale in zip(kernels[len(taken) :], scales[len(taken) :], strict=True):
+        kernel = raw[:-256].reshape(256, 256, 3, 3).transpose(2, 3, 1, 0) * scale[:256]
+        weights.append([kernel, raw[-256:] * scale[:256] + scale[256:]])
+    left = iter(weights)
+
+    def convolve(x: Any, strides: int = 1, padding: str = "same") -> Any:
+        kernel, bias = next(left)
+        return ops.conv(x, kernel, strides, padding) + bias
+
+    x = ops.relu(convolve(grey[None, :, :, None].astype(np.float32) / 255, 2, "valid"))
+    x = ops.max_pool(x, 3, 2, "valid")
+    for filters, halves in (*RESIDUAL_BLOCKS, (256, True)):
+        y = ops.relu(convolve(x, 2, "valid") if halves else convolve(x))
+        y = convolve(y)
+        if halves:
+            x = ops.average_pool(x, 2, 2, "valid")
+            x = ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, filters - x.shape[-1])])
+            short = x.shape[1] - y.shape[1]  # dlib fills up what is smaller
+            y = ops.pad(y, [(0, 0), (0, short), (0, short), (0, 0)])
+        x = ops.relu(x + y)
+    matrix = content.index(b"\x01\x02\x02\x00\x01\x01\x80\x01\x01\x01\x01", content.index(b"fc_2")) + 11
+    return np.asarray(ops.mean(x, axis=(1, 2))) @ np.frombuffer(
+        content, "<f4", 256 * 128, matrix
+    ).reshape(256, 128)
+
+
+@pytest.mark.slow
+def test_the_identity_network_is_dlibs(tmp_path: Path) -> None:
+    import dlib
+
+    from forensic_emotion.faces.weights import weights_path
+    from forensic_emotion.training import identity
+    from forensic_emotion.training.network import face_resnet, gated_vgg
+
+    path = weights_path(identity.WEIGHTS)
+    model = face_resnet(7)
+    taken = identity.load_identity(model, path)
+    assert len(taken) == identity.CONVOLUTIONS - 2
+    grey = np.random.default_rng(0).integers(0, 256, (150, 150), dtype=np.uint8)
+    grey = np.asarray(cv2.normalize(cv2.GaussianBlur(grey, (0, 0), 5), None, 0, 255, cv2.NORM_MINMAX))
+    theirs = dlib.face_recognition_model_v1(str(path)).compute_face_descriptor(np.dstack([grey] * 3))
+    ours = identity_descriptor(grey, taken, path.read_bytes())
+    np.testing.assert_allclose(ours[0], np.array(theirs), atol=1e-5)
+    with pytest.raises(ModelError, match="another architecture"):
+        identity.load_identity(gated_vgg(7), path)
+    (tmp_path / identity.WEIGHTS).write_bytes(path.read_bytes()[:1_000_000])
+    with pytest.raises(ModelError, match="cannot be read as dlib"):
+        identity.load_identity(model, tmp_path / identity.WEIGHTS)
 
 
 @pytest.mark.slow
@@ -585,7 +774,7 @@ def test_a_training_can_start_from_an_earlier_model(
     for one, other in zip(kernels, others, strict=True):
         np.testing.assert_array_equal(one, other)
     out = train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / "earlier.h5", network=network, epochs=1)
-    assert json.loads((out / "model.json").read_text())["init_sha256"]
+    assert json.loads((out / "model.json").read_text())["init"]["name"] == "earlier.h5"
 
 
 @pytest.mark.slow
@@ -617,7 +806,7 @@ def test_evaluation_writes_all_it_should(
 ) -> None:
     from forensic_emotion.training.evaluate import evaluate
 
-    settings = EvaluateSettings(split="PublicTest", runtime=runtime)
+    settings = EvaluateSettings(split="PublicTest", runtime=runtime, ten_crop=True)
     progress = Progress(disable=True)
     evaluation = evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
     figures = evaluation.whole
@@ -630,11 +819,23 @@ def test_evaluation_writes_all_it_should(
         "classes.csv",
         "confusion_matrix.csv",
         "confusion_matrix.png",
+        "evaluation.html",
         "gallery.png",
         "reliability.png",
+        "risk_coverage.png",
     }
     summary = json.loads((tmp_path / "metrics.json").read_text())
     assert summary["accuracy"]["value"] == figures.accuracy.value
+    assert summary["ablation"]["both"] == summary["accuracy"]
+    assert set(summary["robustness"]) == set(DISTURBANCES)
+    assert summary["ten_crop"]["n"] == 35
+    assert summary["answered"]["coverage"]["value"] == evaluation.answered.coverage.value
+    assert summary["at_coverage"]["1.0"]["value"] == pytest.approx(figures.accuracy.value)
+    page = (tmp_path / "evaluation.html").read_text()
+    assert page.count("data:image/png") == 4
+    assert "hand over the mouth" in page
+    assert "http:" not in page
+    assert "https:" not in page
     with pytest.raises(DataError, match="PrivateTest"):
         evaluate(str(tiny_model), tiny_csv, tmp_path, EvaluateSettings(split="PrivateTest"), progress)
 
