@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.main import get_command
 
 from forensic_emotion import __version__
 from forensic_emotion.cli import app
+from forensic_emotion.emotions.card import ModelCard
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,6 +26,17 @@ def test_every_command_and_option_is_on_the_page() -> None:
             flag = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name
             assert flag in sections[name], (name, flag)
             assert parameter.help in sections[name], (name, flag, "run python docs/make_cli.py")
+
+
+def test_the_model_card_is_that_of_the_models() -> None:
+    """Every figure on it comes from model.json, and each model's file is the one that was measured."""
+    subprocess.run([sys.executable, ROOT / "docs" / "make_model_card.py", "--check"], check=True)
+    page = (ROOT / "docs" / "model-card.md").read_text()
+    for model in ModelCard.shipped():
+        _, sha256 = model.weights("model.onnx")
+        model.weights("model.h5")
+        assert sha256 in page
+        assert model.facts["data"]["sha256"] in page
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

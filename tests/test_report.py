@@ -103,6 +103,23 @@ def test_the_report_says_whether_scores_are_calibrated(evidence: Path, case: Pat
     assert "mean deviation 3.1 %" in Page(report(other)).text
 
 
+def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", [0, 1500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    share = {"value": 0.62, "low": 0.6, "high": 0.64, "n": 3589}
+    answered = {"threshold": 0.5, "coverage": share, "error": {**share, "value": 0.17}, "classes": []}
+    abstention = {"max_error": 0.2, "threshold": 0.5, "coverage": 0.63, "error": None}
+    metrics = {"PublicTest": {**METRICS, "answered": answered}}
+    scanned(evidence, case, classifier=FakeClassifier(abstention=abstention, metrics=metrics))
+    html = report(case)
+    page = Page(html)
+    assert page.text.count("highest: happy 0.4") == 2
+    assert "not above 0.500 are labelled uncertain" in page.text
+    assert "the model answers 62.0 % of them then, and 17.0 % of those answers are wrong" in page.text
+    assert "under 20%, and answers 63.0% of them" in page.text
+    assert html.count('<circle class="open"') == 2
+    assert re.search(r"<td>uncertain</td><td class=\"n\">2</td>", html)
+
+
 def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None:
     names = ["<script>alert(1)</script>.png", "\"><img src=x onerror='x'>.png", "{{ 7*7 }}.png"]
     for name in names:

@@ -20,6 +20,8 @@ class Dot:
     confidence: float
     face_id: int
     seconds: float
+    answered: bool
+    """False for a face that is uncertain."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,14 @@ def time_strip(file: FileInfo, faces: list[FaceInfo]) -> Strip | None:
         start,
         end,
         [
-            Dot((s - start) / (end - start), CLASSES.index(f.top_class), f.confidence, f.id, s)
+            Dot(
+                (s - start) / (end - start),
+                CLASSES.index(f.top_class),
+                f.confidence,
+                f.id,
+                s,
+                f.label == f.top_class,
+            )
             for s, f in timed
         ],
     )

@@ -1,0 +1,161 @@
+"""Write docs/model-card.md from the model.json of each shipped model.
+
+usage: python docs/make_model_card.py [--check]     --check: write nothing, fail if it is not current
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.settings import ScanSettings
+
+PAGE = Path(__file__).parent / "model-card.md"
+HEAD = """\
+<!-- Made by docs/make_model_card.py from the models' model.json; measure a model anew, then run it. -->
+
+# Model card
+
+What every shipped model is, how it was made, and what it was measured at. All figures stand in its
+`model.json` too, which goes into each case, and `femo models --format json` prints them.
+
+**Meant for** sorting faces in photographs and video by the category that people would give to the
+picture, so that a person looks at the right ones first. **Not meant for** findings about what anyone
+felt, intended or experienced, nor for deciding about a person: people show the same feeling
+differently and different feelings alike (Barrett et al. 2019, doi 10.1177/1529100619832930).
+
+**Known limits.** FER2013's labels are noisy: one FER+ tagger agrees with the majority of nine others on
+70.5 % of the pictures, and its own labels with that majority on 62 %. Its pictures come from web
+searches; who is in them by age, sex and skin colour was not recorded, so error rates by group are not
+known. All figures are of ready-cut 48×48 faces; on faces that a detector cuts out of other material
+they were not measured. Intervals are Wilson's, 95 %.
+"""
+
+
+def share(interval: dict[str, Any] | None) -> str:
+    if interval is None:
+        return "none"
+    return "{value:.2%} ({low:.2%} to {high:.2%}, n={n})".format(**interval)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield ""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def card(model: ModelCard) -> Iterator[str]:
+    facts = model.facts
+    name = model.name + (" (default)" if model.name == ScanSettings.model else "")
+    yield f"\n## {name}\n"
+    yield f"Network `{facts['network']}`, {facts['parameters']:,} parameters. Classes:"
+    yield f"{', '.join(facts['labels'])}. {model.licence()}"
+    onnx = facts["files"]["model.onnx"]
+    yield from table(
+        ("", ""),
+        [
+            ("`model.onnx`", f"{onnx['size']:,} bytes, SHA-256 `{onnx['sha256']}`"),
+            ("trained on", f"`{facts['data']['name']}`, SHA-256 `{facts['data']['sha256']}`"),
+            (
+                "pictures",
+                f"{facts['data']['fit']:,} fitted, {facts['data']['validation']:,} held out of Training"
+                f" to choose by, {facts['data']['left_out']} left out as they stand in a test split too",
+            ),
+            ("started from", started(facts)),
+            ("command", f"`{facts['command']}`" if facts.get("command") else "see training.md"),
+            ("commit", f"`{facts['commit']}`" if facts.get("commit") else "not recorded"),
+            ("epoch kept", f"{facts['epoch']} of {facts['settings']['epochs']}"),
+        ],
+    )
+    calibration, abstention = facts["calibration"], facts["abstention"]
+    yield (
+        f"Calibrated on the {calibration['n']:,} held-out pictures by temperature"
+        f" {calibration['temperature']:.3f} (ECE {calibration['ece_before']:.4f} before,"
+        f" {calibration['ece_after']:.4f} after). Answers above {abstention['threshold']:.4f}, else"
+        f" `uncertain`: on the held-out pictures it answers {abstention['coverage']:.1%}, wrong among"
+        f" them {share(abstention['error'])}; asked for were at most {abstention['max_error']:.0%}."
+    )
+    for split, figures in facts["metrics"].items():
+        if split != "validation":
+            yield from measured(split, figures)
+
+
+def started(facts: dict[str, Any]) -> str:
+    init = facts.get("init")
+    return f"`{init['name']}`, SHA-256 `{init['sha256']}`" if init else "random weights"
+
+
+def measured(split: str, figures: dict[str, Any]) -> Iterator[str]:
+    yield f"\n### On {split}"
+    parts = [
+        ("whole split", figures),
+        ("without pictures that stand in Training too", figures["without_twins"]),
+    ]
+    yield from table(
+        ("", "accuracy", "macro-F1", "ECE", "NLL", "Brier"),
+        [
+            (
+                title,
+                share(f["accuracy"]),
+                *(f"{f[key]:.4f}" for key in ("macro_f1", "ece", "loss", "brier")),
+            )
+            for title, f in parts
+            if f
+        ],
+    )
+    answered = figures["answered"]
+    rows = [
+        (f"answered, above {answered['threshold']:.4f}", share(answered["coverage"])),
+        ("wrong among the answered", share(answered["error"])),
+        *(
+            (f"accuracy of the surest {float(c):.0%}", share(a))
+            for c, a in figures["at_coverage"].items()
+        ),
+        *((f"accuracy with {name}", share(a)) for name, a in figures["ablation"].items()),
+    ]
+    if figures.get("ferplus_majority"):
+        rows.append(("FER+ majority met", share(figures["ferplus_majority"])))
+    if figures.get("ten_crop"):
+        rows.append(("accuracy over ten crops", share(figures["ten_crop"])))
+    rows += [(f"accuracy, {name}", share(a)) for name, a in figures["robustness"].items()]
+    yield from table(("", ""), rows)
+    yield from table(
+        ("class", "faces", "answers", "precision", "recall"),
+        [
+            (
+                c["label"],
+                str(c["n"]),
+                str(c["answered"]),
+                percent(c["precision"]),
+                percent(c["recall"]),
+            )
+            for c in figures["classes"]
+        ],
+    )
+    labels = [c["label"] for c in figures["classes"]]
+    yield "Confusion matrix; rows are the labels that people gave:"
+    yield from table(
+        ("", *labels),
+        [(label, *map(str, row)) for label, row in zip(labels, figures["confusion"], strict=True)],
+    )
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def page() -> str:
+    models = sorted(ModelCard.shipped(), key=lambda m: m.name != ScanSettings.model)
+    return HEAD + "\n".join(line for model in models for line in card(model)).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv:
+        PAGE.write_text(page(), encoding="utf-8")
+    elif PAGE.read_text(encoding="utf-8") != page():
+        sys.exit(f"{PAGE} is not current: run python docs/make_model_card.py")
