@@ -43,6 +43,10 @@ class Summary:
     frames: int
     faces: int
     problems: int
+    known: int
+    """Paths that were skipped as their hash is in a list of known ones."""
+    notable: int
+    """Paths whose hash is in a list of notable ones."""
 
 
 def find_evidence(root: Path) -> list[Found]:
@@ -97,14 +101,16 @@ def _outcomes(paths: Iterable[Found], tools: Tools, progress: Progress) -> Itera
 def _count(run_id: int, outcomes: Iterable[Outcome], store: CaseStore) -> Summary:
     """Write the outcomes and add them up."""
     states: Counter[State] = Counter()
-    discovered = frames = faces = problems = 0
+    discovered = frames = faces = problems = known = notable = 0
     for outcome in outcomes:
         store.add(run_id, outcome)
         discovered += 1
         states[outcome.state] += 1
         problems += len(outcome.problems)
+        known += outcome.known is not None
+        notable += outcome.notable is not None
         if outcome.same_as is None:
             frames += outcome.frames
             faces += outcome.faces
     in_order = {state: states[state] for state in STATES}
-    return Summary(run_id, discovered, in_order, frames, faces, problems)
+    return Summary(run_id, discovered, in_order, frames, faces, problems, known, notable)

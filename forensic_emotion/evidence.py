@@ -155,6 +155,25 @@ class OpenEvidence:
     evidence: Evidence
     source: BinaryIO
     """Reads from the one descriptor; at the start of the file."""
+    path: bytes
+    status: os.stat_result
+    """As it was before the first byte was read."""
+
+    def changes(self) -> list[str]:
+        """What is other than it was when the file was opened; looked at when the work on it is done."""
+        now, there = os.fstat(self.source.fileno()), _status_of(self.path)
+        found = [
+            f"{name} {old} → {new}"
+            for name, old, new in (
+                ("size", self.status.st_size, now.st_size),
+                ("modified", utc(self.status.st_mtime_ns), utc(now.st_mtime_ns)),
+                ("changed", utc(self.status.st_ctime_ns), utc(now.st_ctime_ns)),
+            )
+            if old != new
+        ]
+        if there is None or (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino):
+            found.append("its path is gone" if there is None else "its path names another file")
+        return found
 
 
 @contextmanager
@@ -175,6 +194,7 @@ def opened(found: Found) -> Iterator[OpenEvidence]:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise UnreadableEvidence("changed", "was a regular file when it was listed, and is none now")
+    # Only what was hashed may be decoded, and only what the path still names is that path's content.
     with os.fdopen(descriptor, "rb", buffering=CHUNK) as source:
         try:
             hashes = hash_stream(source)
@@ -187,16 +207,31 @@ def opened(found: Found) -> Iterator[OpenEvidence]:
             changed=utc(status.st_ctime_ns),
             accessed=utc(status.st_atime_ns),
             access_time_kept=untouched,
+            mode=stat.filemode(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            inode=status.st_ino,
+            device=f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}",
         )
+        media_type = sniff(hashes.head)
         evidence = Evidence(
             path=found.path,
             path_text=found.path_text,
             sha256=hashes.sha256,
+            sha1=hashes.sha1,
             md5=hashes.md5,
-            media_type=sniff(hashes.head),
+            media_type=media_type,
+            name_fits=name_fits(found.path_text, media_type),
             facts=facts,
         )
-        yield OpenEvidence(evidence, source)
+        yield OpenEvidence(evidence, source, path, status)
+
+
+def _status_of(path: bytes) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
 
 
 def _unreadable(error: OSError) -> UnreadableEvidence:
@@ -306,13 +341,52 @@ def kind_of(media_type: str | None) -> Kind | None:
     return "still" if media_type.startswith("image/") else "video"
 
 
-_MEDIA_ENDINGS = (
-    ".3g2 .3gp .asf .avi .avif .bmp .cr2 .dib .dng .flv .gif .heic .heif .ico .ivf .jfif .jp2 .jpe",
-    ".jpeg .jpg .jxl .m2ts .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mpo .mts .mxf .nef .ogv .pbm .pgm .png",
-    ".pnm .ppm .psd .rm .rmvb .tif .tiff .ts .vob .webm .webp .wmv",
-)
+ENDINGS = {
+    "image/jpeg": ".jpg .jpeg .jpe .jfif .mpo",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/tiff": ".tif .tiff .dng .nef .cr2",  # raw pictures of cameras are TIFF files
+    "image/webp": ".webp",
+    "image/bmp": ".bmp .dib",
+    "image/avif": ".avif",
+    "image/heic": ".heic .heif",
+    "image/heif": ".heif .heic",
+    "image/jp2": ".jp2",
+    "image/jxl": ".jxl",
+    "image/vnd.microsoft.icon": ".ico",
+    "image/x-portable-anymap": ".pbm .pgm .pnm .ppm",
+    "image/vnd.adobe.photoshop": ".psd",
+    "video/mp4": ".mp4 .m4v .3gp .3g2 .mov",
+    "video/quicktime": ".mov .qt .mp4",
+    "video/x-msvideo": ".avi",
+    "video/x-matroska": ".mkv .webm",
+    "video/x-flv": ".flv",
+    "video/x-ms-asf": ".asf .wmv",
+    "video/ogg": ".ogv .ogg",
+    "video/mpeg": ".mpg .mpeg .mpe .vob",
+    "video/mpeg-es": ".mpg .mpeg .mpe .m2v",
+    "video/mp2t": ".ts .mts .m2ts",
+    "application/mxf": ".mxf",
+    "application/vnd.rn-realmedia": ".rm .rmvb",
+    "video/x-ivf": ".ivf",
+}
+"""Media type → how names of such files end."""
+_CLAIMS = {ending for endings in ENDINGS.values() for ending in endings.split()}
 
 
 def claims_media(name: str) -> bool:
     """Whether a file's name says that it is a picture or a video."""
-    return name.lower().endswith(tuple(" ".join(_MEDIA_ENDINGS).split()))
+    return _ending(name) in _CLAIMS
+
+
+def name_fits(name: str, media_type: str | None) -> bool | None:
+    """Whether a name ends as its type's names do; None if neither says anything of media."""
+    if not claims_media(name):
+        return None
+    return _ending(name) in ENDINGS.get(media_type or "", "").split()
+
+
+def _ending(name: str) -> str:
+    """From the last dot on, in lower case; a name that is all ending has one too."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > name.rfind("/") else ""

@@ -1,4 +1,4 @@
-"""Bytes → SHA-256 and MD5, in one pass."""
+"""Bytes → SHA-256, SHA-1 and MD5, in one pass."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Hashes:
     """What one pass over a file tells; hashes in lower-case hex."""
 
     sha256: str
+    sha1: str
+    """For matching hash sets that know nothing else, as MD5; neither is proof of identity by itself."""
     md5: str
-    """For matching hash sets that know nothing else; no proof of identity by itself."""
     size: int
     head: bytes
 
@@ -30,14 +31,16 @@ def hash_stream(source: BinaryIO) -> Hashes:
     Raises:
         OSError: the bytes cannot be read to the end.
     """
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    sha256 = hashlib.sha256()
+    sha1, md5 = hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
     head, size = b"", 0
     while chunk := source.read(CHUNK):
         head = head or chunk[:HEAD]
         size += len(chunk)
         sha256.update(chunk)
+        sha1.update(chunk)
         md5.update(chunk)
-    return Hashes(sha256.hexdigest(), md5.hexdigest(), size, head)
+    return Hashes(sha256.hexdigest(), sha1.hexdigest(), md5.hexdigest(), size, head)
 
 
 def file_sha256(path: Path) -> str:

@@ -22,6 +22,7 @@ from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import video_frames
+from forensic_emotion.hashsets import HashSet
 from forensic_emotion.records import (
     UNCERTAIN,
     Evidence,
@@ -53,6 +54,10 @@ class Tools:
     detector: Detector
     landmarks: LandmarkPredictor
     classifier: Classifier
+    known: tuple[HashSet, ...] = ()
+    """Files in one of these are skipped."""
+    notable: tuple[HashSet, ...] = ()
+    """Files in one of these are flagged."""
 
 
 Seen = Callable[[str], Outcome | None]
@@ -69,9 +74,19 @@ def analyse(found: Found, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcom
         return _failed(found, Problem("discover", "unreadable", found.error))
     try:
         with opened(found) as source:
-            return _look(found, source, tools, seen, on_frame)
+            return _looked_at_again(_look(found, source, tools, seen, on_frame), source)
     except EvidenceError as error:
         return _failed(found, Problem("read", error.problem, error.text))
+
+
+def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
+    """The outcome, with a problem if the file is not any more what it was when it was opened."""
+    changes = source.changes()
+    if not changes:
+        return outcome
+    problem = Problem("read", "changed", f"changed while it was looked at: {', '.join(changes)}")
+    state: State = "partial" if outcome.frames else outcome.state
+    return replace(outcome, state=state, problems=(*outcome.problems, problem))
 
 
 def _failed(found: Found, problem: Problem) -> Outcome:
@@ -79,6 +94,25 @@ def _failed(found: Found, problem: Problem) -> Outcome:
 
 
 def _look(found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
+    evidence = source.evidence
+    notable = _name_of_list(evidence, tools.notable)
+    known = _name_of_list(evidence, tools.known)
+    if known is not None:
+        reason = f"known: its hash is in {known}"
+        return Outcome(
+            found.path, found.path_text, "skipped", reason, evidence, known=known, notable=notable
+        )
+    return replace(_look_unless_seen(found, source, tools, seen, on_frame), notable=notable)
+
+
+def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
+    """Of the first list that has a file's hash."""
+    return next((each.name for each in lists if evidence in each), None)
+
+
+def _look_unless_seen(
+    found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
+) -> Outcome:
     evidence = source.evidence
     earlier = seen(evidence.sha256)
     if earlier is not None and earlier.kind is not None:

@@ -48,6 +48,14 @@ class FileFacts:
     accessed: str
     access_time_kept: bool
     """Whether femo could read it without touching its access time."""
+    mode: str
+    """Type and permissions, as ``-rw-r--r--``."""
+    uid: int
+    """Number of its owner; whose that is depends on the system it comes from."""
+    gid: int
+    inode: int
+    device: str
+    """Of its file system, as ``major:minor``."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,12 @@ class Evidence:
     path_text: str
     """The same for people; bytes that are not UTF-8 are shown as ``\\xNN``."""
     sha256: str
+    sha1: str
     md5: str
     media_type: str | None
     """By content; None if it is no media type that femo knows."""
+    name_fits: bool | None
+    """Whether the file's name ends as that type's names do; None if either is unknown."""
     facts: FileFacts
 
 
@@ -73,6 +84,20 @@ class Problem:
     problem: str
     """The class, one word: ``empty``, ``truncated``, ``unreadable``, ..."""
     message: str
+
+
+@dataclass(frozen=True)
+class RecordedTime:
+    """When a file says that it was recorded: by the camera's clock, and anyone may change it."""
+
+    raw: str
+    """As it stands in the file."""
+    tag: str
+    """Where."""
+    zone: str | None
+    """Offset from UTC, as ``+02:00`` or ``Z``; None if the file does not say."""
+    zone_source: Literal["offset_tag", "in_value", "format", "none"]
+    """What says so: a tag of its own, the value itself, or the format's rule that it be UTC."""
 
 
 @dataclass
@@ -95,6 +120,15 @@ class MediaFacts:
     """Video: the latest."""
     frames_hidden: int = 0
     """Frames that are in the file and that its edit list keeps from being shown; not looked at."""
+    exif: dict[str, Any] | None = None
+    """Stills: every tag; see ``frames/exif.py``. None if there is none."""
+    metadata: dict[str, Any] | None = None
+    """Videos: what container and streams say of themselves."""
+    recorded: RecordedTime | None = None
+    latitude: float | None = None
+    """Degrees, north positive, as the file says."""
+    longitude: float | None = None
+    """Degrees, east positive."""
     problems: list[Problem] = field(default_factory=list)
     """What kept frames from being decoded without ending the work on the file."""
 
@@ -216,6 +250,10 @@ class Outcome:
     results: tuple[FaceResult, ...] = ()
     """The faces; empty if ``same_as`` names the path that has them."""
     problems: tuple[Problem, ...] = ()
+    known: str | None = None
+    """The list of known hashes that has it; then it was skipped."""
+    notable: str | None = None
+    """The list of notable hashes that has it."""
     same_as: bytes | None = None
     """The path under which the same bytes were analysed in this run."""
 

@@ -83,10 +83,10 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
 def test_a_case_of_an_older_femo_is_read_after_the_next_scan(evidence: Path, tmp_path: Path) -> None:
     path = tmp_path / "older.db"
     connection = sqlite3.connect(path)
-    MIGRATIONS.apply(Database(connection), stop_before="m002_uncertain")
+    MIGRATIONS.apply(Database(connection), stop_before="m002_second_version")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(CaseError, match=r"older femo.*m002_uncertain"), opened_case(path):
+    with pytest.raises(CaseError, match=r"older femo.*m002_second_version"), opened_case(path):
         pass
     assert path.read_bytes() == before
     (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,31 @@ def test_a_file_that_vanishes_during_the_scan_is_recorded(evidence: Path, tmp_pa
     assert summary.states["failed"] == 1
     found = rows(tmp_path / "case.db", "SELECT class FROM problems")
     assert found == [("vanished",)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda p: p.write_bytes(FACE + b"more"), "size"),
+        (lambda p: os.utime(p, ns=(1, 1)), "modified"),
+        (lambda p: p.unlink(), "its path is gone"),
+        (lambda p: p.rename(p.with_name("other")) and p.write_bytes(FACE), "names another file"),
+    ],
+)
+def test_a_file_that_changes_while_it_is_looked_at_is_marked(
+    evidence: Path, tmp_path: Path, change: Callable[[Path], object], told: str
+) -> None:
+    class Changes(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            change(evidence / "a.png")
+            return super().detect(image)
+
+    (evidence / "a.png").write_bytes(FACE)
+    summary = scanned(evidence, tmp_path / "case.db", detector=Changes())
+    assert summary.states["partial"] == 1
+    ((problem, message),) = rows(tmp_path / "case.db", "SELECT class, message FROM problems")
+    assert problem == "changed"
+    assert told in message
 
 
 def test_a_second_run_stands_beside_the_first(mixed: Path, tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
-from forensic_emotion.evidence import Found, claims_media, discover, kind_of, opened, sniff, utc
+from forensic_emotion.evidence import (
+    Found,
+    claims_media,
+    discover,
+    kind_of,
+    name_fits,
+    opened,
+    sniff,
+    utc,
+)
 
 
 def names(root: Path) -> list[bytes]:
@@ -107,6 +116,7 @@ def test_hashes_and_times_are_those_of_the_file(evidence: Path) -> None:
     with opened(Found(bytes(evidence), b"file", len(content))) as source:
         assert source.evidence.sha256 == hashlib.sha256(content).hexdigest()
         assert source.evidence.md5 == hashlib.md5(content).hexdigest()
+        assert source.evidence.sha1 == hashlib.sha1(content).hexdigest()
         assert source.evidence.facts.size == len(content)
         assert source.evidence.facts.modified == "2017-07-14T02:40:00.987654321Z"
         assert source.evidence.facts.accessed == "2020-09-13T12:26:40.123456789Z"
@@ -212,6 +222,22 @@ def test_a_file_without_permission_is_told(evidence: Path, monkeypatch: pytest.M
 def test_type_is_told_by_content(head: bytes, media_type: str | None, kind: str | None) -> None:
     assert sniff(head) == media_type
     assert kind_of(media_type) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "fits"),
+    [
+        ("a.JPG", "image/jpeg", True),
+        ("a.png", "image/jpeg", False),
+        ("a.jpg", None, False),
+        ("notes.txt", None, None),
+        ("noending", "image/jpeg", None),
+        ("x.dir/name", "image/png", None),
+        ("a.mov", "video/mp4", True),
+    ],
+)
+def test_type_against_name(name: str, media_type: str | None, fits: bool | None) -> None:
+    assert name_fits(name, media_type) is fits
 
 
 def test_names_that_claim_media() -> None:

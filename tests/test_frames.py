@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
-from forensic_emotion.records import FrameTime
+from forensic_emotion.records import FrameTime, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import edit_mp4, encoded, picture, read_frames, turn_mp4, write_sound, write_video
 
@@ -37,6 +39,112 @@ def test_exif_orientation_is_applied_and_recorded(tmp_path: Path, orientation: i
     assert (facts.width, facts.height) == (30, 20)
     assert frame.index == 0
     assert frame.time is None
+
+
+def with_exif(path: Path) -> Path:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Maker\0"
+    exif[ExifTags.Base.DateTime] = "2026:01:02 00:00:00"
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    inner[ExifTags.Base.DateTimeOriginal] = "2026:01:01 23:59:59"
+    inner[ExifTags.Base.OffsetTimeOriginal] = "+02:00"
+    inner[ExifTags.Base.ExposureTime] = TiffImagePlugin.IFDRational(1, 60)
+    inner[ExifTags.Base.MakerNote] = bytes(5000)
+    inner[ExifTags.Base.ComponentsConfiguration] = b"\x01\x02\x03\x00"
+    place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    place[ExifTags.GPS.GPSLatitudeRef], place[ExifTags.GPS.GPSLongitudeRef] = "S", "E"
+    place[ExifTags.GPS.GPSLatitude] = (33.0, 51.0, 36.0)
+    place[ExifTags.GPS.GPSLongitude] = (151.0, 12.0, 0.0)
+    Image.fromarray(picture()).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.webp"])
+def test_every_exif_tag_is_kept_as_it_stands(tmp_path: Path, name: str) -> None:
+    _, facts = read_frames(with_exif(tmp_path / name))
+    assert facts.problems == []
+    assert facts.exif is not None
+    json.dumps(facts.exif)
+    assert facts.exif["Make"] == "Maker"
+    assert facts.exif["Exif.ExposureTime"] == "1/60"
+    assert facts.exif["Exif.ComponentsConfiguration"] == "01020300"
+    assert facts.exif["Exif.MakerNote"] == {
+        "bytes": 5000,
+        "sha256": hashlib.sha256(bytes(5000)).hexdigest(),
+    }
+    recorded = RecordedTime("2026:01:01 23:59:59", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
+    assert facts.recorded == recorded
+    assert facts.latitude == pytest.approx(-33.86)
+    assert facts.longitude == pytest.approx(151.2)
+
+
+def test_tags_of_a_tiff_are_its_exif(tmp_path: Path) -> None:
+    _, facts = read_frames(with_exif(tmp_path / "p.tif"))  # Pillow writes the first directory only
+    assert facts.exif is not None
+    assert facts.exif["Make"] == "Maker"
+    assert facts.exif["ImageWidth"] == 120
+    assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+
+
+def test_a_time_without_a_zone_gets_none(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.DateTime] = "2026:01:02 00:00:00"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (99.0, 0.0, 0.0)
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=exif)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+    assert (facts.latitude, facts.longitude) == (None, None)
+    (tmp_path / "q.png").write_bytes(encoded(picture()))
+    _, bare = read_frames(tmp_path / "q.png")
+    assert (bare.exif, bare.recorded) == (None, None)
+
+
+def test_damaged_exif_is_told_among_the_tags(tmp_path: Path) -> None:
+    content = bytearray(with_exif(tmp_path / "p.jpg").read_bytes())
+    start = content.index(b"Exif\0\0") + 6
+    content[start + 4 : start + 8] = b"\xff\xff\xff\x7f"  # the first directory lies nowhere
+    (tmp_path / "p.jpg").write_bytes(content)
+    (frame,), facts = read_frames(tmp_path / "p.jpg")
+    assert frame.image.shape == picture().shape
+    assert facts.recorded is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "recorded", "place"),
+    [
+        (
+            {"creation_time": "2026-01-02T03:04:05Z"},
+            RecordedTime("2026-01-02T03:04:05Z", "creation_time", "Z", "format"),
+            (None, None),
+        ),
+        (
+            {
+                "com.apple.quicktime.creationdate": "2026-01-02T03:04:05+0200",
+                "com.apple.quicktime.location.ISO6709": "+48.8577-002.2950+035.0/",
+            },
+            RecordedTime(
+                "2026-01-02T03:04:05+0200", "com.apple.quicktime.creationdate", "+0200", "in_value"
+            ),
+            (48.8577, -2.295),
+        ),
+        ({}, None, (None, None)),
+    ],
+)
+def test_what_a_container_says_of_itself_is_kept(
+    tmp_path: Path, tags: dict[str, str], recorded: RecordedTime | None, place: tuple[float, float]
+) -> None:
+    path = tmp_path / "v.mov"
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.metadata.update(tags)
+        container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode(None))
+    _, facts = read_frames(path)
+    assert facts.metadata is not None
+    assert facts.metadata["streams"][0]["codec"] == "mpeg4"
+    assert facts.recorded == recorded
+    assert (facts.latitude, facts.longitude) == pytest.approx(place)
 
 
 def test_orientation_of_a_tiff_is_applied_and_recorded(tmp_path: Path) -> None:

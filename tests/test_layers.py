@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "forensic_emotion"
 LAYERS = [
     {"records", "errors", "__init__"},
     {"settings", "chips", "hashes", "thumbnails", "paths", "pages"},
-    {"evidence", "frames", "faces", "emotions", "case", "versions"},
+    {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training"},
     {"engine"},
     {"cli"},

@@ -114,10 +114,14 @@ class FileInfo:
     same_as: str | None
     """The path under which the same bytes were analysed."""
     sha256: str | None
+    sha1: str | None
     md5: str | None
     size: int | None
     media_type: str | None
     modified_at: str | None
+    name_fits: int | None
+    known: str | None
+    notable: str | None
     width: int | None
     height: int | None
     time_base: str | None
@@ -134,7 +138,8 @@ def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
     rows = case.execute(
         """
         SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
-            files.sha256, evidence.md5, evidence.size, evidence.media_type, files.modified_at,
+            files.sha256, evidence.sha1, evidence.md5, evidence.size, evidence.media_type,
+            files.modified_at, files.name_fits, files.known, files.notable,
             files.width, files.height, files.time_base, files.first_pts,
             files.last_pts, files.frames_decoded, files.frames_hidden, files.frames,
             files.faces

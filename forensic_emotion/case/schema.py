@@ -144,12 +144,36 @@ def m001_first_tables(db: Database) -> None:
         db.execute(statement)
 
 
+FILE_FACTS = (
+    "mode TEXT",
+    "uid INTEGER",
+    "gid INTEGER",
+    "inode TEXT",
+    "device TEXT",
+    "name_fits INTEGER",
+    "exif TEXT",
+    "metadata TEXT",
+    "recorded TEXT",
+    "recorded_tag TEXT",
+    "recorded_zone TEXT",
+    "zone_source TEXT",
+    "latitude REAL",
+    "longitude REAL",
+    "known TEXT",
+    "notable TEXT",
+)
+
+
 @MIGRATIONS()
-def m002_uncertain(db: Database) -> None:
-    """``label`` may say ``uncertain``; ``top_class`` keeps the class that scored highest."""
+def m002_second_version(db: Database) -> None:
+    """A model may be silent; a file tells more of itself."""
+    # ``label`` may say ``uncertain``; ``top_class`` keeps the class that scored highest.
     db.execute("ALTER TABLE faces ADD COLUMN top_class TEXT NOT NULL DEFAULT ''")
     db.execute("UPDATE faces SET top_class = label")
     db.execute("ALTER TABLE runs ADD COLUMN threshold REAL")
     db.execute("ALTER TABLE runs ADD COLUMN coverage REAL")
+    db.execute("ALTER TABLE evidence ADD COLUMN sha1 TEXT")
+    for column in FILE_FACTS:
+        db.execute(f"ALTER TABLE files ADD COLUMN {column}")
     db.execute("DROP VIEW face_results")
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))

@@ -82,4 +82,6 @@ class ScanProgress:
             f"Faces: {summary.faces} in {summary.frames} frames looked at (copies counted once)."
             f" Problems: {summary.problems}. {seconds:.1f} s"
         )
+        if summary.known or summary.notable:
+            console.print(f"Known and skipped: {summary.known}. Notable: {summary.notable}.")
         console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")

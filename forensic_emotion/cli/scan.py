@@ -23,6 +23,18 @@ def scan(
         Path,
         typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added."),
     ] = Path("case.db"),
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--known",
+            help="Skip files whose hash is in this list (one hash a line, sha256sum, sha1sum, md5sum,"
+            " hashdeep, or NSRL RDSv3 as SQLite); may be repeated.",
+        ),
+    ] = None,
+    notable: Annotated[
+        list[Path] | None,
+        typer.Option("--notable", help="Flag files whose hash is in this list; may be repeated."),
+    ] = None,
     *,
     settings: ScanSettings,
 ) -> None:
@@ -39,6 +51,7 @@ def scan(
     from forensic_emotion.evidence import as_text, utc_now
     from forensic_emotion.faces.hog import HogDetector
     from forensic_emotion.faces.landmarks import LandmarkPredictor
+    from forensic_emotion.hashsets import read_hash_set
     from forensic_emotion.paths import refuse_inside
     from forensic_emotion.pipeline import Tools
     from forensic_emotion.records import Model, Run
@@ -48,14 +61,19 @@ def scan(
     paths = engine.find_evidence(evidence)
     classifier = load_classifier(settings.model, settings.runtime)
     landmarks = LandmarkPredictor()
-    tools = Tools(settings, HogDetector(settings.upsample), landmarks, classifier)
+    lists = [tuple(read_hash_set(path) for path in paths or ()) for paths in (known, notable)]
+    tools = Tools(settings, HogDetector(settings.upsample), landmarks, classifier, *lists)
     card = classifier.card
     run = Run(
         evidence_root=os.fsencode(os.path.realpath(evidence)),
         started_at=utc_now(),
         arguments=tuple(as_text(os.fsencode(argument)) for argument in sys.argv),
         settings=asdict(settings),
-        versions={**versions(), "landmark weights SHA-256": landmarks.weights_sha256},
+        versions={
+            **versions(),
+            "landmark weights SHA-256": landmarks.weights_sha256,
+            **{f"hash list {each.name} SHA-256": each.sha256 for each in (*tools.known, *tools.notable)},
+        },
         model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),
     )
     store = CaseStore(case)

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
+from PIL import Image
+
 from forensic_emotion.records import Frame, MediaFacts
 from forensic_emotion.settings import ScanSettings
+
+# Pillow's decoders are C libraries behind many small parsers; on broken files they raise more kinds of
+# error than it documents. Each becomes a Problem that names it; MemoryError is not among them.
+DECODER_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 class Reader(Protocol):

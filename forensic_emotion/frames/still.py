@@ -6,9 +6,7 @@ Pillow decodes. EXIF orientation is applied and recorded; every mode ends as 8-b
 from __future__ import annotations
 
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,6 +16,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
 from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.frames.exif import read_exif
+from forensic_emotion.frames.media import DECODER_ERRORS
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
 
@@ -40,24 +40,6 @@ ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 """Media types whose further pages are the frames of an animation."""
 
 MILLISECOND = Fraction(1, 1000)
-
-# Pillow's decoders are C libraries behind many small parsers; on broken files they raise more kinds of
-# error than it documents. Each becomes a Problem that names it; MemoryError is not among them.
-DECODER_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 def still_frames(
@@ -229,14 +211,17 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
         # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
         # the EXIF only when it has loaded it.
         if media_type == "image/tiff":
-            orientation = _orientation(image, facts)
+            orientation = _exif(image, facts)
             image.load()
             return orientation
         image.load()
-        return _orientation(image, facts)
+        return _exif(image, facts)
 
 
-def _orientation(image: Image.Image, facts: MediaFacts) -> int | None:
+def _exif(image: Image.Image, facts: MediaFacts) -> int | None:
+    """Take in the EXIF of the first page; the orientation of this one."""
+    if facts.exif is None:
+        read_exif(image, facts)
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except DECODER_ERRORS as error:

@@ -7,10 +7,11 @@ computed from a frame number and a rate, which is wrong for every recording of v
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
-from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
+from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
 
 FORMATS = {
@@ -105,6 +106,7 @@ def _sampled(
 ) -> Iterator[Frame]:
     stream = _choose_stream(container, facts)
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
+    describe(container, facts)
     # FFmpeg's own guard, before it allocates a frame.
     stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
     wanted = sampler(settings)
@@ -134,6 +136,39 @@ def _sampled(
         facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
     if corrupt:
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
+
+
+def describe(container: InputContainer, facts: MediaFacts) -> None:
+    """What container and streams say of themselves; when and where they say it was recorded."""
+    own = {str(name): str(value) for name, value in container.metadata.items()}
+    facts.metadata = {
+        "container": own,
+        "streams": [
+            {"index": s.index, "type": s.type, "codec": s.codec_context.name, **s.metadata}
+            for s in container.streams
+            if s.type in ("video", "audio") and s.codec_context is not None
+        ],
+    }
+    for tag, zone_source in TIMES:
+        if tag in own:
+            # FFmpeg gives creation_time as UTC, as the formats demand; many cameras write local time.
+            zone = ZONE.search(own[tag])
+            facts.recorded = RecordedTime(own[tag], tag, zone and zone.group(), zone_source)
+            break
+    for tag in ("com.apple.quicktime.location.ISO6709", "location"):
+        if place := PLACE.match(own.get(tag, "")):
+            facts.latitude, facts.longitude = float(place[1]), float(place[2])
+            break
+
+
+TIMES: tuple[tuple[str, Literal["in_value", "format"]], ...] = (
+    ("com.apple.quicktime.creationdate", "in_value"),
+    ("creation_time", "format"),
+)
+"""Where a container tells its time, the best first, and what says which zone it is in."""
+ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+PLACE = re.compile(r"([+-]\d{1,2}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
+"""ISO 6709 in degrees."""
 
 
 def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:

@@ -1,0 +1,106 @@
+"""A still's EXIF → its tags as plain values, when and where it says it was taken.
+
+Tags and types: EXIF 2.32 (CIPA DC-008). A time of EXIF has no zone of its own; it stays the text that it
+is, and beside it stands what the file says of the zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+
+from forensic_emotion.frames.media import DECODER_ERRORS
+from forensic_emotion.records import MediaFacts, RecordedTime
+
+LONGEST_BINARY = 1024
+"""Bytes of a binary value that are kept; a longer one (a maker's note) is told by length and SHA-256."""
+
+OFFSETS = {
+    "Exif.DateTimeOriginal": "Exif.OffsetTimeOriginal",
+    "Exif.DateTimeDigitized": "Exif.OffsetTimeDigitized",
+    "DateTime": "Exif.OffsetTime",
+}
+"""The tag of a time, the best first → the tag with its offset from UTC, which few cameras write."""
+LONGEST_LIST = 64
+"""Numbers of a value that are kept; of more, as TIFF has of its strips, only how many there are."""
+
+_IFDS = {
+    "Exif": (ExifTags.IFD.Exif, ExifTags.TAGS),
+    "GPS": (ExifTags.IFD.GPSInfo, ExifTags.GPSTAGS),
+    "Interop": (ExifTags.IFD.Interop, ExifTags.TAGS),
+}
+_POINTERS = {int(pointer) for pointer, _ in _IFDS.values()}
+
+
+def read_exif(image: Image.Image, facts: MediaFacts) -> None:
+    """Put a picture's EXIF into its facts.
+
+    What cannot be read of it is told among the tags, as ``unreadable``.
+    """
+    try:
+        _read(image.getexif(), facts)
+    except DECODER_ERRORS as error:
+        facts.exif = {**(facts.exif or {}), "unreadable": f"{type(error).__name__}: {error}"}
+
+
+def _read(exif: Image.Exif, facts: MediaFacts) -> None:
+    if not exif:
+        return
+    tags = {_name(ExifTags.TAGS, tag): plain(v) for tag, v in exif.items() if tag not in _POINTERS}
+    facts.exif = tags  # what follows is added to it, as far as it can be read
+    for group, (pointer, names) in _IFDS.items():
+        for tag, value in exif.get_ifd(pointer).items():
+            tags[f"{group}.{_name(names, tag)}"] = plain(value)
+    for name, offset in OFFSETS.items():
+        if recorded := _text(tags, name):
+            zone = _text(tags, offset)
+            facts.recorded = RecordedTime(recorded, name, zone, "offset_tag" if zone else "none")
+            break
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    facts.latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, 90)
+    facts.longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, 180)
+
+
+def _text(tags: dict[str, Any], name: str) -> str | None:
+    value = tags.get(name)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _name(names: dict[int, str], tag: int) -> str:
+    return names.get(tag, f"0x{tag:04x}")
+
+
+def plain(value: object) -> object:
+    """A tag's value as JSON has it: fractions as text ``1/60``, binary as hex."""
+    if isinstance(value, IFDRational):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, bytes):
+        if len(value) > LONGEST_BINARY:
+            return {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+        return value.hex()
+    if isinstance(value, tuple | list):
+        if len(value) > LONGEST_LIST:
+            return {"values": len(value)}
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, str):
+        return value.rstrip("\0")
+    return value if isinstance(value, int) else str(value)
+
+
+def _degrees(gps: dict[int, Any], tag: int, reference: int, most: int) -> float | None:
+    """Degrees, minutes and seconds as one number; None if they are missing or make no place."""
+    parts, side = gps.get(tag), gps.get(reference)
+    if not isinstance(parts, tuple) or len(parts) != 3 or side not in ("N", "S", "E", "W"):
+        return None
+    try:
+        value = float(parts[0]) + float(parts[1]) / 60 + float(parts[2]) / 3600
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not 0 <= value <= most:  # also false for "not a number", a fraction over 0
+        return None
+    return -value if side in ("S", "W") else value

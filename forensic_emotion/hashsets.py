@@ -1,0 +1,136 @@
+"""Lists of hashes → is this file in one of them? For files that are known, and for notable ones.
+
+Known says nothing of good or bad: only that a list has the hash.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from forensic_emotion.errors import UsageError
+from forensic_emotion.hashes import file_sha256
+from forensic_emotion.records import Evidence
+
+BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
+"""Algorithm → length of its hashes; the surest first."""
+SQLITE = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True, eq=False)
+class HashSet:
+    """The hashes of one list."""
+
+    name: str
+    sha256: str
+    """Of the list itself, so that a case says which one was used."""
+    hashes: dict[str, set[bytes]] = field(default_factory=lambda: {name: set() for name in BYTES})
+    """Algorithm → hashes."""
+    database: sqlite3.Connection | None = None
+    """An NSRL RDSv3 database, which is asked instead."""
+    columns: tuple[str, ...] = ()
+    """Of the database that are asked."""
+
+    def __contains__(self, evidence: Evidence) -> bool:
+        for algorithm, known in self.hashes.items():
+            digest: str = getattr(evidence, algorithm)
+            if known and bytes.fromhex(digest) in known:
+                return True
+        for column in self.columns:
+            assert self.database is not None, "columns are a database's"
+            # NSRL writes its hashes in capitals.
+            digest = getattr(evidence, column).upper()
+            if self.database.execute(f"SELECT 1 FROM FILE WHERE {column} = ?", (digest,)).fetchone():
+                return True
+        return False
+
+
+def read_hash_set(path: Path) -> HashSet:
+    """Read a list of hashes.
+
+    Known are one hash a line, the formats of ``sha256sum``, ``sha1sum``, ``md5sum`` (BSD style too) and
+    ``hashdeep``, and NSRL's RDSv3 as SQLite. The algorithm is told by a hash's length.
+
+    Raises:
+        UsageError: it cannot be read, or a line is none of that.
+    """
+    try:
+        sha256 = file_sha256(path)
+        with path.open("rb") as source:
+            if source.read(len(SQLITE)) == SQLITE:
+                return _database(path, sha256)
+        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            found = HashSet(path.name, sha256)
+            for digest in _digests(path, lines):
+                algorithm = next(name for name, size in BYTES.items() if size == len(digest))
+                found.hashes[algorithm].add(digest)
+    except OSError as error:
+        raise UsageError(f"The hash list {path} cannot be read: {error.strerror}.") from error
+    if not any(found.hashes.values()):
+        raise UsageError(f"The hash list {path} holds no hash.")
+    return found
+
+
+HEX = r"([0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})"
+PLAIN = re.compile(rf"\\?{HEX}(?:[ \t]+.*)?$")
+BSD = re.compile(rf"\\?(?:SHA256|SHA1|MD5) ?\(.*\) ?= ?{HEX}$")
+
+
+def _digests(path: Path, lines: Iterable[str]) -> Iterator[bytes]:
+    deep: list[str] | None = None
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip("\r\n\ufeff ")
+        if line.startswith("%%%% "):
+            if line[5:].startswith("size,"):
+                deep = line[5:].split(",")[:-1]
+        elif not line or line.startswith("#"):
+            continue
+        elif deep is not None:
+            values = dict(zip(deep, line.split(","), strict=False))
+            digest = next((values[name] for name in BYTES if name in values), "")
+            if not re.fullmatch(HEX, digest):
+                raise _no_hash(path, number)
+            yield bytes.fromhex(digest)
+        else:
+            match = PLAIN.match(line) or BSD.match(line)
+            if match is None:
+                raise _no_hash(path, number)
+            yield bytes.fromhex(match[1])
+
+
+def _no_hash(path: Path, number: int) -> UsageError:
+    return UsageError(
+        f"The hash list {path}, line {number}: there is no hash where one is expected.",
+        "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, and NSRL RDSv3 (SQLite).",
+    )
+
+
+def _database(path: Path, sha256: str) -> HashSet:
+    """NSRL's RDSv3; only columns with an index are asked, for it has hundreds of millions of rows."""
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+        there = {row[1].lower() for row in connection.execute("PRAGMA table_info('FILE')")}
+        indexed = tuple(
+            name
+            for name in BYTES
+            if name in there
+            and "SEARCH"
+            in str(
+                connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM FILE WHERE {name} = ''").fetchall()
+            )
+        )
+    except sqlite3.Error as error:
+        raise UsageError(f"The hash list {path} cannot be read as SQLite: {error}.") from error
+    if not there & set(BYTES):
+        raise UsageError(f"The hash list {path} is a database without NSRL's table FILE and its hashes.")
+    if not indexed:
+        raise UsageError(
+            f"The hash list {path} has no index on its hashes: each file would take a pass over it.",
+            "Write them to a text list:"
+            f' sqlite3 {path.name} "select distinct sha256 from FILE" > known.txt',
+        )
+    return HashSet(path.name, sha256, database=connection, columns=indexed)

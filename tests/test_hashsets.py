@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.engine import Summary
+from forensic_emotion.errors import UsageError
+from forensic_emotion.hashsets import read_hash_set
+from forensic_emotion.records import Box
+from tests.builders import encoded, picture, scanned
+from tests.test_engine import rows
+
+FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
+
+
+def digest(algorithm: str, content: bytes = FACE) -> str:
+    return hashlib.new(algorithm, content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        digest("sha256"),
+        digest("sha1").upper(),
+        f"# a note\n\n{digest('md5')}\n",
+        f"{digest('sha256')}  a name.png\n",
+        f"\\{digest('md5')} *name\\nwith a new line\n",
+        f"SHA256 (a (b).png) = {digest('sha256')}\n",
+        f"MD5(x)= {digest('md5')}\r\n",
+        "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## Invoked from: /\n"
+        f"7,{digest('md5')},{digest('sha256')},a, b.png\n",
+    ],
+)
+def test_a_known_file_is_skipped_whatever_the_format(evidence: Path, tmp_path: Path, text: str) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture()))
+    (tmp_path / "known.txt").write_text(text)
+    found = read_hash_set(tmp_path / "known.txt")
+    summary = scanned(evidence, tmp_path / "case.db", known=(found,))
+    assert (summary.known, summary.states["skipped"], summary.states["no_face"]) == (1, 1, 1)
+    assert rows(tmp_path / "case.db", "SELECT path, reason, known FROM files WHERE known NOT NULL") == [
+        ("a.png", "known: its hash is in known.txt", "known.txt")
+    ]
+
+
+def test_what_coreutils_write_is_read(evidence: Path, tmp_path: Path) -> None:
+    names = ["plain.png", "new\nline.png", "back\\slash.png"]
+    for i, name in enumerate(names):
+        (evidence / name).write_bytes(encoded(picture()) + bytes(i))
+    for tool in ("sha256sum", "sha1sum", "md5sum"):
+        for option in ("--binary", "--tag"):
+            done = subprocess.run([tool, option, *names], cwd=evidence, capture_output=True, check=True)
+            (tmp_path / "list").write_bytes(done.stdout)
+            known = (read_hash_set(tmp_path / "list"),)
+            summary = scanned(evidence, tmp_path / f"{tool}{option}.db", known=known)
+            assert summary.known == 3, (tool, option)
+
+
+def rds(path: Path, *, index: bool) -> Path:
+    """A database as NSRL gives it out: hashes in capitals, FILE a view."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE METADATA (sha256 TEXT, sha1 TEXT, md5 TEXT, package_id INTEGER)")
+    connection.execute("CREATE VIEW FILE AS SELECT sha256, sha1, md5, package_id FROM METADATA")
+    hashes = [digest(name).upper() for name in ("sha256", "sha1", "md5")]
+    connection.execute("INSERT INTO METADATA VALUES (?, ?, ?, 1)", hashes)
+    if index:
+        connection.execute("CREATE INDEX by_sha1 ON METADATA (sha1)")
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture()))
+    path = rds(tmp_path / "RDS.db", index=True)
+    before = path.read_bytes()
+    found = read_hash_set(path)
+    assert found.columns == ("sha1",)
+    assert scanned(evidence, tmp_path / "case.db", known=(found,)).known == 1
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("RDS.db-*"))
+    with pytest.raises(UsageError, match="no index"):
+        read_hash_set(rds(tmp_path / "slow.db", index=False))
+
+
+def test_notable_files_are_flagged_and_looked_at(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "copy.png").write_bytes(FACE)
+    (evidence / "notes.txt").write_text("notes")
+    (tmp_path / "notable.txt").write_text(digest("md5") + "\n" + digest("sha256", b"notes"))
+    summary: Summary = scanned(
+        evidence, tmp_path / "case.db", notable=(read_hash_set(tmp_path / "notable.txt"),)
+    )
+    assert (summary.notable, summary.known) == (3, 0)
+    assert rows(tmp_path / "case.db", "SELECT path, state, notable FROM files ORDER BY path") == [
+        ("a.png", "faces", "notable.txt"),
+        ("copy.png", "faces", "notable.txt"),
+        ("notes.txt", "skipped", "notable.txt"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no hash"),
+        (b"# only a note\n", "holds no hash"),
+        (b"abc\n", "line 1: there is no hash"),
+        (digest("md5").encode() + b"\nabcdef\n", "line 2: there is no hash"),
+        (b"\xff\xfe\x00", "line 1"),
+        (b"SQLite format 3\x00 and nothing of it", "cannot be read as SQLite"),
+    ],
+)
+def test_what_is_no_list_is_told_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "list").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read_hash_set(tmp_path / "list")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_hash_set(tmp_path / "none")
+    connection = sqlite3.connect(tmp_path / "other.db")
+    connection.execute("CREATE TABLE accounts (id)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(UsageError, match="without NSRL"):
+        read_hash_set(tmp_path / "other.db")
