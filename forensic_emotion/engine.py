@@ -47,6 +47,9 @@ class Summary:
     """Paths that were skipped as their hash is in a list of known ones."""
     notable: int
     """Paths whose hash is in a list of notable ones."""
+    results_digest: str = ""
+    """See ``case/digest.py``."""
+    audit_head: str = ""
 
 
 def find_evidence(root: Path) -> list[Found]:
@@ -79,12 +82,12 @@ def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress:
         if summary.discovered != len(paths) or sum(summary.states.values()) != len(paths):
             raise FemoError(f"{len(paths)} paths were discovered, but {summary.states} accounted for.")
         state = "done"
-        return summary
     except KeyboardInterrupt:
         state = "interrupted"
         raise
     finally:
-        store.end_run(run_id, state, utc_now())
+        digest, head = store.end_run(run_id, state, utc_now(), run.arguments)
+    return replace(summary, results_digest=digest, audit_head=head)
 
 
 def _outcomes(paths: Iterable[Found], tools: Tools, progress: Progress) -> Iterator[Outcome]:

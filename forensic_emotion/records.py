@@ -272,6 +272,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class CaseData:
+    """What the examiner says of the case; empty where nothing was said."""
+
+    case_number: str = ""
+    examiner: str = ""
+    agency: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Run:
     """How one scan is done, known before anything is looked at."""
 
@@ -283,3 +293,4 @@ class Run:
     versions: dict[str, str]
     """femo, Python, the system, and every library that touches pixels."""
     model: Model
+    about: CaseData = field(default_factory=CaseData)

@@ -51,8 +51,8 @@ def test_a_case_is_sound_and_has_its_keys(case: Path) -> None:
         assert {row["table"] for row in keys} == {"runs", "evidence"}
 
 
-def test_a_case_is_one_file(case: Path) -> None:
-    assert [p.name for p in case.parent.glob("case.db*")] == ["case.db"]
+def test_a_case_is_one_file_and_the_hashes_of_its_audit_beside_it(case: Path) -> None:
+    assert sorted(p.name for p in case.parent.glob("case.db*")) == ["case.db", "case.db.audit"]
 
 
 def test_reading_cannot_write(case: Path) -> None:
@@ -62,7 +62,7 @@ def test_reading_cannot_write(case: Path) -> None:
             with pytest.raises(UsageError, match=r"read-?only"):
                 run_sql(opened, sql)
     assert case.read_bytes() == before
-    assert [p.name for p in case.parent.glob("case.db*")] == ["case.db"]
+    assert sorted(p.name for p in case.parent.glob("case.db*")) == ["case.db", "case.db.audit"]
 
 
 def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:

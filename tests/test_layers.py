@@ -15,7 +15,7 @@ LAYERS = [
     {"records", "errors", "__init__"},
     {"settings", "chips", "hashes", "thumbnails", "paths", "pages"},
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
-    {"pipeline", "report", "export", "training"},
+    {"pipeline", "report", "export", "training", "verification"},
     {"engine"},
     {"cli"},
 ]

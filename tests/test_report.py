@@ -240,7 +240,7 @@ def test_reporting_does_not_change_the_case(evidence: Path, case: Path) -> None:
     report(case)
     assert case.read_bytes() == before
     assert case.stat().st_mtime_ns == stat.st_mtime_ns
-    assert sorted(os.listdir(case.parent)) == ["case.db", "evidence", "out.html"]
+    assert sorted(os.listdir(case.parent)) == ["case.db", "case.db.audit", "evidence", "out.html"]
 
 
 def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: Path) -> None:

@@ -69,6 +69,14 @@ class RunInfo:
     """A face is answered if its highest probability is above it; None in a run that answered all."""
     coverage: float | None
     """Share of the held-out pictures that the model answers at it."""
+    case_number: str | None
+    """What the examiner said of the case; None in a run of femo 0.1."""
+    examiner: str | None
+    agency: str | None
+    note: str | None
+    row_digest: str | None
+    """See ``case/digest.py``; None while the run goes on, and in a run of femo 0.1."""
+    results_digest: str | None
 
 
 def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
@@ -95,6 +103,15 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
     for name in ("arguments", "settings", "versions", "model_card"):
         values[name] = json.loads(values[name])
     return RunInfo(**values)
+
+
+def read_manifest(case: sqlite3.Connection, run_id: int) -> list[tuple[bytes, str]]:
+    """Path and SHA-256 of every file of a run that could be read, by the paths' bytes."""
+    rows = case.execute(
+        "SELECT path_bytes, sha256 FROM files WHERE run_id = ? AND sha256 NOT NULL ORDER BY path_bytes",
+        (run_id,),
+    )
+    return [(path, sha256) for path, sha256 in rows]
 
 
 def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:

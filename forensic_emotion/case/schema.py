@@ -144,6 +144,16 @@ def m001_first_tables(db: Database) -> None:
         db.execute(statement)
 
 
+RUN_FACTS = (
+    "threshold REAL",
+    "coverage REAL",
+    "case_number TEXT",
+    "examiner TEXT",
+    "agency TEXT",
+    "note TEXT",
+    "row_digest TEXT",
+    "results_digest TEXT",
+)
 FILE_FACTS = (
     "mode TEXT",
     "uid INTEGER",
@@ -161,6 +171,8 @@ FILE_FACTS = (
     "longitude REAL",
     "known TEXT",
     "notable TEXT",
+    "row_digest TEXT",
+    "results_digest TEXT",
 )
 
 
@@ -170,10 +182,33 @@ def m002_second_version(db: Database) -> None:
     # ``label`` may say ``uncertain``; ``top_class`` keeps the class that scored highest.
     db.execute("ALTER TABLE faces ADD COLUMN top_class TEXT NOT NULL DEFAULT ''")
     db.execute("UPDATE faces SET top_class = label")
-    db.execute("ALTER TABLE runs ADD COLUMN threshold REAL")
-    db.execute("ALTER TABLE runs ADD COLUMN coverage REAL")
+    for column in RUN_FACTS:
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
     db.execute("ALTER TABLE evidence ADD COLUMN sha1 TEXT")
     for column in FILE_FACTS:
         db.execute(f"ALTER TABLE files ADD COLUMN {column}")
+    db.execute(
+        """
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY,
+            at TEXT NOT NULL,
+            action TEXT NOT NULL,
+            run_id INTEGER REFERENCES runs (id),
+            user TEXT NOT NULL,
+            host TEXT NOT NULL,
+            femo TEXT NOT NULL,
+            arguments TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            previous TEXT NOT NULL,
+            sha256 TEXT NOT NULL UNIQUE
+        )
+        """
+    )
+    # No protection against whoever means it, who can drop these; the chain is what tells of that.
+    for change in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit"
+            " BEGIN SELECT RAISE(ABORT, 'the audit table is only added to'); END"
+        )
     db.execute("DROP VIEW face_results")
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
+from forensic_emotion import __version__
+from forensic_emotion.case import audit
+from forensic_emotion.case.digest import file_digests, run_digests
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_database
 from forensic_emotion.errors import CaseError, ModelError
@@ -41,6 +46,9 @@ class CaseStore:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
             self._connection.execute("PRAGMA foreign_keys = ON")
+            # Readers may look on while it is written; each commit is on the disk before the next file.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
             MIGRATIONS.apply(self._db)
         except sqlite3.Error as error:
             self._connection.close()
@@ -50,7 +58,13 @@ class CaseStore:
             raise
 
     def close(self) -> None:
-        self._connection.close()
+        """Leave one file that can be read from a read-only place, and the audit's hashes beside it."""
+        try:
+            with suppress(sqlite3.OperationalError):  # another one reads it; whoever is last does this
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+            write_audit_file(self._connection, self.path)
+        finally:
+            self._connection.close()
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -76,7 +90,7 @@ class CaseStore:
                 },
                 unless_there=True,
             )
-            return self._insert(
+            run_id = self._insert(
                 "runs",
                 {
                     "state": "running",
@@ -94,22 +108,83 @@ class CaseStore:
                     "coverage": model.card["abstention"]["coverage"],
                     "host": socket.gethostname(),
                     "user": _user(),
+                    **asdict(run.about),
                 },
             )
+            self._audit("scan", run_id, run.started_at, run.arguments, {"settings": run.settings})
+            return run_id
 
     def set_discovered(self, run_id: int, paths: int) -> None:
         """How many paths the walk found: what the files' states must add up to."""
-        self._change_run(run_id, discovered=paths)
+        with self._transaction():
+            self._change_run(run_id, discovered=paths)
 
-    def end_run(self, run_id: int, state: str, ended_at: str) -> None:
-        self._change_run(run_id, state=state, ended_at=ended_at)
+    def end_run(
+        self, run_id: int, state: str, ended_at: str, arguments: tuple[str, ...]
+    ) -> tuple[str, str]:
+        """Close a run: its state, and the digests of all that it wrote.
+
+        Returns:
+            The results digest and the head of the audit chain.
+        """
+        states = "SELECT state, COUNT(*) FROM files WHERE run_id = ? GROUP BY state ORDER BY state"
+        with self._transaction():
+            digests = run_digests(self._connection, run_id)
+            detail = {
+                "state": state,
+                "paths": dict(self._connection.execute(states, (run_id,)).fetchall()),
+                "row_digest": digests.rows,
+                "results_digest": digests.results,
+            }
+            self._change_run(
+                run_id,
+                state=state,
+                ended_at=ended_at,
+                row_digest=digests.rows,
+                results_digest=digests.results,
+            )
+            self._audit("scan ended", run_id, ended_at, arguments, detail)
+        return digests.results, audit.head(self._connection)
 
     def _change_run(self, run_id: int, **columns: object) -> None:
         assignments = ", ".join(f"{name} = ?" for name in columns)
+        self._connection.execute(
+            f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
+        )
+
+    # ---- the audit table ------------------------------------------------------------------------
+
+    def note(
+        self,
+        action: str,
+        run_id: int | None,
+        at: str,
+        arguments: tuple[str, ...],
+        detail: dict[str, Any],
+    ) -> None:
+        """Add to the audit table what was done with the case: a report, an export, a verification."""
         with self._transaction():
-            self._connection.execute(
-                f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
-            )
+            self._audit(action, run_id, at, arguments, detail)
+
+    def _audit(
+        self,
+        action: str,
+        run_id: int | None,
+        at: str,
+        arguments: tuple[str, ...],
+        detail: dict[str, Any],
+    ) -> None:
+        audit.append(
+            self._connection,
+            at=at,
+            action=action,
+            run_id=run_id,
+            user=_user(),
+            host=socket.gethostname(),
+            femo=__version__,
+            arguments=arguments,
+            detail=detail,
+        )
 
     # ---- a file ---------------------------------------------------------------------------------
 
@@ -139,6 +214,11 @@ class CaseStore:
                     "message": problem.message,
                 }
                 self._insert("problems", row)
+            digests = file_digests(self._connection, file_id)
+            self._connection.execute(
+                "UPDATE files SET row_digest = ?, results_digest = ? WHERE id = ?",
+                (digests.rows, digests.results, file_id),
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -254,3 +334,26 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in containers
         return "unknown"
+
+
+def audit_file(case: Path) -> Path:
+    """Where the audit's hashes lie beside a case."""
+    return case.with_name(case.name + ".audit")
+
+
+def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
+    """Write one line an audit entry, its hash first.
+
+    Raises:
+        CaseError: it cannot be written.
+    """
+    lines = [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}\n" for e in audit.entries(connection)]
+    target = audit_file(case)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        unfinished.write_text("".join(lines), encoding="utf-8")
+        unfinished.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise CaseError(f"The audit file {target} cannot be written: {error.strerror}.") from error

@@ -29,7 +29,19 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of work, not of the alphabet."""
-        order = ("scan", "report", "query", "models", "data", "train", "evaluate")
+        order = (
+            "scan",
+            "report",
+            "query",
+            "info",
+            "verify",
+            "compare",
+            "manifest",
+            "models",
+            "data",
+            "train",
+            "evaluate",
+        )
         return sorted(super().list_commands(ctx), key=order.index)
 
     def invoke(self, ctx: Any) -> Any:
@@ -123,4 +135,16 @@ def main() -> None:
 
 
 # Each command's file registers itself with the app; heavy libraries are imported when it runs.
-from forensic_emotion.cli import data, evaluate, models, query, report, scan, train  # noqa: E402, F401
+from forensic_emotion.cli import (  # noqa: E402
+    compare,  # noqa: F401
+    data,  # noqa: F401
+    evaluate,  # noqa: F401
+    info,  # noqa: F401
+    manifest,  # noqa: F401
+    models,  # noqa: F401
+    query,  # noqa: F401
+    report,  # noqa: F401
+    scan,  # noqa: F401
+    train,  # noqa: F401
+    verify,  # noqa: F401
+)

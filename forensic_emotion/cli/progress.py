@@ -84,4 +84,6 @@ class ScanProgress:
         )
         if summary.known or summary.notable:
             console.print(f"Known and skipped: {summary.known}. Notable: {summary.notable}.")
+        console.print(f"Results digest: {summary.results_digest}")
+        console.print(f"Audit head: {summary.audit_head}")
         console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")

@@ -28,8 +28,11 @@ def report(
     settings: ReportSettings,
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline."""
+    from forensic_emotion.cli.noting import note
+    from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.render import write_report
 
     target = out or case.parent / f"{case.stem}.html"
-    write_report(case, target, run, settings)
+    number = write_report(case, target, run, settings)
+    note(case, "report", number, {"name": target.name, "sha256": file_sha256(target)})
     print(f"Report: {visible(str(target))}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +34,10 @@ def scan(
         list[Path] | None,
         typer.Option("--notable", help="Flag files whose hash is in this list; may be repeated."),
     ] = None,
+    case_number: Annotated[str, typer.Option("--case-number", help="Kept in the case.")] = "",
+    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
+    agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Kept in the case.")] = "",
     *,
     settings: ScanSettings,
 ) -> None:
@@ -46,15 +49,16 @@ def scan(
     """
     from forensic_emotion import engine
     from forensic_emotion.case.store import CaseStore
+    from forensic_emotion.cli.noting import arguments
     from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.emotions.classifier import load_classifier
-    from forensic_emotion.evidence import as_text, utc_now
+    from forensic_emotion.evidence import utc_now
     from forensic_emotion.faces.hog import HogDetector
     from forensic_emotion.faces.landmarks import LandmarkPredictor
     from forensic_emotion.hashsets import read_hash_set
     from forensic_emotion.paths import refuse_inside
     from forensic_emotion.pipeline import Tools
-    from forensic_emotion.records import Model, Run
+    from forensic_emotion.records import CaseData, Model, Run
     from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
@@ -67,7 +71,7 @@ def scan(
     run = Run(
         evidence_root=os.fsencode(os.path.realpath(evidence)),
         started_at=utc_now(),
-        arguments=tuple(as_text(os.fsencode(argument)) for argument in sys.argv),
+        arguments=arguments(),
         settings=asdict(settings),
         versions={
             **versions(),
@@ -75,6 +79,7 @@ def scan(
             **{f"hash list {each.name} SHA-256": each.sha256 for each in (*tools.known, *tools.notable)},
         },
         model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),
+        about=CaseData(case_number, examiner, agency, note),
     )
     store = CaseStore(case)
     try:

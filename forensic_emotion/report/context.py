@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion import __version__
+from forensic_emotion.case import audit
 from forensic_emotion.case.queries import (
     Counts,
     FaceInfo,
@@ -124,6 +125,8 @@ class ReportContext:
     """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
     """What the case knows of the model: name of the fact, its value."""
+    audit_head: str
+    """Of the last entry that may have changed results, so that one case gives one report."""
     left_out: int
     """Faces that are in the case and not in this report."""
 
@@ -156,6 +159,7 @@ def build_context(
         problems=problems,
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
+        audit_head=audit.head(case, results_only=True),
         left_out=counts.faces - len(faces),
     )
 

@@ -18,7 +18,7 @@ FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
 """How every report begins."""
 
 
-def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSettings) -> None:
+def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSettings) -> int:
     """Write one run of a case as HTML.
 
     Args:
@@ -26,6 +26,9 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
         out: the file to write.
         run_id: which run; None for the latest.
         settings: see ``ReportSettings``.
+
+    Returns:
+        The number of the run.
 
     Raises:
         CaseError: the case cannot be read.
@@ -47,6 +50,7 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+    return context.run.id
 
 
 def _refuse_to_replace(out: Path) -> None:

@@ -1,0 +1,107 @@
+"""What was done with a case, by whom and when: rows chained, each by the hash of the one before.
+
+Whoever changes an older row has to make all later ones anew, and then the last hash, the head, is
+another. The chain is worth as much as the place where its head was kept: printed, in the
+file beside the case, in a report that has been handed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from forensic_emotion.case.digest import canonical
+
+BEGINNING = "0" * 64
+"""What stands in the first row in place of a hash before it."""
+READING = ("report", "export", "verify")
+"""Actions that leave the results as they are."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was done."""
+
+    id: int
+    at: str
+    action: str
+    run_id: int | None
+    user: str
+    host: str
+    femo: str
+    arguments: list[str]
+    detail: dict[str, Any]
+    previous: str
+    sha256: str
+
+
+COLUMNS = ("at", "action", "run_id", "user", "host", "femo", "arguments", "detail", "previous")
+
+
+def append(
+    case: sqlite3.Connection,
+    *,
+    at: str,
+    action: str,
+    run_id: int | None,
+    user: str,
+    host: str,
+    femo: str,
+    arguments: tuple[str, ...],
+    detail: dict[str, Any],
+) -> str:
+    """Add an entry within the caller's transaction; returns the new head."""
+    values = (
+        *(at, action, run_id, user, host, femo, canonical(list(arguments)), canonical(detail)),
+        head(case),
+    )
+    sha256 = _hash(values)
+    marks = ", ".join("?" * (len(COLUMNS) + 1))
+    case.execute(f"INSERT INTO audit ({', '.join(COLUMNS)}, sha256) VALUES ({marks})", (*values, sha256))
+    return sha256
+
+
+def head(case: sqlite3.Connection, *, results_only: bool = False) -> str:
+    """The hash of the last entry; with ``results_only`` of the last that may have changed results."""
+    marks = ", ".join("?" * len(READING))
+    where = f"WHERE action NOT IN ({marks})" if results_only else ""
+    row = case.execute(
+        f"SELECT sha256 FROM audit {where} ORDER BY id DESC LIMIT 1", READING if results_only else ()
+    ).fetchone()
+    return str(row[0]) if row else BEGINNING
+
+
+def entries(case: sqlite3.Connection) -> Iterator[Entry]:
+    """Every entry, the first one first."""
+    for row in case.execute(f"SELECT id, {', '.join(COLUMNS)}, sha256 FROM audit ORDER BY id"):
+        id, at, action, run_id, user, host, femo, arguments, detail, previous, sha256 = row
+        yield Entry(
+            *(id, at, action, run_id, user, host, femo),
+            json.loads(arguments),
+            json.loads(detail),
+            previous,
+            sha256,
+        )
+
+
+def broken_at(case: sqlite3.Connection) -> list[str]:
+    """Where the chain does not hold, in words; empty if it does."""
+    faults, previous, expected = [], BEGINNING, 1
+    for row in case.execute(f"SELECT id, sha256, {', '.join(COLUMNS)} FROM audit ORDER BY id"):
+        id, sha256, *values = row
+        if id != expected:
+            faults.append(f"audit entry {expected} is missing")
+        if values[-1] != previous:
+            faults.append(f"audit entry {id} does not follow the one before it")
+        if _hash(tuple(values)) != sha256:
+            faults.append(f"audit entry {id} ({values[1]}, {values[0]}) was changed")
+        previous, expected = sha256, id + 1
+    return faults
+
+
+def _hash(values: tuple[Any, ...]) -> str:
+    return hashlib.sha256(canonical(list(values)).encode()).hexdigest()

@@ -1,0 +1,87 @@
+"""The rows of a file in a case → digests that show whether one of them was changed.
+
+Both are SHA-256 over the rows as JSON, columns by name, binary as hex, floating-point numbers as the
+shortest text that gives them back. The *row digest* covers all that the case holds of a path; the
+*results digest* leaves out what the file system says (times, owner, inode), so that it is the same for
+every repetition, wherever the evidence lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+FILE_SYSTEM = frozenset(
+    (
+        *("modified_at", "changed_at", "accessed_at", "access_time_kept"),
+        *("mode", "uid", "gid", "inode", "device"),
+    )
+)
+"""Columns of ``files`` that are the file system's word."""
+OWN = frozenset(("id", "run_id", "file_id", "same_as", "row_digest", "results_digest"))
+"""Columns that only tie rows together, or are digests."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Of one path."""
+
+    rows: str
+    results: str
+
+
+def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
+    """The digests of what a case holds now of a path: its row, its content, faces and problems."""
+    (file,) = _select(case, "SELECT * FROM files WHERE id = ?", file_id)
+    first = _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"])
+    evidence = _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"])
+    faces = []
+    if file["same_as"] is None:
+        faces = _select(
+            case,
+            "SELECT * FROM faces WHERE run_id = ? AND sha256 = ? ORDER BY frame_index, face",
+            file["run_id"],
+            file["sha256"],
+        )
+    problems = _select(case, "SELECT * FROM problems WHERE file_id = ? ORDER BY id", file_id)
+    others = [list(_columns(row)) for row in (*first, *evidence, *faces, *problems)]
+    return Digests(
+        _sha256([list(_columns(file)), *others]),
+        _sha256([[pair for pair in _columns(file) if pair[0] not in FILE_SYSTEM], *others]),
+    )
+
+
+def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
+    """The digests of a run: over the stored digests of its paths, in the order of the paths' bytes."""
+    rows = _select(
+        case,
+        "SELECT row_digest, results_digest FROM files WHERE run_id = ? ORDER BY path_bytes",
+        run_id,
+    )
+    return Digests(
+        _sha256(row["row_digest"] for row in rows), _sha256(row["results_digest"] for row in rows)
+    )
+
+
+def _select(case: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, object]]:
+    cursor = case.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _columns(row: dict[str, object]) -> Iterator[tuple[str, object]]:
+    for name in sorted(row.keys() - OWN):
+        value = row[name]
+        yield name, value.hex() if isinstance(value, bytes) else value
+
+
+def _sha256(rows: Iterable[object]) -> str:
+    return hashlib.sha256(canonical(list(rows)).encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """JSON in one form only."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))

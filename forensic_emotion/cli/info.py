@@ -1,0 +1,83 @@
+"""``femo info``: all about a case."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.cli.options import Format
+from forensic_emotion.paths import visible
+
+
+@app.command()
+def info(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+) -> None:
+    """Tell all about a case: its runs with counts and digests, its audit table."""
+    from forensic_emotion.case import audit
+    from forensic_emotion.case.queries import opened_case
+    from forensic_emotion.hashes import file_sha256
+
+    with opened_case(case) as opened:
+        numbers = [number for (number,) in opened.execute("SELECT id FROM runs ORDER BY id")]
+        runs = [_run(opened, number) for number in numbers]
+        entries = list(audit.entries(opened))
+        head = audit.head(opened)
+    sha256 = file_sha256(case)
+    if format is Format.json:
+        facts = {"case": str(case), "sha256": sha256, "audit_head": head, "runs": runs}
+        print(json.dumps({**facts, "audit": [asdict(entry) for entry in entries]}, indent=1))
+        return
+    print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {head}")
+    for run in runs:
+        print(f"\nRun {run['id']}, {run['state']}")
+        for name, value in run.items():
+            if name not in ("id", "state", "settings", "versions"):
+                print(f"  {name:<15} {visible(_text(value))}")
+    print("\nAudit")
+    for e in entries:
+        who = visible(f"{e.user}@{e.host}")
+        print(f"  {e.id:>4}  {e.at}  {e.action}, run {e.run_id}, by {who}, femo {e.femo}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {n}" for name, n in value.items())
+    return "" if value is None else str(value)
+
+
+def _run(opened: Any, number: int) -> dict[str, Any]:
+    from forensic_emotion.case.queries import count, read_run
+
+    run, counts = read_run(opened, number), count(opened, number)
+    return {
+        "id": run.id,
+        "state": run.state,
+        "case_number": run.case_number or "",
+        "examiner": run.examiner or "",
+        "agency": run.agency or "",
+        "note": run.note or "",
+        "evidence": run.evidence_root,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "user": run.user,
+        "host": run.host,
+        "discovered": run.discovered,
+        "states": counts.states,
+        "frames": counts.frames,
+        "faces": counts.faces,
+        "labels": counts.labels,
+        "model": run.model_name,
+        "model_sha256": run.model_sha256,
+        "threshold": run.threshold,
+        "results_digest": run.results_digest,
+        "row_digest": run.row_digest,
+        "settings": run.settings,
+        "versions": run.versions,
+    }

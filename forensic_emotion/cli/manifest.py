@@ -1,0 +1,51 @@
+"""``femo manifest``: the hashes of a run's files, for ``sha256sum -c``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.errors import FemoError
+from forensic_emotion.paths import visible
+
+
+@app.command()
+def manifest(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
+    run: Annotated[
+        int | None,
+        typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
+    ] = None,
+) -> None:
+    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder.
+
+    Check the evidence with it, without femo: cd EVIDENCE && sha256sum -c MANIFEST
+    """
+    from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_manifest, read_run
+    from forensic_emotion.paths import refuse_inside
+
+    with opened_case(case) as opened:
+        if out is not None:
+            for root in read_evidence_roots(opened):
+                refuse_inside(root, out, "manifest")
+        content = b"".join(line(s, p) for p, s in read_manifest(opened, read_run(opened, run).id))
+    if out is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        with out.open("xb") as target:
+            target.write(content)
+    except OSError as error:
+        raise FemoError(f"The manifest {out} cannot be written: {error.strerror}.") from error
+    print(f"Manifest: {visible(str(out))}")
+
+
+def line(sha256: str, path: bytes) -> bytes:
+    """One line as coreutils write it: a name with a line break or a backslash is escaped and marked."""
+    escaped = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return (b"\\" if escaped != path else b"") + sha256.encode() + b"  " + escaped + b"\n"

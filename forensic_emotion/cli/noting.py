@@ -1,0 +1,30 @@
+"""An entry in a case's audit table for what a command did with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def arguments() -> tuple[str, ...]:
+    """The command line, as a case keeps it."""
+    from forensic_emotion.evidence import as_text
+
+    return tuple(as_text(os.fsencode(argument)) for argument in sys.argv)
+
+
+def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
+    """Add the entry; a case that may only be read stays as it is, and the user is told."""
+    from forensic_emotion.case.store import CaseStore
+    from forensic_emotion.evidence import utc_now
+
+    if not (os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)):
+        print("Not in the audit table: the case may only be read.", file=sys.stderr)
+        return
+    store = CaseStore(case)
+    try:
+        store.note(action, run_id, utc_now(), arguments(), detail)
+    finally:
+        store.close()
