@@ -6,17 +6,17 @@ Nothing else knows how work is spread. Today one process does it all, a file at 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import Found, discover, utc_now
 from forensic_emotion.pipeline import Tools, analyse
-from forensic_emotion.records import STATES, Outcome, Run, State
+from forensic_emotion.records import Outcome, Run
 
 
 class Progress(Protocol):
@@ -33,23 +33,17 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a scan came to."""
+class Ended:
+    """How a scan ended."""
 
-    run_id: int
-    discovered: int
-    states: dict[State, int]
-    """How many paths ended in each state; they add up to ``discovered``."""
-    frames: int
-    faces: int
-    problems: int
-    known: int
-    """Paths that were skipped as their hash is in a list of known ones."""
-    notable: int
-    """Paths whose hash is in a list of notable ones."""
-    results_digest: str = ""
+    summary: Summary
+    done_before: int
+    """Paths of the run that were dealt with before this scan went on with it."""
+    changes: Changes | None
+    """Since the run before over the same folder."""
+    results_digest: str
     """See ``case/digest.py``."""
-    audit_head: str = ""
+    audit_head: str
 
 
 def find_evidence(root: Path) -> list[Found]:
@@ -64,8 +58,8 @@ def find_evidence(root: Path) -> list[Found]:
     return paths
 
 
-def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress: Progress) -> Summary:
-    """Look at all the evidence found and write it to a case.
+def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress: Progress) -> Ended:
+    """Look at all the evidence found and write it to a case; go on where a scan like it was stopped.
 
     Every path's outcome is written as soon as it is there; an interruption loses only the file that
     was being looked at.
@@ -73,47 +67,53 @@ def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress:
     Raises:
         KeyboardInterrupt: interrupted; the run is marked so.
     """
-    run_id = store.start_run(run)
+    run_id = store.begin(run)
     state = "failed"
     try:
-        store.set_discovered(run_id, len(paths))
-        progress.start(len(paths), sum(found.size for found in paths))
-        summary = _count(run_id, _outcomes(paths, tools, progress), store)
-        if summary.discovered != len(paths) or sum(summary.states.values()) != len(paths):
-            raise FemoError(f"{len(paths)} paths were discovered, but {summary.states} accounted for.")
+        finished = {outcome.path: (sha256, outcome) for sha256, outcome in store.finished(run_id)}
+        seen = {
+            sha256: outcome
+            for sha256, outcome in finished.values()
+            if sha256 is not None and _first_of_its_bytes(outcome)
+        }
+        left = [found for found in paths if found.path not in finished]
+        # What was looked at stays in the run, also if it has gone since.
+        expected = len(finished) + len(left)
+        store.set_discovered(run_id, expected)
+        progress.start(len(left), sum(found.size for found in left))
+        for outcome in _outcomes(left, tools, progress, seen):
+            store.add(run_id, outcome)
+        summary = store.count(run_id)
+        if summary.discovered != expected or sum(summary.states.values()) != expected:
+            raise FemoError(f"{expected} paths were discovered, but {summary.states} accounted for.")
         state = "done"
     except KeyboardInterrupt:
         state = "interrupted"
         raise
     finally:
         digest, head = store.end_run(run_id, state, utc_now(), run.arguments)
-    return replace(summary, results_digest=digest, audit_head=head)
+    return Ended(summary, len(finished), store.changes(run_id), digest, head)
 
 
-def _outcomes(paths: Iterable[Found], tools: Tools, progress: Progress) -> Iterator[Outcome]:
-    """The outcome of each path, in order; the same bytes are analysed once."""
-    seen: dict[str, Outcome] = {}
+def _outcomes(
+    paths: Iterable[Found], tools: Tools, progress: Progress, seen: dict[str, Outcome]
+) -> Iterator[Outcome]:
+    """The outcome of each path, in order; the same bytes are analysed once.
+
+    Args:
+        paths: what to look at.
+        tools: what looks at it.
+        progress: is told.
+        seen: what became of which bytes (SHA-256) already; grows.
+    """
     for found in paths:
         outcome = analyse(found, tools, seen.get, progress.frame)
-        if outcome.kind is not None and outcome.evidence is not None and outcome.same_as is None:
+        if outcome.evidence is not None and _first_of_its_bytes(outcome):
             seen[outcome.evidence.sha256] = replace(outcome, results=())
         progress.done(found, outcome)
         yield outcome
 
 
-def _count(run_id: int, outcomes: Iterable[Outcome], store: CaseStore) -> Summary:
-    """Write the outcomes and add them up."""
-    states: Counter[State] = Counter()
-    discovered = frames = faces = problems = known = notable = 0
-    for outcome in outcomes:
-        store.add(run_id, outcome)
-        discovered += 1
-        states[outcome.state] += 1
-        problems += len(outcome.problems)
-        known += outcome.known is not None
-        notable += outcome.notable is not None
-        if outcome.same_as is None:
-            frames += outcome.frames
-            faces += outcome.faces
-    in_order = {state: states[state] for state in STATES}
-    return Summary(run_id, discovered, in_order, frames, faces, problems, known, notable)
+def _first_of_its_bytes(outcome: Outcome) -> bool:
+    """Whether other paths with the same bytes can take over this outcome."""
+    return outcome.kind is not None and outcome.same_as is None

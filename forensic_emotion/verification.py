@@ -76,9 +76,6 @@ def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
     for file_id, run_id, path, rows, results in case.execute(
         "SELECT id, run_id, path, row_digest, results_digest FROM files ORDER BY run_id, path_bytes"
     ).fetchall():
-        if rows is None:
-            yield f"run {run_id}, {path}: an older femo wrote it, without digests"
-            continue
         now = file_digests(case, file_id)
         if (now.rows, now.results) != (rows, results):
             yield f"run {run_id}, {path}: its rows were changed after they were written"
@@ -92,13 +89,12 @@ def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
 
 def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
     """Runs that are not what they were when they ended, by their digests and by the audit table."""
-    ended = {e.run_id: e.detail for e in audit.entries(case) if e.action == "scan ended"}
+    closing = ("scan ended", "migrate")
+    ended = {e.run_id: e.detail for e in audit.entries(case) if e.action in closing}
     for run_id, state, rows, results in case.execute(
         "SELECT id, state, row_digest, results_digest FROM runs ORDER BY id"
     ).fetchall():
-        if rows is None:
-            if state != "running":
-                yield f"run {run_id}: an older femo wrote it, without digests"
+        if state == "running":
             continue
         now = run_digests(case, run_id)
         if (now.rows, now.results) != (rows, results):

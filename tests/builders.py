@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from forensic_emotion.case.queries import Summary
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
-from forensic_emotion.engine import Summary, find_evidence, scan
+from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
 from forensic_emotion.pipeline import READERS, Tools
 from forensic_emotion.records import (
@@ -221,7 +222,7 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
     store = CaseStore(case)
     try:
         run = fake_run(root, tools.classifier)
-        return scan(find_evidence(root), store, run, tools, FakeProgress())
+        return scan(find_evidence(root), store, run, tools, FakeProgress()).summary
     finally:
         store.close()
 

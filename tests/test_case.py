@@ -9,9 +9,10 @@ from sqlite_utils import Database
 
 from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
 from forensic_emotion.case.schema import MIGRATIONS
-from forensic_emotion.case.store import CaseStore
+from forensic_emotion.case.store import CaseStore, migrate
 from forensic_emotion.errors import CaseError, ModelError, UsageError
 from forensic_emotion.records import Box
+from forensic_emotion.verification import verify
 from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned
 
 DOCS = Path(__file__).parents[1] / "docs" / "database.md"
@@ -80,19 +81,47 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
     assert case.read_bytes() == before
 
 
-def test_a_case_of_an_older_femo_is_read_after_the_next_scan(evidence: Path, tmp_path: Path) -> None:
+def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
+    evidence: Path, tmp_path: Path
+) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
     path = tmp_path / "older.db"
     connection = sqlite3.connect(path)
     MIGRATIONS.apply(Database(connection), stop_before="m002_second_version")
+    connection.executescript(
+        """
+        INSERT INTO models VALUES ('f', 'onnx', '[]');
+        INSERT INTO runs VALUES (1, 'done', '/e', x'2f65', 't', 't', '[]', '{}', '{}', 'f', 'm', '{}',
+            'h', 'u', 1);
+        INSERT INTO evidence VALUES ('s', 'm', 1, 'image/png', 'still');
+        INSERT INTO files VALUES (1, 1, 'p', x'70', 's', 'faces', NULL, NULL, NULL, NULL, NULL, NULL, 1,
+            1, NULL, NULL, NULL, NULL, 1, 0, 1, 1);
+        INSERT INTO faces VALUES (1, 1, 's', 0, NULL, NULL, NULL, 0, 0, 0, 1, 1, 'hog', 0.5, '[]', 0, 0,
+            0, 1, 0, 0, 0, 'happy', 1.0, x'00');
+        """
+    )
     connection.close()
     before = path.read_bytes()
     with pytest.raises(CaseError, match=r"older femo.*m002_second_version"), opened_case(path):
         pass
+    with pytest.raises(CaseError, match="femo migrate"):
+        CaseStore(path)
     assert path.read_bytes() == before
-    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    kept = migrate(path, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    assert kept.name == "older.db.before-m002_second_version"
+    copy = sqlite3.connect(kept)
+    assert copy.execute("SELECT label FROM face_results").fetchall() == [("happy",)]
+    copy.close()
+    with opened_case(path) as opened:
+        row = opened.execute("SELECT label, top_class, path FROM face_results").fetchone()
+        assert tuple(row) == ("happy", "happy", "p")
+        assert read_run(opened).threshold is None
+        assert verify(opened, path, 1, None, lambda: None).faults == []
+    with pytest.raises(UsageError, match="up to date"):
+        migrate(path, "", ())
     scanned(evidence, path)
     with opened_case(path) as opened:
-        assert read_run(opened).threshold == 0.0
+        assert read_run(opened).id == 2
 
 
 @pytest.mark.parametrize("threshold", [0.39, 0.41])
@@ -187,5 +216,5 @@ def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
     classifier = FakeClassifier(labels=["yes", "no"])
     store = CaseStore(tmp_path / "case.db")
     with pytest.raises(ModelError, match="classes yes, no"):
-        store.start_run(fake_run(tmp_path, classifier))
+        store.begin(fake_run(tmp_path, classifier))
     store.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forensic_emotion.engine import Summary
+from forensic_emotion.case.queries import Summary
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashsets import read_hash_set
 from forensic_emotion.records import Box

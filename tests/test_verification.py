@@ -72,7 +72,7 @@ FACE_ROW = "UPDATE faces SET {} WHERE id = 1"
         (FACE_ROW.format("happy = happy + 1e-9"), "run 1, face.png: its rows were changed"),
         (FACE_ROW.format('"left" = "left" + 1'), "face.png"),
         (FACE_ROW.format("label = 'sad'"), "face.png"),
-        (FACE_ROW.format("thumbnail = CAST(x'ff' || substr(thumbnail, 2) AS BLOB)"), "face.png"),
+        (FACE_ROW.format("thumbnail = CAST(x'00' || substr(thumbnail, 2) AS BLOB)"), "face.png"),
         (FACE_ROW.format("landmarks = replace(landmarks, '40', '41')"), "face.png"),
         ("DELETE FROM faces WHERE pts = 1500", "v.mkv"),
         ("UPDATE files SET mode = '-rwxr-xr-x' WHERE path = 'none.png'", "none.png"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,15 @@ from sqlite_utils import Database
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
-from forensic_emotion.records import UNCERTAIN
+from forensic_emotion.records import (
+    STATES,
+    UNCERTAIN,
+    MediaFacts,
+    Outcome,
+    Problem,
+    RecordedTime,
+    State,
+)
 
 
 @contextmanager
@@ -267,6 +276,138 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
         faces=int(frames[3]),
         labels={name: found.get(name, 0) for name in (*CLASSES, UNCERTAIN)},
     )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to."""
+
+    run_id: int
+    discovered: int
+    states: dict[State, int]
+    """How many paths ended in each state; they add up to ``discovered``."""
+    frames: int
+    """The same bytes under several paths count once, here and in ``faces``."""
+    faces: int
+    problems: int
+    known: int
+    """Paths that were skipped as their hash is in a list of known ones."""
+    notable: int
+    """Paths whose hash is in a list of notable ones."""
+
+
+def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
+    """What a run has come to so far."""
+    states = dict(
+        case.execute(
+            "SELECT state, COUNT(*) FROM files WHERE run_id = ? GROUP BY state", (run_id,)
+        ).fetchall()
+    )
+    paths, frames, faces, known, notable = case.execute(
+        "SELECT COUNT(*), TOTAL(CASE WHEN same_as IS NULL THEN frames END),"
+        " TOTAL(CASE WHEN same_as IS NULL THEN faces END), COUNT(known), COUNT(notable)"
+        " FROM files WHERE run_id = ?",
+        (run_id,),
+    ).fetchone()
+    (problems,) = case.execute("SELECT COUNT(*) FROM problems WHERE run_id = ?", (run_id,)).fetchone()
+    return Summary(
+        run_id,
+        paths,
+        {state: states.get(state, 0) for state in STATES},
+        int(frames),
+        int(faces),
+        problems,
+        known,
+        notable,
+    )
+
+
+def read_outcomes(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[str | None, Outcome]]:
+    """SHA-256 and outcome of each path of a run, without its faces: enough to go on with the run."""
+    problems: dict[int, list[Problem]] = defaultdict(list)
+    for file_id, stage, problem, message in case.execute(
+        "SELECT file_id, stage, class, message FROM problems WHERE run_id = ? ORDER BY id", (run_id,)
+    ):
+        problems[file_id].append(Problem(stage, problem, message))
+    cursor = case.execute(
+        "SELECT files.*, evidence.kind, first.path_bytes AS first FROM files"
+        " LEFT JOIN evidence ON evidence.sha256 = files.sha256"
+        " LEFT JOIN files AS first ON first.id = files.same_as WHERE files.run_id = ?",
+        (run_id,),
+    )
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        row = dict(zip(names, values, strict=True))
+        yield (
+            row["sha256"],
+            Outcome(
+                path=row["path_bytes"],
+                path_text=row["path"],
+                state=row["state"],
+                reason=row["reason"],
+                kind=row["kind"],
+                media=_media(row),
+                frames=row["frames"],
+                faces=row["faces"],
+                problems=tuple(problems[row["id"]]),
+                known=row["known"],
+                notable=row["notable"],
+                same_as=row["first"],
+            ),
+        )
+
+
+def _media(row: dict[str, Any]) -> MediaFacts:
+    recorded = None
+    if row["recorded"] is not None:
+        recorded = RecordedTime(
+            row["recorded"], row["recorded_tag"], row["recorded_zone"], row["zone_source"]
+        )
+    plain = ("width", "height", "orientation", "time_base", "first_pts", "last_pts")
+    return MediaFacts(
+        **{name: row[name] for name in plain},
+        frames_decoded=row["frames_decoded"],
+        frames_hidden=row["frames_hidden"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        exif=json.loads(row["exif"]) if row["exif"] else None,
+        metadata=json.loads(row["metadata"]) if row["metadata"] else None,
+        recorded=recorded,
+    )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How a run's paths differ from those of the run before over the same folder."""
+
+    since: int
+    """The number of that run."""
+    new: int
+    changed: int
+    missing: int
+
+
+def read_changes(case: sqlite3.Connection, run_id: int) -> Changes | None:
+    """What is other than in the last finished run before over the same folder; None if there is none."""
+    (before,) = case.execute(
+        "SELECT MAX(id) FROM runs WHERE id < ? AND state = 'done' AND evidence_root_bytes ="
+        " (SELECT evidence_root_bytes FROM runs WHERE id = ?)",
+        (run_id, run_id),
+    ).fetchone()
+    if before is None:
+        return None
+    only_in = (
+        "SELECT COUNT(*) FROM files WHERE run_id = ? AND path_bytes NOT IN"
+        " (SELECT path_bytes FROM files WHERE run_id = ?)"
+    )
+    (new,) = case.execute(only_in, (run_id, before)).fetchone()
+    (missing,) = case.execute(only_in, (before, run_id)).fetchone()
+    (changed,) = case.execute(
+        "SELECT COUNT(*) FROM files AS now JOIN files AS old ON old.path_bytes = now.path_bytes"
+        " WHERE now.run_id = ? AND old.run_id = ? AND old.sha256 IS NOT now.sha256",
+        (run_id, before),
+    ).fetchone()
+    return Changes(before, new, changed, missing)
 
 
 def _allow(action: int, *_: object) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import json
 import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from sqlite_utils import Database
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import file_digests, run_digests
+from forensic_emotion.case.digest import Digests, file_digests, run_digests
+from forensic_emotion.case.queries import Changes, Summary, read_changes, read_outcomes, read_summary
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
-from forensic_emotion.case.version import check_is_case, check_is_database
-from forensic_emotion.errors import CaseError, ModelError
+from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
+from forensic_emotion.errors import CaseError, ModelError, UsageError
 from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run
 
 # A case grows by one transaction a file; a reader beside it waits at most so long.
@@ -28,14 +30,15 @@ BUSY_SECONDS = 30.0
 
 
 class CaseStore:
-    """A case opened for writing: made if it is not there, brought up to date if it is older.
+    """A case opened for writing: made if it is not there.
 
     Raises:
-        CaseError: it is no case, a newer femo made it, or it cannot be written.
+        CaseError: it is no case, a newer or an older femo made it, or it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._locked: int | None = None
         check_is_database(path)
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -45,11 +48,13 @@ class CaseStore:
         try:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
+                check_is_current(self._db, path)
             self._connection.execute("PRAGMA foreign_keys = ON")
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            MIGRATIONS.apply(self._db)
+            with self._db.atomic():  # a case is made whole or not at all
+                MIGRATIONS.apply(self._db)
         except sqlite3.Error as error:
             self._connection.close()
             raise CaseError(f"The case {path} cannot be written: {error}.") from error
@@ -65,15 +70,51 @@ class CaseStore:
             write_audit_file(self._connection, self.path)
         finally:
             self._connection.close()
+            # Last: closing any descriptor of a file drops the locks that SQLite holds on it.
+            if self._locked is not None:
+                os.close(self._locked)
 
     # ---- a run ----------------------------------------------------------------------------------
 
-    def start_run(self, run: Run) -> int:
-        """Write down how the run is done, before anything is looked at; returns its id.
+    def begin(self, run: Run) -> int:
+        """Go on with the run like this one that was stopped, or start a new one; its id.
+
+        Like this one is a run over the same folder with the same settings, model, lists and libraries;
+        anything else would be a mixture.
 
         Raises:
             ModelError: the model has other classes than a case has columns.
+            CaseError: another scan is writing to the case.
         """
+        self._lock()
+        identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
+        last = self._connection.execute(
+            "SELECT id, state FROM runs WHERE evidence_root_bytes = ? AND settings = ? AND versions = ?"
+            " AND model_sha256 = ? ORDER BY id DESC LIMIT 1",
+            identity,
+        ).fetchone()
+        if last is None or last[1] == "done":
+            return self._start_run(run)
+        with self._transaction():
+            self._change_run(
+                last[0], state="running", ended_at=None, row_digest=None, results_digest=None
+            )
+            self._audit("resume", last[0], run.started_at, run.arguments, {"was": last[1]})
+        return int(last[0])
+
+    def _lock(self) -> None:
+        """Keep other scans out, until this process ends, however it ends."""
+        self._locked = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CaseError(
+                f"Another scan is writing to the case {self.path}.",
+                "Wait for it, or scan into another case.",
+            ) from error
+
+    def _start_run(self, run: Run) -> int:
+        """Write down how the run is done, before anything is looked at; returns its id."""
         model = run.model
         if model.labels != CLASSES:
             raise ModelError(
@@ -133,16 +174,9 @@ class CaseStore:
             detail = {
                 "state": state,
                 "paths": dict(self._connection.execute(states, (run_id,)).fetchall()),
-                "row_digest": digests.rows,
-                "results_digest": digests.results,
+                **_columns(digests),
             }
-            self._change_run(
-                run_id,
-                state=state,
-                ended_at=ended_at,
-                row_digest=digests.rows,
-                results_digest=digests.results,
-            )
+            self._change_run(run_id, state=state, ended_at=ended_at, **_columns(digests))
             self._audit("scan ended", run_id, ended_at, arguments, detail)
         return digests.results, audit.head(self._connection)
 
@@ -186,6 +220,18 @@ class CaseStore:
             detail=detail,
         )
 
+    def finished(self, run_id: int) -> Iterator[tuple[str | None, Outcome]]:
+        """SHA-256 and outcome of each path that a run has dealt with, without its faces."""
+        return read_outcomes(self._connection, run_id)
+
+    def count(self, run_id: int) -> Summary:
+        """What a run has come to so far."""
+        return read_summary(self._connection, run_id)
+
+    def changes(self, run_id: int) -> Changes | None:
+        """What is other than in the run before over the same folder; None if there is none."""
+        return read_changes(self._connection, run_id)
+
     # ---- a file ---------------------------------------------------------------------------------
 
     def add(self, run_id: int, outcome: Outcome) -> None:
@@ -214,11 +260,27 @@ class CaseStore:
                     "message": problem.message,
                 }
                 self._insert("problems", row)
-            digests = file_digests(self._connection, file_id)
-            self._connection.execute(
-                "UPDATE files SET row_digest = ?, results_digest = ? WHERE id = ?",
-                (digests.rows, digests.results, file_id),
-            )
+            self._seal_file(file_id)
+
+    def _seal_file(self, file_id: int) -> None:
+        digests = file_digests(self._connection, file_id)
+        self._connection.execute(
+            "UPDATE files SET row_digest = ?, results_digest = ? WHERE id = ?",
+            (digests.rows, digests.results, file_id),
+        )
+
+    def seal(self, at: str, arguments: tuple[str, ...]) -> None:
+        """Give the rows of an older femo, which has none, their digests; from here on they are held."""
+        with self._transaction():
+            unsealed = "SELECT id FROM files WHERE row_digest IS NULL"
+            for (file_id,) in self._connection.execute(unsealed).fetchall():
+                self._seal_file(file_id)
+            runs = "SELECT id, state FROM runs WHERE row_digest IS NULL"
+            for run_id, state in self._connection.execute(runs).fetchall():
+                digests = run_digests(self._connection, run_id)
+                self._change_run(run_id, **_columns(digests))
+                detail = {"state": state, **_columns(digests)}
+                self._audit("migrate", run_id, at, arguments, detail)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -325,6 +387,10 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
     }
 
 
+def _columns(digests: Digests) -> dict[str, str]:
+    return {"row_digest": digests.rows, "results_digest": digests.results}
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -334,6 +400,41 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in containers
         return "unknown"
+
+
+def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
+    """Bring a case of an older femo up to date; returns the copy of what it was.
+
+    Raises:
+        CaseError: it is no case, a newer femo made it, or it or the copy cannot be written.
+        UsageError: it is up to date.
+    """
+    if not path.is_file():
+        raise CaseError(f"There is no case {path}.")
+    check_is_database(path)
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            db = Database(connection)
+            check_is_case(db, path)
+            pending = [step.name for step in MIGRATIONS.pending(db)]
+            if not pending:
+                raise UsageError(f"{path} is up to date; there is nothing to do.")
+            kept = path.with_name(f"{path.name}.before-{pending[0]}")
+            if kept.exists():
+                raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
+            with closing(sqlite3.connect(kept)) as copy:
+                connection.backup(copy)
+            connection.execute("PRAGMA foreign_keys = OFF")
+            with db.atomic():
+                MIGRATIONS.apply(db)
+    except sqlite3.Error as error:
+        raise CaseError(f"The case {path} cannot be brought up to date: {error}.") from error
+    store = CaseStore(path)
+    try:
+        store.seal(at, arguments)
+    finally:
+        store.close()
+    return kept
 
 
 def audit_file(case: Path) -> Path:

@@ -58,5 +58,5 @@ def check_is_current(db: Database, path: Path) -> None:
     if pending:
         raise CaseError(
             f"{path} was made by an older femo: its schema lacks the step {pending[0]!r}.",
-            "Keep a copy; a new scan into it (femo scan EVIDENCE --case FILE) brings it up to date.",
+            f"Bring it up to date with: femo migrate {path}  (a copy of it is kept)",
         )

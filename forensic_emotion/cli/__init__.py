@@ -37,6 +37,7 @@ class Group(TyperGroup):
             "verify",
             "compare",
             "manifest",
+            "migrate",
             "models",
             "data",
             "train",
@@ -141,6 +142,7 @@ from forensic_emotion.cli import (  # noqa: E402
     evaluate,  # noqa: F401
     info,  # noqa: F401
     manifest,  # noqa: F401
+    migrate,  # noqa: F401
     models,  # noqa: F401
     query,  # noqa: F401
     report,  # noqa: F401

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from forensic_emotion.engine import Summary
+from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Outcome
@@ -72,9 +72,10 @@ class ScanProgress:
             path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
             self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
 
-    def print_summary(self, summary: Summary, case: Path) -> None:
+    def print_end(self, ended: Ended, case: Path) -> None:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
+        summary = ended.summary
         states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
         console.print(f"Paths: {summary.discovered} = {states}")
         seconds = time.monotonic() - self._started
@@ -84,6 +85,13 @@ class ScanProgress:
         )
         if summary.known or summary.notable:
             console.print(f"Known and skipped: {summary.known}. Notable: {summary.notable}.")
-        console.print(f"Results digest: {summary.results_digest}")
-        console.print(f"Audit head: {summary.audit_head}")
+        if ended.done_before:
+            console.print(f"Went on with run {summary.run_id}; done before: {ended.done_before} paths.")
+        if changes := ended.changes:
+            console.print(
+                f"Since run {changes.since}: {changes.new} new, {changes.changed} changed,"
+                f" {changes.missing} missing."
+            )
+        console.print(f"Results digest: {ended.results_digest}")
+        console.print(f"Audit head: {ended.audit_head}")
         console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")

@@ -84,9 +84,9 @@ def scan(
     store = CaseStore(case)
     try:
         with ScanProgress() as progress:
-            summary = engine.scan(paths, store, run, tools, progress)
+            ended = engine.scan(paths, store, run, tools, progress)
     finally:
         store.close()
-    progress.print_summary(summary, case)
-    if summary.problems:
+    progress.print_end(ended, case)
+    if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)

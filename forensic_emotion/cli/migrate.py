@@ -1,0 +1,25 @@
+"""``femo migrate``: a case of an older femo → one that this femo reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.paths import visible
+
+
+@app.command()
+def migrate(case: Annotated[Path, typer.Argument(help="Case file of an older femo.")]) -> None:
+    """Bring a case of an older femo up to date. A copy of it as it was is kept beside it.
+
+    The rows it holds get their digests, from which femo verify tells whether they were changed since.
+    """
+    from forensic_emotion.case import store
+    from forensic_emotion.cli.noting import arguments
+    from forensic_emotion.evidence import utc_now
+
+    kept = store.migrate(case, utc_now(), arguments())
+    print(f"Up to date: {visible(str(case))}\nAs it was:  {visible(str(kept))}")
