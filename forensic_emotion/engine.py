@@ -1,7 +1,7 @@
 """A folder of evidence → a run in a case: spreads the work and hands each outcome to the store.
 
-Nothing else knows how work is spread. Today one process does it all, a file at a time; whatever comes,
-``pipeline.analyse`` stays the unit of work and the results stay the same.
+Nothing else knows how work is spread. Today one worker looks at a file at a time (``isolation.py``);
+whatever comes, ``pipeline.analyse`` stays the unit of work and the results stay the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import Found, discover, utc_now
-from forensic_emotion.pipeline import Tools, analyse
+from forensic_emotion.isolation import Analyser
 from forensic_emotion.records import Outcome, Run
 
 
@@ -58,7 +58,9 @@ def find_evidence(root: Path) -> list[Found]:
     return paths
 
 
-def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress: Progress) -> Ended:
+def scan(
+    paths: list[Found], store: CaseStore, run: Run, analyser: Analyser, progress: Progress
+) -> Ended:
     """Look at all the evidence found and write it to a case; go on where a scan like it was stopped.
 
     Every path's outcome is written as soon as it is there; an interruption loses only the file that
@@ -81,7 +83,7 @@ def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress:
         expected = len(finished) + len(left)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
-        for outcome in _outcomes(left, tools, progress, seen):
+        for outcome in _outcomes(left, analyser, progress, seen):
             store.add(run_id, outcome)
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
@@ -96,18 +98,18 @@ def scan(paths: list[Found], store: CaseStore, run: Run, tools: Tools, progress:
 
 
 def _outcomes(
-    paths: Iterable[Found], tools: Tools, progress: Progress, seen: dict[str, Outcome]
+    paths: Iterable[Found], analyser: Analyser, progress: Progress, seen: dict[str, Outcome]
 ) -> Iterator[Outcome]:
     """The outcome of each path, in order; the same bytes are analysed once.
 
     Args:
         paths: what to look at.
-        tools: what looks at it.
+        analyser: looks at them.
         progress: is told.
         seen: what became of which bytes (SHA-256) already; grows.
     """
     for found in paths:
-        outcome = analyse(found, tools, seen.get, progress.frame)
+        outcome = analyser.analyse(found, lambda e: seen.get(e.sha256), progress.frame)
         if outcome.evidence is not None and _first_of_its_bytes(outcome):
             seen[outcome.evidence.sha256] = replace(outcome, results=())
         progress.done(found, outcome)

@@ -16,6 +16,8 @@ The library raises these; only ``forensic_emotion.cli`` turns them into words on
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FemoError(Exception):
     """The base of all errors that femo raises on purpose.
@@ -32,8 +34,18 @@ class FemoError(Exception):
         self.text = text
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled as it is, whatever its class is made from: a worker sends it to its parent.
+        return _made_again, (type(self), self.text, self.remedy)
+
     def __str__(self) -> str:
         return f"{self.text}\n{self.remedy}" if self.remedy else self.text
+
+
+def _made_again(kind: type[FemoError], text: str, remedy: str) -> FemoError:
+    error = kind.__new__(kind)
+    FemoError.__init__(error, text, remedy)
+    return error
 
 
 class UsageError(FemoError):

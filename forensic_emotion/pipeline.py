@@ -12,17 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
-from forensic_emotion.emotions.classifier import Classifier
+from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import EvidenceError, NoPicture
 from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
 from forensic_emotion.faces.detector import Detector
+from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import video_frames
-from forensic_emotion.hashsets import HashSet
+from forensic_emotion.hashsets import HashSet, read_hash_set
 from forensic_emotion.records import (
     UNCERTAIN,
     Evidence,
@@ -32,6 +34,7 @@ from forensic_emotion.records import (
     FrameTime,
     Kind,
     MediaFacts,
+    Model,
     Outcome,
     Problem,
     State,
@@ -59,9 +62,52 @@ class Tools:
     notable: tuple[HashSet, ...] = ()
     """Files in one of these are flagged."""
 
+    def facts(self) -> ToolFacts:
+        """What a case keeps of the tools."""
+        card = self.classifier.card
+        return ToolFacts(
+            Model(
+                self.classifier.weights_sha256,
+                card.name,
+                self.settings.runtime,
+                card.labels,
+                card.facts,
+            ),
+            {
+                "landmark weights SHA-256": self.landmarks.weights_sha256,
+                **{f"hash list {s.name} SHA-256": s.sha256 for s in (*self.known, *self.notable)},
+            },
+        )
 
-Seen = Callable[[str], Outcome | None]
-"""Asked with a SHA-256: what became of these bytes under another path of this run, if anything?"""
+
+@dataclass(frozen=True)
+class ToolFacts:
+    """Which tools looked at the frames."""
+
+    model: Model
+    hashes: dict[str, str]
+    """What else was loaded → its SHA-256."""
+
+
+def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[Path, ...]) -> Tools:
+    """Load all that looks at frames.
+
+    Raises:
+        ModelError: a model cannot be used.
+        UsageError: a list of hashes cannot be read.
+    """
+    lists = [tuple(read_hash_set(path) for path in paths) for paths in (known, notable)]
+    return Tools(
+        settings,
+        HogDetector(settings.upsample),
+        LandmarkPredictor(),
+        load_classifier(settings.model, settings.runtime),
+        *lists,
+    )
+
+
+Seen = Callable[[Evidence], Outcome | None]
+"""Asked for a file's bytes: what became of them under another path of this run, if anything?"""
 OnFrame = Callable[[int], None]
 """Told after each frame how many faces it had."""
 
@@ -114,7 +160,7 @@ def _look_unless_seen(
     found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
 ) -> Outcome:
     evidence = source.evidence
-    earlier = seen(evidence.sha256)
+    earlier = seen(evidence)
     if earlier is not None and earlier.kind is not None:
         return replace(
             earlier,
@@ -165,6 +211,8 @@ def _look_at_media(
         return replace(outcome, state="skipped", reason=error.text)
     except EvidenceError as error:
         ended.append(Problem("decode", error.problem, error.text))
+    except MemoryError:
+        raise  # says something of the process, not of the file alone: who runs it decides
     except Exception as error:
         # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
         log.debug("fault while analysing %s", found.path_text, exc_info=True)

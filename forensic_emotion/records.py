@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,17 @@ UNCERTAIN = "uncertain"
 
 Kind = Literal["still", "video"]
 
-State = Literal["faces", "no_face", "partial", "skipped", "failed"]
+State = Literal[
+    "faces", "no_face", "partial", "skipped", "failed", "crashed", "timeout", "out_of_memory"
+]
 """How the work on one path ended; each discovered path has exactly one.
 
 ``faces``: wholly looked at, at least one face. ``no_face``: wholly looked at, none detected at these
 settings. ``partial``: looked at in part, a problem says how far. ``skipped``: not looked at, for the
-reason given. ``failed``: should have been looked at and could not be.
+reason given. ``failed``: should have been looked at and could not be. ``crashed``, ``timeout``,
+``out_of_memory``: the same, as it cost the process that looked at it, twice.
 """
-STATES: tuple[State, ...] = ("faces", "no_face", "partial", "skipped", "failed")
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,18 @@ class ScanSettings(Settings):
         least=1,
         most=1_000_000_000,
     )
+    max_memory: int = setting(
+        6144,
+        "MiB of memory that the work on a file may take; more gives the state out_of_memory.",
+        least=512,
+    )
+    patience: float = setting(
+        60.0,
+        "Seconds without a sign of life, and one more for each megabyte of the file, after which the"
+        " work on it is ended; it gets the state timeout.",
+        above=0,
+        most=86_400,
+    )
     max_pages: int = setting(
         10_000,
         "Look at no more pages or frames of one still-picture file (GIF, TIFF, WebP) than this.",

@@ -21,6 +21,7 @@ from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
+from forensic_emotion.isolation import InProcess
 from forensic_emotion.pipeline import READERS, Tools
 from forensic_emotion.records import (
     RGB,
@@ -47,9 +48,11 @@ FACE = (255, 0, 0)
 # ---- media -----------------------------------------------------------------------------------------
 
 
-def picture(width: int = 120, height: int = 80, faces: Iterable[Box] = ()) -> RGB:
+def picture(
+    width: int = 120, height: int = 80, faces: Iterable[Box] = (), background: int = GREY
+) -> RGB:
     """A grey picture with red rectangles."""
-    image = np.full((height, width, 3), GREY, np.uint8)
+    image = np.full((height, width, 3), background, np.uint8)
     for box in faces:
         image[max(box.top, 0) : box.bottom, max(box.left, 0) : box.right] = FACE
     return image
@@ -150,6 +153,8 @@ class FakeDetector:
 class FakeLandmarks:
     """Puts all 68 points on the middle of the box."""
 
+    weights_sha256 = "0" * 64
+
     def place(self, image: RGB, box: Box) -> Points:
         middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
         return np.tile(np.array(middle, np.float32), (68, 1))
@@ -222,7 +227,7 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
     store = CaseStore(case)
     try:
         run = fake_run(root, tools.classifier)
-        return scan(find_evidence(root), store, run, tools, FakeProgress()).summary
+        return scan(find_evidence(root), store, run, InProcess(tools), FakeProgress()).summary
     finally:
         store.close()
 

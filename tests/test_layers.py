@@ -16,6 +16,7 @@ LAYERS = [
     {"settings", "chips", "hashes", "thumbnails", "paths", "pages"},
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification"},
+    {"isolation"},
     {"engine"},
     {"cli"},
 ]

@@ -16,6 +16,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
+from forensic_emotion.isolation import InProcess
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.verification import verify
 from tests.builders import (
@@ -53,7 +54,7 @@ class Slow(FakeDetector):
 def scan_into(evidence: Path, case: Path, progress: FakeProgress | None = None) -> Ended:
     store = CaseStore(case)
     try:
-        tools = fake_tools(detector=Slow())
+        tools = InProcess(fake_tools(detector=Slow()))
         return scan(
             find_evidence(evidence), store, fake_run(evidence), tools, progress or FakeProgress()
         )
@@ -125,7 +126,7 @@ def test_other_settings_make_a_run_of_their_own(mixed: Path, tmp_path: Path) -> 
     store = CaseStore(case)
     other = fake_run(mixed)
     other.settings["every"] = 2.0
-    scan(find_evidence(mixed), store, other, fake_tools(), FakeProgress())
+    scan(find_evidence(mixed), store, other, InProcess(fake_tools()), FakeProgress())
     store.close()
     assert rows(case, "SELECT id, state FROM runs") == [(1, "interrupted"), (2, "done")]
     assert scan_into(mixed, case).summary.run_id == 1
@@ -157,7 +158,7 @@ def test_a_full_disk_ends_the_scan_with_a_case_that_holds(
 
     store = CaseStore(case)
     with pytest.raises(CaseError, match="is full") as error:
-        scan(find_evidence(mixed), store, fake_run(mixed), fake_tools(), Fills())
+        scan(find_evidence(mixed), store, fake_run(mixed), InProcess(fake_tools()), Fills())
     assert "Make room" in error.value.remedy
     store.close()
     with opened_case(case) as opened:

@@ -16,6 +16,9 @@ CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The columns of probabilities in ``faces``."""
 
 
+FIRST_STATES = ("faces", "no_face", "partial", "skipped", "failed")
+
+
 def _one_of(values: tuple[str, ...]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -83,7 +86,7 @@ def m001_first_tables(db: Database) -> None:
             path TEXT NOT NULL,
             path_bytes BLOB NOT NULL,
             sha256 TEXT REFERENCES evidence (sha256),
-            state TEXT NOT NULL CHECK (state IN ({_one_of(STATES)})),
+            state TEXT NOT NULL CHECK (state IN ({_one_of(FIRST_STATES)})),
             reason TEXT,
             same_as INTEGER REFERENCES files (id),
             modified_at TEXT,
@@ -176,6 +179,25 @@ FILE_FACTS = (
 )
 
 
+def _widen_files(db: Database) -> None:
+    """More columns and states; SQLite cannot change a CHECK, so the table is made anew."""
+    columns = [row[1] for row in db.execute("PRAGMA table_info(files)")]
+    (old,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'files'").fetchone()
+    states = "CHECK (state IN ({}))"
+    new = (
+        old.replace("CREATE TABLE files", "CREATE TABLE new_files")
+        .replace(states.format(_one_of(FIRST_STATES)), states.format(_one_of(STATES)))
+        .replace("UNIQUE (run_id, path_bytes)", ", ".join((*FILE_FACTS, "UNIQUE (run_id, path_bytes)")))
+    )
+    db.execute("DROP VIEW face_results")
+    db.execute(new)
+    names = ", ".join(columns)
+    db.execute(f"INSERT INTO new_files ({names}) SELECT {names} FROM files")
+    db.execute("DROP TABLE files")
+    db.execute("ALTER TABLE new_files RENAME TO files")
+    db.execute("CREATE INDEX files_by_content ON files (sha256, run_id)")
+
+
 @MIGRATIONS()
 def m002_second_version(db: Database) -> None:
     """A model may be silent; a file tells more of itself."""
@@ -185,8 +207,7 @@ def m002_second_version(db: Database) -> None:
     for column in RUN_FACTS:
         db.execute(f"ALTER TABLE runs ADD COLUMN {column}")
     db.execute("ALTER TABLE evidence ADD COLUMN sha1 TEXT")
-    for column in FILE_FACTS:
-        db.execute(f"ALTER TABLE files ADD COLUMN {column}")
+    _widen_files(db)
     db.execute(
         """
         CREATE TABLE audit (
@@ -210,5 +231,4 @@ def m002_second_version(db: Database) -> None:
             f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit"
             " BEGIN SELECT RAISE(ABORT, 'the audit table is only added to'); END"
         )
-    db.execute("DROP VIEW face_results")
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))

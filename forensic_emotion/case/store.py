@@ -49,12 +49,12 @@ class CaseStore:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
                 check_is_current(self._db, path)
-            self._connection.execute("PRAGMA foreign_keys = ON")
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             with self._db.atomic():  # a case is made whole or not at all
                 MIGRATIONS.apply(self._db)
+            self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
             raise CaseError(f"The case {path} cannot be written: {error}.") from error

@@ -47,46 +47,39 @@ def scan(
     and the states add up to what was found. Exit code 3 says that there were problems: they are in the
     case and in the report, and the rest was done.
     """
+    from functools import partial
+
     from forensic_emotion import engine
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.cli.noting import arguments
     from forensic_emotion.cli.progress import ScanProgress
-    from forensic_emotion.emotions.classifier import load_classifier
     from forensic_emotion.evidence import utc_now
-    from forensic_emotion.faces.hog import HogDetector
-    from forensic_emotion.faces.landmarks import LandmarkPredictor
-    from forensic_emotion.hashsets import read_hash_set
+    from forensic_emotion.isolation import Isolated, Limits
     from forensic_emotion.paths import refuse_inside
-    from forensic_emotion.pipeline import Tools
-    from forensic_emotion.records import CaseData, Model, Run
+    from forensic_emotion.pipeline import load_tools
+    from forensic_emotion.records import CaseData, Run
     from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
+    started_at = utc_now()
     paths = engine.find_evidence(evidence)
-    classifier = load_classifier(settings.model, settings.runtime)
-    landmarks = LandmarkPredictor()
-    lists = [tuple(read_hash_set(path) for path in paths or ()) for paths in (known, notable)]
-    tools = Tools(settings, HogDetector(settings.upsample), landmarks, classifier, *lists)
-    card = classifier.card
-    run = Run(
-        evidence_root=os.fsencode(os.path.realpath(evidence)),
-        started_at=utc_now(),
-        arguments=arguments(),
-        settings=asdict(settings),
-        versions={
-            **versions(),
-            "landmark weights SHA-256": landmarks.weights_sha256,
-            **{f"hash list {each.name} SHA-256": each.sha256 for each in (*tools.known, *tools.notable)},
-        },
-        model=Model(classifier.weights_sha256, card.name, settings.runtime, card.labels, card.facts),
-        about=CaseData(case_number, examiner, agency, note),
-    )
-    store = CaseStore(case)
-    try:
-        with ScanProgress() as progress:
-            ended = engine.scan(paths, store, run, tools, progress)
-    finally:
-        store.close()
+    load = partial(load_tools, settings, tuple(known or ()), tuple(notable or ()))
+    with Isolated(load, Limits(settings.max_memory << 20, settings.patience)) as analyser:
+        run = Run(
+            evidence_root=os.fsencode(os.path.realpath(evidence)),
+            started_at=started_at,
+            arguments=arguments(),
+            settings=asdict(settings),
+            versions={**versions(), **analyser.facts.hashes},
+            model=analyser.facts.model,
+            about=CaseData(case_number, examiner, agency, note),
+        )
+        store = CaseStore(case)
+        try:
+            with ScanProgress() as progress:
+                ended = engine.scan(paths, store, run, analyser, progress)
+        finally:
+            store.close()
     progress.print_end(ended, case)
     if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)

@@ -35,6 +35,9 @@ STATE_MEANING = {
     "partial": "looked at in part; see the problem",
     "skipped": "not looked at, for the reason given",
     "failed": "could not be looked at; see the problem",
+    "crashed": "could not be looked at: it crashed the process that tried, twice",
+    "timeout": "could not be looked at: the process that tried gave no sign of life, twice",
+    "out_of_memory": "could not be looked at: it asked for more memory than allowed, twice",
 }
 
 

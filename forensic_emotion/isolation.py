@@ -1,0 +1,263 @@
+"""The work on a file in a process of its own: what crashes, hangs or floods it costs that file only.
+
+A worker is a fresh interpreter with limits that the kernel holds. It is given one path at a time and
+sends a sign of life after each frame. If it is lost, the path is tried once more in a fresh one; then it
+gets the state that says how it was lost, and the next path gets a fresh worker.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from forensic_emotion.errors import FemoError
+from forensic_emotion.evidence import Found, kind_of
+from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools, analyse
+from forensic_emotion.records import Evidence, Outcome, Problem
+
+RENEW_AFTER = 500
+"""Paths after which a worker is replaced, so that what a library leaks does not add up."""
+SLOWEST = 1_000_000
+"""Bytes a second below which reading and decoding a file counts as hanging."""
+LOADING = 120.0
+"""Seconds that a worker may take to load models and lists."""
+
+Loss = Literal["crashed", "timeout", "out_of_memory"]
+
+
+class Analyser(Protocol):
+    """Looks at one path; ``pipeline.analyse`` wherever it runs."""
+
+    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome: ...
+
+
+@dataclass(frozen=True, eq=False)
+class InProcess:
+    """Looks at files in this very process."""
+
+    tools: Tools
+
+    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+        return analyse(found, self.tools, seen, on_frame)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may take."""
+
+    memory: int
+    """Bytes of memory of its own."""
+    patience: float
+    """Seconds without a sign of life after which it is taken to hang; a file's size adds to them."""
+
+    def silence(self, found: Found) -> float:
+        """Seconds that it may be silent over a path."""
+        return self.patience + found.size / SLOWEST
+
+
+class Lost(Exception):
+    """A worker is gone, or had to be ended."""
+
+    def __init__(self, loss: Loss, text: str, evidence: Evidence | None) -> None:
+        super().__init__(text)
+        self.loss: Loss = loss
+        self.text = text
+        self.evidence = evidence
+
+
+class Isolated:
+    """Looks at files in a worker; a context that starts and ends it.
+
+    Raises:
+        FemoError: the tools cannot be loaded.
+    """
+
+    def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
+        self._load, self._limits = load, limits
+        self._worker: Worker | None = None
+
+    def __enter__(self) -> Isolated:
+        self._worker = Worker(self._load, self._limits)
+        self.facts: ToolFacts = self._worker.facts
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+        """As ``pipeline.analyse``; a path that costs two workers has the state that says how."""
+        if self._worker is not None and self._worker.paths >= RENEW_AFTER:
+            self._end()
+        try:
+            return self._ask(found, seen, on_frame)
+        except Lost:
+            pass  # perhaps by what came before it; once more, with nothing before it
+        try:
+            return self._ask(found, seen, on_frame)
+        except Lost as lost:
+            problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
+            kind = kind_of(lost.evidence.media_type) if lost.evidence else None
+            return Outcome(
+                found.path,
+                found.path_text,
+                lost.loss,
+                evidence=lost.evidence,
+                kind=kind,
+                problems=(problem,),
+            )
+
+    def _ask(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+        if self._worker is None:
+            self._worker = Worker(self._load, self._limits)
+        try:
+            return self._worker.ask(found, seen, on_frame)
+        except Lost:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+
+class Worker:
+    """One process, seen from its parent."""
+
+    def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
+        self.paths = 0
+        self._limits = limits
+        # A fresh interpreter: it inherits no lock, no open case and no thread.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, load, limits), daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            what, value = self._hear(LOADING, None)
+        except Lost as lost:
+            raise FemoError(f"A worker could not be started: {lost.text}.") from lost
+        if what == "failed":
+            raise value
+        self.facts: ToolFacts = value
+
+    def ask(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+        """Have a path looked at.
+
+        Raises:
+            Lost: the process is gone or had to be ended.
+        """
+        self.paths += 1
+        evidence: Evidence | None = None
+        try:
+            self._pipe.send(found)
+            while True:
+                what, value = self._hear(self._limits.silence(found), evidence)
+                if what == "done":
+                    outcome: Outcome = value
+                    return outcome
+                if what == "seen":
+                    evidence = value
+                    self._pipe.send(seen(value))
+                elif what == "frame":
+                    on_frame(value)
+                else:
+                    raise Lost("out_of_memory", self._too_much(), evidence)
+        except BrokenPipeError:
+            raise self._gone(evidence) from None
+
+    def _hear(self, seconds: float, evidence: Evidence | None) -> tuple[str, Any]:
+        try:
+            if not self._pipe.poll(seconds):
+                raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", evidence)
+            what, value = self._pipe.recv()
+            return what, value
+        except (EOFError, ConnectionResetError):
+            raise self._gone(evidence) from None
+
+    def _gone(self, evidence: Evidence | None) -> Lost:
+        """How a process ended that closed its pipe."""
+        self._process.join(5)
+        code = self._process.exitcode
+        if code == -signal.SIGXCPU:
+            return Lost("timeout", "used more time of the processor than it may", evidence)
+        if code == -signal.SIGKILL:  # not by us: the kernel does so when memory runs out
+            return Lost(
+                "out_of_memory", "ended by the system (SIGKILL), as when memory runs out", evidence
+            )
+        how = f"exit code {code}"
+        if code is not None and code < 0:
+            how = f"signal {-code}, {signal.Signals(-code).name}"
+        return Lost("crashed", f"a decoder or a library crashed ({how})", evidence)
+
+    def _too_much(self) -> str:
+        return f"asked for more than {self._limits.memory >> 20} MiB of memory (--max-memory)"
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+# ---- in the worker ---------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
+    """What a worker does until its parent closes the pipe."""
+    # Ctrl-C goes to every process of the terminal; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        tools = load()
+        facts = tools.facts()
+    except FemoError as error:
+        pipe.send(("failed", error))
+        return
+    # A worker writes no file, whatever a hostile file makes a library do.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+    pipe.send(("ready", facts))
+    while True:
+        try:
+            found: Found = pipe.recv()
+        except EOFError:
+            return
+        silence = limits.silence(found)
+
+        def seen(evidence: Evidence) -> Outcome | None:
+            pipe.send(("seen", evidence))
+            earlier: Outcome | None = pipe.recv()
+            return earlier
+
+        def on_frame(faces: int, silence: float = silence) -> None:
+            _allow_processor(silence)
+            pipe.send(("frame", faces))
+
+        _allow_processor(silence)
+        try:
+            outcome = analyse(found, tools, seen, on_frame)
+        except MemoryError:
+            pipe.send(("memory", None))
+            return
+        pipe.send(("done", outcome))
+
+
+def _allow_processor(seconds: float) -> None:
+    """From now on so many seconds on every core, before the kernel ends the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    now = used.ru_utime + used.ru_stime
+    soft = int(now + seconds * (os.cpu_count() or 1)) + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))

@@ -1,0 +1,202 @@
+"""Workers that are lost to a file, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.case.store import CaseStore
+from forensic_emotion.engine import Ended, find_evidence, scan
+from forensic_emotion.errors import ModelError
+from forensic_emotion.isolation import Isolated, Limits
+from forensic_emotion.pipeline import Tools
+from forensic_emotion.records import RGB, Box, Detection
+from tests.builders import (
+    FakeDetector,
+    FakeProgress,
+    encoded,
+    fake_run,
+    fake_tools,
+    picture,
+    scanned,
+    write_video,
+)
+from tests.test_engine import rows
+
+LIMITS = Limits(memory=1 << 30, patience=4.0)
+FACE = picture(faces=[Box(20, 10, 60, 50)])
+FATAL = 7
+"""Grey of the picture over which a double below does what it does."""
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def abort() -> None:
+    os.abort()
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def hang() -> None:
+    time.sleep(10_000)
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def devour() -> None:
+    eaten = []
+    while True:
+        eaten.append(bytearray(1 << 26))
+
+
+def write() -> None:
+    (Path(os.environ["FEMO_TEST_FOLDER"]) / "written").write_bytes(b"x")
+
+
+class Double(FakeDetector):
+    """A detector that ends badly over the fatal picture."""
+
+    def __init__(self, fault: str, only_once: Path | None) -> None:
+        self.fault, self.only_once = fault, only_once
+
+    def detect(self, image: RGB) -> list[Detection]:
+        if (image == FATAL).all() and not (self.only_once and self.only_once.exists()):
+            globals()[self.fault]()
+        return super().detect(image)
+
+
+def load(fault: str, only_once: Path | None = None) -> Tools:
+    """In the worker: what it looks at files with."""
+    return fake_tools(detector=Double(fault, only_once))
+
+
+def load_badly() -> Tools:
+    raise ModelError("The model is damaged.", "Restore it.")
+
+
+def isolated_scan(evidence: Path, case: Path, fault: str, only_once: Path | None = None) -> Ended:
+    store = CaseStore(case)
+    try:
+        with Isolated(partial(load, fault, only_once), LIMITS) as analyser:
+            return scan(find_evidence(evidence), store, fake_run(evidence), analyser, FakeProgress())
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def mixed(evidence: Path) -> Path:
+    for name in ("a.png", "m.png", "z.png"):
+        (evidence / name).write_bytes(encoded(FACE))
+    (evidence / "n.png").write_bytes(encoded(picture()))
+    (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    write_video(evidence / "v.mkv", [0, 1500], lambda _: FACE)
+    return evidence
+
+
+def test_a_worker_gives_what_this_process_gives(mixed: Path, tmp_path: Path) -> None:
+    ended = isolated_scan(mixed, tmp_path / "case.db", "crash")
+    scanned(mixed, tmp_path / "here.db")
+    assert rows(tmp_path / "here.db", "SELECT results_digest FROM runs") == [(ended.results_digest,)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "text"),
+    [
+        ("crash", "crashed", "signal 11, SIGSEGV"),
+        ("abort", "crashed", "SIGABRT"),
+        ("leave", "crashed", "exit code 3"),
+        ("hang", "timeout", "no sign of life for 4 seconds"),
+        ("spin", "timeout", ""),
+        ("devour", "out_of_memory", "more than 1024 MiB of memory"),
+    ],
+)
+def test_what_loses_a_worker_costs_one_file(
+    mixed: Path, tmp_path: Path, fault: str, state: str, text: str
+) -> None:
+    (mixed / "g.png").write_bytes(encoded(picture(background=FATAL)))
+    (mixed / "h.png").write_bytes(encoded(picture(background=FATAL)))  # a copy is not tried again
+    ended = isolated_scan(mixed, tmp_path / "case.db", fault)
+    states = dict(rows(tmp_path / "case.db", "SELECT path, state FROM files"))
+    assert states == {
+        "a.png": "faces",
+        "bad.png": "failed",
+        "g.png": state,
+        "h.png": state,
+        "m.png": "faces",
+        "n.png": "no_face",
+        "v.mkv": "faces",
+        "z.png": "faces",
+    }
+    assert ended.summary.states[state] == 2
+    told = rows(tmp_path / "case.db", f"SELECT message FROM problems WHERE class = '{state}'")
+    (message,) = {text for (text,) in told}
+    assert text in message
+    assert "twice" in message
+    ((sha256,),) = rows(tmp_path / "case.db", "SELECT sha256 FROM files WHERE path = 'g.png'")
+    assert sha256 is not None, "it was hashed before it did harm"
+
+
+def test_what_goes_well_the_second_time_is_kept(mixed: Path, tmp_path: Path) -> None:
+    (mixed / "g.png").write_bytes(encoded(picture(background=FATAL)))
+    mark = tmp_path / "mark"
+    store = CaseStore(tmp_path / "case.db")
+    with Isolated(partial(load, "crash", mark), LIMITS) as analyser:
+        ask, calls = analyser._ask, []
+
+        def counted(*arguments):
+            calls.append(arguments[0].path)
+            if calls.count(b"g.png") == 2:
+                mark.touch()
+            return ask(*arguments)
+
+        analyser._ask = counted
+        scan(find_evidence(mixed), store, fake_run(mixed), analyser, FakeProgress())
+    store.close()
+    assert dict(rows(tmp_path / "case.db", "SELECT path, state FROM files"))["g.png"] == "no_face"
+    assert calls.count(b"g.png") == 2
+
+
+def test_a_worker_can_write_no_file(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEMO_TEST_FOLDER", str(tmp_path))
+    (mixed / "g.png").write_bytes(encoded(picture(background=FATAL)))
+    isolated_scan(mixed, tmp_path / "case.db", "write")
+    assert not (tmp_path / "written").exists() or (tmp_path / "written").stat().st_size == 0
+    ((message,),) = rows(
+        tmp_path / "case.db",
+        "SELECT message FROM problems JOIN files ON files.id = file_id WHERE path = 'g.png'",
+    )
+    assert "File too large" in message
+
+
+def test_tools_that_cannot_be_loaded_are_told_as_they_are() -> None:
+    with pytest.raises(ModelError, match="The model is damaged") as error, Isolated(load_badly, LIMITS):
+        pass
+    assert error.value.remedy == "Restore it."
+
+
+def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(7):
+        (evidence / f"{i}.txt").write_text(str(i))
+    monkeypatch.setattr("forensic_emotion.isolation.RENEW_AFTER", 3)
+    store = CaseStore(tmp_path / "case.db")
+    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+        workers = set()
+        for found in find_evidence(evidence):
+            analyser.analyse(found, lambda _: None, lambda _: None)
+            workers.add(analyser._worker._process.pid)
+    store.close()
+    assert len(workers) == 3
