@@ -4,4 +4,4 @@ Importing this loads no machine-learning library. The way through is ``pipeline.
 line is ``cli/``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -59,7 +59,8 @@ def as_text(path: bytes) -> str:
 def discover(root: Path) -> Iterator[Found]:
     """Every path below a folder except its folders, in the order of the paths' bytes.
 
-    Links are not followed. A folder that cannot be listed is found too, with its error.
+    Links are not followed, and no other file system is entered. A folder that cannot be listed is found
+    too, with its error.
 
     Args:
         root: a folder, or a single file.
@@ -79,6 +80,7 @@ def discover(root: Path) -> Iterator[Found]:
 
 
 def _walk(root: bytes) -> Iterator[Found]:
+    device = _device(root)
     # A stack of folders half read, not a recursion: evidence may be nested deeper than Python can go.
     pending = [iter([(b"", True)])]
     while pending:
@@ -91,6 +93,10 @@ def _walk(root: bytes) -> Iterator[Found]:
             yield _found(root, relative)
             continue
         try:
+            if relative and _device(os.path.join(root, relative)) != device:
+                text = "folder on another file system, not entered; scan it by itself"
+                yield Found(root, relative, 0, skip=text)
+                continue
             names = _list_folder(os.path.join(root, relative))
         except OSError as error:
             text = f"folder cannot be listed: {error.strerror}"
@@ -99,6 +105,10 @@ def _walk(root: bytes) -> Iterator[Found]:
         # A folder sorts as its paths will: with the slash behind its name.
         names.sort(key=lambda n: n[0] + b"/" if n[1] else n[0])
         pending.append(iter([(os.path.join(relative, name), folder) for name, folder in names]))
+
+
+def _device(path: bytes) -> int:
+    return os.lstat(path).st_dev
 
 
 def _list_folder(path: bytes) -> list[tuple[bytes, bool]]:

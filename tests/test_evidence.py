@@ -95,6 +95,18 @@ def test_a_folder_that_cannot_be_listed_is_found_with_its_error(
     assert found == {b"open": None, b"shut": "folder cannot be listed: Permission denied"}
 
 
+def test_another_file_system_is_recorded_and_not_entered(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.txt", "mounted/b.txt", "z.txt"):
+        (evidence / name).parent.mkdir(exist_ok=True)
+        (evidence / name).touch()
+    monkeypatch.setattr("forensic_emotion.evidence._device", lambda path: path.endswith(b"mounted"))
+    found = {f.path: f.skip for f in discover(evidence)}
+    assert set(found) == {b"a.txt", b"mounted", b"z.txt"}
+    assert "another file system" in (found[b"mounted"] or "")
+
+
 def test_no_such_folder_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No evidence at"):
         list(discover(tmp_path / "missing"))

@@ -15,7 +15,10 @@ from forensic_emotion.settings import EvaluateSettings
 @app.command()
 @takes(EvaluateSettings)
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Name of a shipped model (seed), or a model's folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Name of a shipped model (femo models lists them), or a model's folder."),
+    ],
     data: Annotated[
         Path, typer.Argument(help="fer2013.csv, icml_face_data.csv, or a folder split/class/picture.")
     ],
