@@ -80,7 +80,7 @@ def discover(root: Path) -> Iterator[Found]:
 
 
 def _walk(root: bytes) -> Iterator[Found]:
-    device = _device(root)
+    device = _device(os.path.realpath(root))
     # A stack of folders half read, not a recursion: evidence may be nested deeper than Python can go.
     pending = [iter([(b"", True)])]
     while pending:

@@ -182,6 +182,8 @@ def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
             f"holds {len(streams)} video streams; only the first (number {streams[0].index}) was"
             " looked at",
         )
+    if streams[0].codec_context is None:
+        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
     # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
     # same ones each time.
     streams[0].thread_type = "SLICE"
