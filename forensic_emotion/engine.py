@@ -1,14 +1,19 @@
 """A folder of evidence → a run in a case: spreads the work and hands each outcome to the store.
 
-Nothing else knows how work is spread. Today one worker looks at a file at a time (``isolation.py``);
-whatever comes, ``pipeline.analyse`` stays the unit of work and the results stay the same.
+Nothing else knows how work is spread: over workers (``isolation.py``), a file at a time each. Outcomes
+are written in the order of the paths, so that the results are the same for any number of workers, and
+what is in a case after a stop is the beginning of what would have been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Protocol
 
 from forensic_emotion.case.queries import Changes, Summary
@@ -16,6 +21,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import Found, discover, utc_now
 from forensic_emotion.isolation import Analyser
+from forensic_emotion.pipeline import as_copy
 from forensic_emotion.records import Outcome, Run
 
 
@@ -59,7 +65,7 @@ def find_evidence(root: Path) -> list[Found]:
 
 
 def scan(
-    paths: list[Found], store: CaseStore, run: Run, analyser: Analyser, progress: Progress
+    paths: list[Found], store: CaseStore, run: Run, analysers: Sequence[Analyser], progress: Progress
 ) -> Ended:
     """Look at all the evidence found and write it to a case; go on where a scan like it was stopped.
 
@@ -83,7 +89,7 @@ def scan(
         expected = len(finished) + len(left)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
-        for outcome in _outcomes(left, analyser, progress, seen):
+        for outcome in _outcomes(left, analysers, progress, seen):
             store.add(run_id, outcome)
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
@@ -97,23 +103,62 @@ def scan(
     return Ended(summary, len(finished), store.changes(run_id), digest, head)
 
 
+AHEAD = 16
+"""Paths for each worker that may be done before an earlier one is; their outcomes wait in memory."""
+
+
 def _outcomes(
-    paths: Iterable[Found], analyser: Analyser, progress: Progress, seen: dict[str, Outcome]
+    paths: Iterable[Found],
+    analysers: Sequence[Analyser],
+    progress: Progress,
+    seen: dict[str, Outcome],
 ) -> Iterator[Outcome]:
-    """The outcome of each path, in order; the same bytes are analysed once.
+    """The outcome of each path, in order; the same bytes belong to the first path that has them.
 
     Args:
         paths: what to look at.
-        analyser: looks at them.
+        analysers: look at them, each at one path at a time.
         progress: is told.
         seen: what became of which bytes (SHA-256) already; grows.
     """
-    for found in paths:
-        outcome = analyser.analyse(found, lambda e: seen.get(e.sha256), progress.frame)
-        if outcome.evidence is not None and _first_of_its_bytes(outcome):
-            seen[outcome.evidence.sha256] = replace(outcome, results=())
-        progress.done(found, outcome)
-        yield outcome
+    free: SimpleQueue[Analyser] = SimpleQueue()
+    for analyser in analysers:
+        free.put(analyser)
+
+    def look(found: Found) -> Outcome:
+        analyser = free.get()
+        try:
+            return analyser.analyse(found, lambda e: seen.get(e.sha256), progress.frame)
+        finally:
+            free.put(analyser)
+
+    threads = ThreadPoolExecutor(len(analysers))
+    pending: deque[tuple[Found, Future[Outcome]]] = deque()
+    left = iter(paths)
+    try:
+        while True:
+            for found in islice(left, AHEAD * len(analysers) - len(pending)):
+                pending.append((found, threads.submit(look, found)))
+            if not pending:
+                return
+            found, future = pending.popleft()
+            outcome = _with_first(future.result(), seen)
+            if outcome.evidence is not None and _first_of_its_bytes(outcome):
+                seen[outcome.evidence.sha256] = replace(outcome, results=())
+            progress.done(found, outcome)
+            yield outcome
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _with_first(outcome: Outcome, seen: dict[str, Outcome]) -> Outcome:
+    """An outcome; as a copy, if an earlier path with the same bytes was in work at the same time."""
+    if outcome.evidence is None or not _first_of_its_bytes(outcome):
+        return outcome
+    first = seen.get(outcome.evidence.sha256)
+    if first is None:
+        return outcome
+    return replace(as_copy(first, outcome.evidence), notable=outcome.notable)
 
 
 def _first_of_its_bytes(outcome: Outcome) -> bool:

@@ -112,7 +112,9 @@ def _no_hash(path: Path, number: int) -> UsageError:
 def _database(path: Path, sha256: str) -> HashSet:
     """NSRL's RDSv3; only columns with an index are asked, for it has hundreds of millions of rows."""
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+        address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        # Asked by one thread at a time, which need not be the one that opened it.
+        connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         there = {row[1].lower() for row in connection.execute("PRAGMA table_info('FILE')")}
         indexed = tuple(
             name

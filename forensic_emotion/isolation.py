@@ -82,6 +82,7 @@ class Isolated:
     def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
         self._load, self._limits = load, limits
         self._worker: Worker | None = None
+        self._closed = False
 
     def __enter__(self) -> Isolated:
         self._worker = Worker(self._load, self._limits)
@@ -94,6 +95,7 @@ class Isolated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closed = True  # a thread that still waits for the worker must not start another
         self._end()
 
     def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
@@ -119,6 +121,8 @@ class Isolated:
             )
 
     def _ask(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+        if self._closed:
+            raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
         try:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
+
 from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import EvidenceError, NoPicture
@@ -96,12 +98,14 @@ def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[P
         ModelError: a model cannot be used.
         UsageError: a list of hashes cannot be read.
     """
+    # Workers share the cores by files: within one, libraries must not want all of them too.
+    cv2.setNumThreads(1)
     lists = [tuple(read_hash_set(path) for path in paths) for paths in (known, notable)]
     return Tools(
         settings,
         HogDetector(settings.upsample),
         LandmarkPredictor(),
-        load_classifier(settings.model, settings.runtime),
+        load_classifier(settings.model, settings.runtime, threads=1),
         *lists,
     )
 
@@ -162,18 +166,23 @@ def _look_unless_seen(
     evidence = source.evidence
     earlier = seen(evidence)
     if earlier is not None and earlier.kind is not None:
-        return replace(
-            earlier,
-            path=found.path,
-            path_text=found.path_text,
-            evidence=evidence,
-            results=(),
-            same_as=earlier.path,
-        )
+        return as_copy(earlier, evidence)
     kind = kind_of(evidence.media_type)
     if kind is None:
         return _no_media(found, evidence)
     return _look_at_media(found, source, kind, tools, on_frame)
+
+
+def as_copy(earlier: Outcome, evidence: Evidence) -> Outcome:
+    """The outcome of a path whose bytes were looked at under an earlier path."""
+    return replace(
+        earlier,
+        path=evidence.path,
+        path_text=evidence.path_text,
+        evidence=evidence,
+        results=(),
+        same_as=earlier.path,
+    )
 
 
 def _no_media(found: Found, evidence: Evidence) -> Outcome:

@@ -227,7 +227,7 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
     store = CaseStore(case)
     try:
         run = fake_run(root, tools.classifier)
-        return scan(find_evidence(root), store, run, InProcess(tools), FakeProgress()).summary
+        return scan(find_evidence(root), store, run, [InProcess(tools)], FakeProgress()).summary
     finally:
         store.close()
 

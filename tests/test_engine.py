@@ -156,7 +156,7 @@ def test_an_interruption_keeps_what_was_finished(mixed: Path, tmp_path: Path) ->
     case = tmp_path / "case.db"
     store = CaseStore(case)
     with pytest.raises(KeyboardInterrupt):
-        scan(find_evidence(mixed), store, fake_run(mixed), InProcess(fake_tools()), Interrupts())
+        scan(find_evidence(mixed), store, fake_run(mixed), [InProcess(fake_tools())], Interrupts())
     store.close()
     assert rows(case, "SELECT state, discovered FROM runs") == [("interrupted", 8)]
     assert len(rows(case, "SELECT * FROM files")) == 2

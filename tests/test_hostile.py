@@ -177,7 +177,7 @@ def test_a_hostile_tree_is_gone_through(tree: Path, tmp_path: Path) -> None:
     case = tmp_path / "case.db"
     store = CaseStore(case)
     with Isolated(partial(load), LIMITS) as analyser:
-        ended: Ended = scan(find_evidence(tree), store, fake_run(tree), analyser, FakeProgress())
+        ended: Ended = scan(find_evidence(tree), store, fake_run(tree), [analyser], FakeProgress())
     store.close()
     states = dict(rows(case, "SELECT path_bytes, state FROM files"))
     assert len(states) == ended.summary.discovered == sum(ended.summary.states.values())

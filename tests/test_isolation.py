@@ -90,7 +90,7 @@ def isolated_scan(evidence: Path, case: Path, fault: str, only_once: Path | None
     store = CaseStore(case)
     try:
         with Isolated(partial(load, fault, only_once), LIMITS) as analyser:
-            return scan(find_evidence(evidence), store, fake_run(evidence), analyser, FakeProgress())
+            return scan(find_evidence(evidence), store, fake_run(evidence), [analyser], FakeProgress())
     finally:
         store.close()
 
@@ -162,7 +162,7 @@ def test_what_goes_well_the_second_time_is_kept(mixed: Path, tmp_path: Path) -> 
             return ask(*arguments)
 
         analyser._ask = counted
-        scan(find_evidence(mixed), store, fake_run(mixed), analyser, FakeProgress())
+        scan(find_evidence(mixed), store, fake_run(mixed), [analyser], FakeProgress())
     store.close()
     assert dict(rows(tmp_path / "case.db", "SELECT path, state FROM files"))["g.png"] == "no_face"
     assert calls.count(b"g.png") == 2

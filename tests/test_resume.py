@@ -51,10 +51,12 @@ class Slow(FakeDetector):
         return super().detect(image)
 
 
-def scan_into(evidence: Path, case: Path, progress: FakeProgress | None = None) -> Ended:
+def scan_into(
+    evidence: Path, case: Path, progress: FakeProgress | None = None, workers: int = 1
+) -> Ended:
     store = CaseStore(case)
     try:
-        tools = InProcess(fake_tools(detector=Slow()))
+        tools = [InProcess(fake_tools(detector=Slow())) for _ in range(workers)]
         return scan(
             find_evidence(evidence), store, fake_run(evidence), tools, progress or FakeProgress()
         )
@@ -88,6 +90,21 @@ def test_a_scan_killed_at_any_moment_goes_on(mixed: Path, tmp_path: Path, undist
         found = verify(opened, case, 1, mixed, lambda: None)
     assert found.faults == []
     assert rows(case, "SELECT state, discovered FROM runs WHERE id = 1") == [("done", 29)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_workers_gives_the_same_results(
+    mixed: Path, tmp_path: Path, undisturbed: str, workers: int
+) -> None:
+    for name in ("00.png", "v.mkv", "bad.png"):  # copies before and behind, in work at the same time
+        for copy in ("000", "vv", "zz"):
+            (mixed / f"{copy}{name}").write_bytes((mixed / name).read_bytes())
+    alone = scan_into(mixed, tmp_path / "alone.db")
+    assert alone.results_digest != undisturbed
+    for i in range(2):
+        ended = scan_into(mixed, tmp_path / f"{i}.db", workers=workers)
+        assert ended.results_digest == alone.results_digest
+        assert ended.summary == alone.summary
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:
@@ -126,7 +143,7 @@ def test_other_settings_make_a_run_of_their_own(mixed: Path, tmp_path: Path) -> 
     store = CaseStore(case)
     other = fake_run(mixed)
     other.settings["every"] = 2.0
-    scan(find_evidence(mixed), store, other, InProcess(fake_tools()), FakeProgress())
+    scan(find_evidence(mixed), store, other, [InProcess(fake_tools())], FakeProgress())
     store.close()
     assert rows(case, "SELECT id, state FROM runs") == [(1, "interrupted"), (2, "done")]
     assert scan_into(mixed, case).summary.run_id == 1
@@ -158,7 +175,7 @@ def test_a_full_disk_ends_the_scan_with_a_case_that_holds(
 
     store = CaseStore(case)
     with pytest.raises(CaseError, match="is full") as error:
-        scan(find_evidence(mixed), store, fake_run(mixed), InProcess(fake_tools()), Fills())
+        scan(find_evidence(mixed), store, fake_run(mixed), [InProcess(fake_tools())], Fills())
     assert "Make room" in error.value.remedy
     store.close()
     with opened_case(case) as opened:

@@ -34,6 +34,12 @@ def scan(
         list[Path] | None,
         typer.Option("--notable", help="Flag files whose hash is in this list; may be repeated."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, max=512, help="Processes that look at files. Default: one for each core."
+        ),
+    ] = None,
     case_number: Annotated[str, typer.Option("--case-number", help="Kept in the case.")] = "",
     examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
     agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
@@ -47,6 +53,7 @@ def scan(
     and the states add up to what was found. Exit code 3 says that there were problems: they are in the
     case and in the report, and the rest was done.
     """
+    from contextlib import ExitStack, closing
     from functools import partial
 
     from forensic_emotion import engine
@@ -64,22 +71,26 @@ def scan(
     started_at = utc_now()
     paths = engine.find_evidence(evidence)
     load = partial(load_tools, settings, tuple(known or ()), tuple(notable or ()))
-    with Isolated(load, Limits(settings.max_memory << 20, settings.patience)) as analyser:
+    limits = Limits(settings.max_memory << 20, settings.patience)
+    with ExitStack() as stack:
+        first = stack.enter_context(Isolated(load, limits))
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
             arguments=arguments(),
             settings=asdict(settings),
-            versions={**versions(), **analyser.facts.hashes},
-            model=analyser.facts.model,
+            versions={**versions(), **first.facts.hashes},
+            model=first.facts.model,
             about=CaseData(case_number, examiner, agency, note),
         )
-        store = CaseStore(case)
-        try:
-            with ScanProgress() as progress:
-                ended = engine.scan(paths, store, run, analyser, progress)
-        finally:
-            store.close()
+        # No more than there are paths; each starts when the first path comes to it.
+        further = min(workers or len(os.sched_getaffinity(0)), len(paths)) - 1
+        analysers = [first, *(Isolated(load, limits) for _ in range(further))]
+        for analyser in analysers[1:]:
+            stack.push(analyser.__exit__)
+        store = stack.enter_context(closing(CaseStore(case)))
+        with ScanProgress() as progress:
+            ended = engine.scan(paths, store, run, analysers, progress)
     progress.print_end(ended, case)
     if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)

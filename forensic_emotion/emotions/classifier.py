@@ -32,12 +32,13 @@ class Classifier(Protocol):
         ...
 
 
-def load_classifier(model: str, runtime: str) -> Classifier:
+def load_classifier(model: str, runtime: str, *, threads: int = 0) -> Classifier:
     """Load a model by name or folder.
 
     Args:
         model: the name of a shipped model, or a folder that ``femo train`` wrote.
         runtime: ``onnx`` or ``tensorflow``.
+        threads: that ONNX Runtime computes with; 0 for as many as there are cores.
 
     Raises:
         ModelError: it is missing, damaged, or made for other chips.
@@ -52,7 +53,7 @@ def load_classifier(model: str, runtime: str) -> Classifier:
     else:
         from forensic_emotion.emotions.onnx_runtime import OnnxClassifier
 
-        classifier = OnnxClassifier(card)
+        classifier = OnnxClassifier(card, threads)
     _try_out(classifier)
     return classifier
 

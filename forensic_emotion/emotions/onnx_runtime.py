@@ -26,11 +26,12 @@ QUIET = 3
 class OnnxClassifier:
     """Computes ``model.onnx`` on the CPU."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, threads: int = 0) -> None:
         self.card = card
         path, self.weights_sha256 = card.weights("model.onnx")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = QUIET
+        options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
