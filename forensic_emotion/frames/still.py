@@ -191,8 +191,11 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
         rest = _load_rest(source, index, media_type, facts)
         if rest is None:
             raise _broken(error, media_type, which) from error
-        facts.note("truncated", f"{which}{media_type} decodes only in part: {_text(error)}")
         image, orientation = rest
+        facts.note(
+            "truncated",
+            f"{which}{media_type} decodes only in part, {_how_far(image)}: {_text(error)}",
+        )
     if facts.orientation is None:
         facts.orientation = orientation
     try:
@@ -244,6 +247,15 @@ def _load_rest(
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _how_far(image: Image.Image) -> str:
+    """How many rows came before the blank that stands for the rest; of a picture that ends blank, fewer."""
+    pixels = np.asarray(image)
+    above, below = pixels[:-1], pixels[1:]
+    differ = (above != below).reshape(len(above), -1).any(axis=1)
+    rows = int(np.flatnonzero(differ).max()) + 1 if differ.any() else 0
+    return f"{rows} of {len(pixels)} rows, as stored"
 
 
 TRANSPOSE = {
