@@ -250,7 +250,7 @@ def _load_rest(
 
 
 def _how_far(image: Image.Image) -> str:
-    """How many rows came before the blank that stands for the rest; of a picture that ends blank, fewer."""
+    """How many rows came before the blank that stands for the rest; fewer if it ends blank itself."""
     pixels = np.asarray(image)
     above, below = pixels[:-1], pixels[1:]
     differ = (above != below).reshape(len(above), -1).any(axis=1)
