@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -78,18 +78,20 @@ def scan(
     run_id = store.begin(run)
     state = "failed"
     try:
-        finished = {outcome.path: (sha256, outcome) for sha256, outcome in store.finished(run_id)}
-        seen = {
-            sha256: outcome
-            for sha256, outcome in finished.values()
-            if sha256 is not None and _first_of_its_bytes(outcome)
-        }
+        finished = {}
+        seen = set()
+        for path, sha256 in store.finished(run_id):
+            finished[path] = sha256
+            if sha256 is not None:
+                seen.add(bytes.fromhex(sha256))
         left = [found for found in paths if found.path not in finished]
         # What was looked at stays in the run, also if it has gone since.
         expected = len(finished) + len(left)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
-        for outcome in _outcomes(left, analysers, progress, seen):
+        for found, looked_at in _outcomes(left, analysers, progress, seen):
+            outcome = _with_first(looked_at, seen, store, run_id)
+            progress.done(found, outcome)
             store.add(run_id, outcome)
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
@@ -111,15 +113,15 @@ def _outcomes(
     paths: Iterable[Found],
     analysers: Sequence[Analyser],
     progress: Progress,
-    seen: dict[str, Outcome],
-) -> Iterator[Outcome]:
-    """The outcome of each path, in order; the same bytes belong to the first path that has them.
+    seen: set[bytes],
+) -> Iterator[tuple[Found, Outcome]]:
+    """Each path with its outcome, in order.
 
     Args:
         paths: what to look at.
         analysers: look at them, each at one path at a time.
         progress: is told.
-        seen: what became of which bytes (SHA-256) already; grows.
+        seen: the SHA-256 of all media that were looked at before; whoever takes the outcomes adds to it.
     """
     free: SimpleQueue[Analyser] = SimpleQueue()
     for analyser in analysers:
@@ -128,7 +130,7 @@ def _outcomes(
     def look(found: Found) -> Outcome:
         analyser = free.get()
         try:
-            return analyser.analyse(found, lambda e: seen.get(e.sha256), progress.frame)
+            return analyser.analyse(found, lambda e: bytes.fromhex(e.sha256) in seen, progress.frame)
         finally:
             free.put(analyser)
 
@@ -142,25 +144,20 @@ def _outcomes(
             if not pending:
                 return
             found, future = pending.popleft()
-            outcome = _with_first(future.result(), seen)
-            if outcome.evidence is not None and _first_of_its_bytes(outcome):
-                seen[outcome.evidence.sha256] = replace(outcome, results=())
-            progress.done(found, outcome)
-            yield outcome
+            yield found, future.result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _with_first(outcome: Outcome, seen: dict[str, Outcome]) -> Outcome:
-    """An outcome; as a copy, if an earlier path with the same bytes was in work at the same time."""
-    if outcome.evidence is None or not _first_of_its_bytes(outcome):
-        return outcome
-    first = seen.get(outcome.evidence.sha256)
-    if first is None:
-        return outcome
-    return replace(as_copy(first, outcome.evidence), notable=outcome.notable)
+def _with_first(outcome: Outcome, seen: set[bytes], store: CaseStore, run_id: int) -> Outcome:
+    """An outcome as it is, or as a copy of that of the first path with the same bytes.
 
-
-def _first_of_its_bytes(outcome: Outcome) -> bool:
-    """Whether other paths with the same bytes can take over this outcome."""
-    return outcome.kind is not None and outcome.same_as is None
+    Also where both were in work at the same time: what is written first owns the faces.
+    """
+    if outcome.evidence is None or outcome.kind is None:
+        return outcome
+    digest = bytes.fromhex(outcome.evidence.sha256)
+    if digest in seen:
+        return as_copy(store.first_with(run_id, outcome.evidence.sha256), outcome)
+    seen.add(digest)
+    return outcome

@@ -240,10 +240,9 @@ def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
             return
         silence = limits.silence(found)
 
-        def seen(evidence: Evidence) -> Outcome | None:
+        def seen(evidence: Evidence) -> bool:
             pipe.send(("seen", evidence))
-            earlier: Outcome | None = pipe.recv()
-            return earlier
+            return bool(pipe.recv())
 
         def on_frame(faces: int, silence: float = silence) -> None:
             _allow_processor(silence)

@@ -110,8 +110,8 @@ def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[P
     )
 
 
-Seen = Callable[[Evidence], Outcome | None]
-"""Asked for a file's bytes: what became of them under another path of this run, if anything?"""
+Seen = Callable[[Evidence], bool]
+"""Asked for a file's bytes: were they looked at under an earlier path of this run?"""
 OnFrame = Callable[[int], None]
 """Told after each frame how many faces it had."""
 
@@ -164,23 +164,27 @@ def _look_unless_seen(
     found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
 ) -> Outcome:
     evidence = source.evidence
-    earlier = seen(evidence)
-    if earlier is not None and earlier.kind is not None:
-        return as_copy(earlier, evidence)
     kind = kind_of(evidence.media_type)
     if kind is None:
         return _no_media(found, evidence)
+    if seen(evidence):
+        reason = "same bytes as an earlier path"
+        return Outcome(found.path, found.path_text, "skipped", reason, evidence, kind)
     return _look_at_media(found, source, kind, tools, on_frame)
 
 
-def as_copy(earlier: Outcome, evidence: Evidence) -> Outcome:
-    """The outcome of a path whose bytes were looked at under an earlier path."""
+def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
+    """The outcome of a path whose bytes were looked at under an earlier path: what was found there."""
+    changed = tuple(p for p in own.problems if (p.stage, p.problem) == ("read", "changed"))
     return replace(
         earlier,
-        path=evidence.path,
-        path_text=evidence.path_text,
-        evidence=evidence,
+        path=own.path,
+        path_text=own.path_text,
+        state="partial" if changed and earlier.frames else earlier.state,
+        evidence=own.evidence,
         results=(),
+        problems=(*earlier.problems, *changed),
+        notable=own.notable,
         same_as=earlier.path,
     )
 

@@ -70,7 +70,7 @@ def analyser() -> Iterator[Isolated]:
 def outcome_of(analyser: Isolated, folder: Path, content: bytes) -> Outcome:
     (folder / "fuzzed").write_bytes(content)
     found = Found(bytes(folder), b"fuzzed", len(content))
-    return analyser.analyse(found, lambda _: None, lambda _: None)
+    return analyser.analyse(found, lambda _: False, lambda _: None)
 
 
 def check(outcome: Outcome) -> None:

@@ -196,7 +196,7 @@ def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest
     with Isolated(partial(load, "crash"), LIMITS) as analyser:
         workers = set()
         for found in find_evidence(evidence):
-            analyser.analyse(found, lambda _: None, lambda _: None)
+            analyser.analyse(found, lambda _: False, lambda _: None)
             workers.add(analyser._worker._process.pid)
     store.close()
     assert len(workers) == 3

@@ -25,7 +25,7 @@ from tests.builders import (
 
 def look(path: Path, **changes: object) -> Outcome:
     (found,) = discover(path)
-    return analyse(found, fake_tools(**changes), lambda _: None, lambda _: None)
+    return analyse(found, fake_tools(**changes), lambda _: False, lambda _: None)
 
 
 def frames(n: int, faces: bool = True) -> Iterator[Frame]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -322,39 +321,42 @@ def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
     )
 
 
-def read_outcomes(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[str | None, Outcome]]:
-    """SHA-256 and outcome of each path of a run, without its faces: enough to go on with the run."""
-    problems: dict[int, list[Problem]] = defaultdict(list)
-    for file_id, stage, problem, message in case.execute(
-        "SELECT file_id, stage, class, message FROM problems WHERE run_id = ? ORDER BY id", (run_id,)
-    ):
-        problems[file_id].append(Problem(stage, problem, message))
-    cursor = case.execute(
-        "SELECT files.*, evidence.kind, first.path_bytes AS first FROM files"
-        " LEFT JOIN evidence ON evidence.sha256 = files.sha256"
-        " LEFT JOIN files AS first ON first.id = files.same_as WHERE files.run_id = ?",
+def read_finished(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[bytes, str | None]]:
+    """Each path of a run, and the SHA-256 if its content is media that was looked at."""
+    rows = case.execute(
+        "SELECT files.path_bytes, CASE WHEN evidence.kind NOT NULL AND files.known IS NULL"
+        " THEN files.sha256 END FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256"
+        " WHERE files.run_id = ?",
         (run_id,),
     )
+    yield from rows
+
+
+def read_first(case: sqlite3.Connection, run_id: int, sha256: str) -> Outcome:
+    """What became of the first path of a run with these bytes, without its faces."""
+    cursor = case.execute(
+        "SELECT files.*, evidence.kind FROM files JOIN evidence ON evidence.sha256 = files.sha256"
+        " WHERE files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL",
+        (sha256, run_id),
+    )
     names = [column[0] for column in cursor.description]
-    for values in cursor:
-        row = dict(zip(names, values, strict=True))
-        yield (
-            row["sha256"],
-            Outcome(
-                path=row["path_bytes"],
-                path_text=row["path"],
-                state=row["state"],
-                reason=row["reason"],
-                kind=row["kind"],
-                media=_media(row),
-                frames=row["frames"],
-                faces=row["faces"],
-                problems=tuple(problems[row["id"]]),
-                known=row["known"],
-                notable=row["notable"],
-                same_as=row["first"],
-            ),
-        )
+    row = dict(zip(names, cursor.fetchone(), strict=True))
+    problems = case.execute(
+        "SELECT stage, class, message FROM problems WHERE file_id = ? ORDER BY id", (row["id"],)
+    )
+    return Outcome(
+        path=row["path_bytes"],
+        path_text=row["path"],
+        state=row["state"],
+        reason=row["reason"],
+        kind=row["kind"],
+        media=_media(row),
+        frames=row["frames"],
+        faces=row["faces"],
+        problems=tuple(Problem(*values) for values in problems),
+        known=row["known"],
+        notable=row["notable"],
+    )
 
 
 def _media(row: dict[str, Any]) -> MediaFacts:

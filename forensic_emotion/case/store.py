@@ -19,7 +19,14 @@ from sqlite_utils import Database
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
 from forensic_emotion.case.digest import Digests, file_digests, run_digests
-from forensic_emotion.case.queries import Changes, Summary, read_changes, read_outcomes, read_summary
+from forensic_emotion.case.queries import (
+    Changes,
+    Summary,
+    read_changes,
+    read_finished,
+    read_first,
+    read_summary,
+)
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
@@ -220,9 +227,13 @@ class CaseStore:
             detail=detail,
         )
 
-    def finished(self, run_id: int) -> Iterator[tuple[str | None, Outcome]]:
-        """SHA-256 and outcome of each path that a run has dealt with, without its faces."""
-        return read_outcomes(self._connection, run_id)
+    def finished(self, run_id: int) -> Iterator[tuple[bytes, str | None]]:
+        """Each path that a run has dealt with, and the SHA-256 if its content is media."""
+        return read_finished(self._connection, run_id)
+
+    def first_with(self, run_id: int, sha256: str) -> Outcome:
+        """What became of the first path of a run with these bytes, without its faces."""
+        return read_first(self._connection, run_id, sha256)
 
     def count(self, run_id: int) -> Summary:
         """What a run has come to so far."""
