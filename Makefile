@@ -12,7 +12,7 @@ INSTALLS := pyproject.toml Makefile
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.core
-	rm -f demo/case.db demo/report.html
+	rm -f demo/case.db* demo/report.html
 	@# The demo holds a truncated picture and a text file named .jpg: 3, done with problems, is right.
 	$(BIN)/femo scan demo/evidence --case demo/case.db; test $$? -eq 3
 	$(BIN)/femo report demo/case.db --out demo/report.html
@@ -29,7 +29,7 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo/case.db demo/report.html
+	rm -rf $(VENV) build dist *.egg-info demo/case.db* demo/report.html
 
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "femo needs Python 3.10 or newer")'

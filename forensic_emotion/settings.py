@@ -69,7 +69,7 @@ class ScanSettings(Settings):
         least=0,
         most=3,
     )
-    model: str = setting("seed", "Expression model: the name of a shipped one, or its folder.")
+    model: str = setting("face_resnet", "Expression model: the name of a shipped one, or its folder.")
     runtime: str = setting(
         "onnx",
         "What computes the model: onnx (model.onnx, the reference), or tensorflow (model.h5; needs"

@@ -169,14 +169,14 @@ def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:
     code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", "--model", "nobody")
     assert code == 1
     assert "There is no model 'nobody'" in err
-    assert "Shipped models: seed" in err
+    assert "Shipped models: face_resnet, seed" in err
 
 
 def test_models_lists_what_is_shipped() -> None:
     code, out, _ = femo("models", "--format", "json")
     assert code == 0
     listed = {m["name"]: m for m in json.loads(out)}
-    assert [m["name"] for m in listed.values() if m["default"]] == ["seed"]
+    assert [m["name"] for m in listed.values() if m["default"]] == ["face_resnet"]
     assert listed["seed"]["figures"]["PublicTest"]["accuracy"]["n"] == 3589
     onnx = Path(listed["seed"]["path"]) / "model.onnx"
     assert hashlib.sha256(onnx.read_bytes()).hexdigest() == listed["seed"]["sha256"]

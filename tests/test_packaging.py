@@ -48,7 +48,7 @@ def test_the_wheel_renders_a_report_and_knows_its_models(
         "import forensic_emotion, sys\n"
         f"assert forensic_emotion.__file__.startswith({str(installed)!r}), forensic_emotion.__file__\n"
         "from forensic_emotion.emotions.classifier import load_classifier\n"
-        "load_classifier('seed', 'onnx')\n"
+        "load_classifier('face_resnet', 'onnx')\n"
         "from forensic_emotion.cli import main\n"
         "sys.argv = ['femo', 'report', 'case.db']\n"
         "main()\n"

@@ -105,7 +105,8 @@ def evaluate(
         without_twins=_without_twins(pictures, chosen, probabilities),
         answered=answered_above(probabilities, chosen.labels, LABELS, classifier.card.threshold),
         at_coverage=_at_coverage(probabilities, chosen.labels),
-        ablation={
+        ablation={"both": whole.accuracy}
+        | {
             name: _accuracy(score_inputs(classifier, inputs, progress)["output"], chosen.labels)
             for name, inputs in ablated(chosen)
         },
@@ -174,11 +175,10 @@ def _at_coverage(
 
 
 def ablated(pictures: data.Pictures) -> Iterator[tuple[str, chips.Inputs]]:
-    """The inputs as they are, and with one of the two replaced by that of an average face."""
+    """The inputs with one of the two replaced by that of an average face."""
     both = pictures.inputs()
     average = {name: np.broadcast_to(v.mean(axis=0), v.shape) for name, v in both.items()}
     unseen = np.zeros_like(both["landmarks_valid"])
-    yield "both", both
     yield "image only", {**both, "landmarks": average["landmarks"], "landmarks_valid": unseen}
     yield "landmarks only", {**both, "images": average["images"]}
 
