@@ -100,7 +100,7 @@ def test_the_report_says_whether_scores_are_calibrated(evidence: Path, case: Pat
     other = case.parent / "calibrated.db"
     card = {"metrics": measured, "calibration": {"temperature": 2.0}}
     scanned(evidence, other, classifier=FakeClassifier(**card))
-    assert "mean deviation 3.1 %" in Page(report(other)).text
+    assert "lie 3.1 % apart on average" in Page(report(other)).text
 
 
 def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Path) -> None:
