@@ -754,7 +754,7 @@ def test_the_identity_network_is_dlibs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["seed", "gated_vgg"])
+@pytest.mark.parametrize("network", ["seed", "gated_vgg", "face_resnet"])
 def test_a_training_can_start_from_an_earlier_model(
     tiny_csv: Path, tmp_path: Path, network: str
 ) -> None:

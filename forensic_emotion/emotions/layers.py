@@ -67,3 +67,22 @@ class GeometricMean(keras.layers.Layer):  # type: ignore[misc]
     def call(self, one: Any, other: Any) -> Any:
         logits = [ops.log(ops.maximum(p, 1e-30)) for p in (one, other)]
         return ops.softmax((logits[0] + logits[1]) / 2)
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class EmptyChannels(keras.layers.Layer):  # type: ignore[misc]
+    """Pictures (n, height, width, channels) with so many more channels, all 0.
+
+    Args:
+        more: how many.
+    """
+
+    def __init__(self, more: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.more = more
+
+    def call(self, pictures: Any) -> Any:
+        return ops.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, self.more)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "more": self.more}

@@ -14,7 +14,13 @@ import keras
 from keras import layers
 
 from forensic_emotion.chips import SIDE
-from forensic_emotion.emotions.layers import FaceShape, GeometricMean, MirrorImage, MirrorLandmarks
+from forensic_emotion.emotions.layers import (
+    EmptyChannels,
+    FaceShape,
+    GeometricMean,
+    MirrorImage,
+    MirrorLandmarks,
+)
 from forensic_emotion.records import LANDMARKS
 from forensic_emotion.training.sources import FERPLUS
 
@@ -104,7 +110,7 @@ def _residual(x: keras.KerasTensor, filters: int, halves: bool) -> keras.KerasTe
     if halves:
         x = layers.AveragePooling2D(2)(x)
         if x.shape[-1] < filters:
-            x = layers.Concatenate()([x, keras.ops.zeros_like(x)])
+            x = EmptyChannels(filters - x.shape[-1])(x)
     return layers.ReLU()(layers.Add()([x, y]))
 
 
