@@ -511,6 +511,21 @@ def test_the_seed_network_is_the_graph_it_should_be() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("network", ["seed", "gated_vgg", "face_resnet"])
+def test_a_network_that_is_merely_called_is_not_in_training(network: str) -> None:
+    """As an export calls it: an answer must not depend on the faces beside it."""
+    from forensic_emotion.training.network import NETWORKS, symmetric
+
+    model = symmetric(NETWORKS[network](7))
+    chance = np.random.default_rng(0)
+    faces = {name: chance.random((4, *t.shape[1:]), dtype=np.float32) for name, t in model.input.items()}
+    together = np.asarray(model(faces)["output"])
+    alone = np.asarray(model({name: values[:1] for name, values in faces.items()})["output"])
+    np.testing.assert_allclose(together[:1], alone, atol=1e-5)
+    np.testing.assert_allclose(together, model.predict(faces, verbose=0)["output"], atol=1e-5)
+
+
+@pytest.mark.slow
 def test_the_gated_network_answers_without_landmarks() -> None:
     from forensic_emotion.training.network import gated_vgg
 

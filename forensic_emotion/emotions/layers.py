@@ -86,3 +86,25 @@ class EmptyChannels(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "more": self.more}
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class Enlarge(keras.layers.Layer):  # type: ignore[misc]
+    """Pictures (n, height, width, channels) at another size, bilinear.
+
+    Keras' own ``Resizing`` counts as augmentation: called without ``training``, as an export does, it puts
+    every layer behind it into training mode.
+
+    Args:
+        side: height and width afterwards.
+    """
+
+    def __init__(self, side: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.side = side
+
+    def call(self, pictures: Any) -> Any:
+        return ops.image.resize(pictures, (self.side, self.side), data_format="channels_last")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "side": self.side}

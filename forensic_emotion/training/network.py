@@ -16,6 +16,7 @@ from keras import layers
 from forensic_emotion.chips import SIDE
 from forensic_emotion.emotions.layers import (
     EmptyChannels,
+    Enlarge,
     FaceShape,
     GeometricMean,
     MirrorImage,
@@ -85,7 +86,7 @@ def face_resnet(classes: int) -> keras.Model:
     into the kernels, which also halves the time of training. Landmarks and outputs as in ``gated_vgg``.
     """
     images = keras.Input((SIDE, SIDE, 1), name="images")
-    x = layers.Resizing(ENLARGED, ENLARGED)(images)
+    x = Enlarge(ENLARGED)(images)
     x = layers.ReLU()(layers.Conv2D(32, 7, strides=2)(x))
     x = layers.MaxPooling2D(3, 2)(x)
     for filters, halves in RESIDUAL_BLOCKS:
