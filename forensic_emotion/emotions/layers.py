@@ -92,8 +92,8 @@ class EmptyChannels(keras.layers.Layer):  # type: ignore[misc]
 class Enlarge(keras.layers.Layer):  # type: ignore[misc]
     """Pictures (n, height, width, channels) at another size, bilinear.
 
-    Keras' own ``Resizing`` counts as augmentation: called without ``training``, as an export does, it puts
-    every layer behind it into training mode.
+    Keras' own ``Resizing`` counts as augmentation: called without ``training``, as an export does, it
+    puts every layer behind it into training mode.
 
     Args:
         side: height and width afterwards.
