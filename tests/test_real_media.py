@@ -152,7 +152,7 @@ def test_a_scan_leaves_nothing_but_its_case(tmp_path: Path) -> None:
     process.communicate(timeout=120)
     assert process.returncode == 3
     assert list(home.rglob("*")) == []
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "home"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "case.db.audit", "home"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
