@@ -154,7 +154,7 @@ def _with_first(outcome: Outcome, seen: set[bytes], store: CaseStore, run_id: in
 
     Also where both were in work at the same time: what is written first owns the faces.
     """
-    if outcome.evidence is None or outcome.kind is None:
+    if outcome.evidence is None or outcome.kind is None or outcome.known is not None:
         return outcome
     digest = bytes.fromhex(outcome.evidence.sha256)
     if digest in seen:

@@ -145,14 +145,13 @@ def _failed(found: Found, problem: Problem) -> Outcome:
 
 def _look(found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
     evidence = source.evidence
-    notable = _name_of_list(evidence, tools.notable)
     known = _name_of_list(evidence, tools.known)
     if known is not None:
-        reason = f"known: its hash is in {known}"
-        return Outcome(
-            found.path, found.path_text, "skipped", reason, evidence, known=known, notable=notable
-        )
-    return replace(_look_unless_seen(found, source, tools, seen, on_frame), notable=notable)
+        reason, kind = f"known: its hash is in {known}", kind_of(evidence.media_type)
+        outcome = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
+    else:
+        outcome = _look_unless_seen(found, source, tools, seen, on_frame)
+    return replace(outcome, notable=_name_of_list(evidence, tools.notable))
 
 
 def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
+from forensic_emotion.hashsets import read_hash_set
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.verification import verify
@@ -26,6 +29,7 @@ from tests.builders import (
     fake_run,
     fake_tools,
     picture,
+    scanned,
     write_video,
 )
 from tests.test_engine import rows
@@ -222,3 +226,34 @@ def test_a_duplicate_after_the_stop_takes_over_what_was_found_before(
     ended = scan_into(evidence, tmp_path / "case.db")
     assert ended.results_digest == whole.results_digest
     assert ended.summary == whole.summary
+
+
+def test_bytes_that_an_earlier_run_skipped_as_known_are_looked_at_once(
+    evidence: Path, tmp_path: Path
+) -> None:
+    """A case keeps one row for each content: that of a skipped file serves later runs too."""
+    face = encoded(picture(faces=[Box(20, 10, 60, 50)]))
+    for name in ("a.png", "b.png"):
+        (evidence / name).write_bytes(face)
+    case = tmp_path / "case.db"
+    (tmp_path / "known.txt").write_text(hashlib.sha256(face).hexdigest())
+    scanned(evidence, case, known=(read_hash_set(tmp_path / "known.txt"),))
+    assert rows(case, "SELECT state, same_as, known FROM files") == [("skipped", None, "known.txt")] * 2
+
+    class Stops(FakeProgress):
+        def done(self, found: Found, outcome: Outcome) -> None:
+            if found.path == b"b.png":
+                raise KeyboardInterrupt
+
+    other = fake_run(evidence)
+    other.settings["every"] = 2.0
+    for progress in (Stops(), FakeProgress()):
+        store = CaseStore(case)
+        with suppress(KeyboardInterrupt):
+            scan(find_evidence(evidence), store, other, [InProcess(fake_tools())], progress)
+        store.close()
+    assert rows(case, "SELECT path, state, same_as IS NULL FROM files WHERE run_id = 2") == [
+        ("a.png", "faces", 1),
+        ("b.png", "faces", 0),
+    ]
+    assert rows(case, "SELECT kind FROM evidence") == [("still",)]
