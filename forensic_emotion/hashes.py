@@ -45,5 +45,8 @@ def hash_stream(source: BinaryIO) -> Hashes:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file of ours (a model, a data set)."""
+    digest = hashlib.sha256()
     with path.open("rb") as source:
-        return hash_stream(source).sha256
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

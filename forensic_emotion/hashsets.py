@@ -10,15 +10,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
+from forensic_emotion.case.version import HEADER, read_only
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.records import Evidence
 
 BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
 """Algorithm → length of its hashes; the surest first."""
-SQLITE = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ def read_hash_set(path: Path) -> HashSet:
     try:
         sha256 = file_sha256(path)
         with path.open("rb") as source:
-            if source.read(len(SQLITE)) == SQLITE:
+            if source.read(len(HEADER)) == HEADER:
                 return _database(path, sha256)
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
             found = HashSet(path.name, sha256)
@@ -112,9 +111,8 @@ def _no_hash(path: Path, number: int) -> UsageError:
 def _database(path: Path, sha256: str) -> HashSet:
     """NSRL's RDSv3; only columns with an index are asked, for it has hundreds of millions of rows."""
     try:
-        address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
         # Asked by one thread at a time, which need not be the one that opened it.
-        connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        connection = sqlite3.connect(f"{read_only(path)}&immutable=1", uri=True, check_same_thread=False)
         there = {row[1].lower() for row in connection.execute("PRAGMA table_info('FILE')")}
         indexed = tuple(
             name

@@ -213,6 +213,18 @@ class FakeProgress:
         self.told.append(outcome.path_text)
 
 
+@dataclass
+class InterruptsAfter(FakeProgress):
+    """Ctrl-C, once it was told so many things."""
+
+    things: int = 0
+
+    def done(self, found: Found, outcome: Outcome) -> None:
+        super().done(found, outcome)
+        if len(self.told) == self.things:
+            raise KeyboardInterrupt
+
+
 def fake_run(root: Path, classifier: Any = None) -> Run:
     card = (classifier or FakeClassifier()).card
     model = Model("f" * 64, card.name, "fake", card.labels, card.facts)

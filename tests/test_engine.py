@@ -10,13 +10,12 @@ import pytest
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.errors import UsageError
-from forensic_emotion.evidence import Found
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.paths import refuse_inside
-from forensic_emotion.records import RGB, Box, Detection, Outcome
+from forensic_emotion.records import RGB, Box, Detection
 from tests.builders import (
     FakeDetector,
-    FakeProgress,
+    InterruptsAfter,
     encoded,
     fake_run,
     fake_tools,
@@ -147,16 +146,16 @@ def test_face_results_has_what_is_promised(mixed: Path, tmp_path: Path) -> None:
 
 
 def test_an_interruption_keeps_what_was_finished(mixed: Path, tmp_path: Path) -> None:
-    class Interrupts(FakeProgress):
-        def done(self, found: Found, outcome: Outcome) -> None:
-            super().done(found, outcome)
-            if len(self.told) == 4:
-                raise KeyboardInterrupt
-
     case = tmp_path / "case.db"
     store = CaseStore(case)
     with pytest.raises(KeyboardInterrupt):
-        scan(find_evidence(mixed), store, fake_run(mixed), [InProcess(fake_tools())], Interrupts())
+        scan(
+            find_evidence(mixed),
+            store,
+            fake_run(mixed),
+            [InProcess(fake_tools())],
+            InterruptsAfter(things=4),
+        )
     store.close()
     assert rows(case, "SELECT state, discovered FROM runs") == [("interrupted", 8)]
     assert len(rows(case, "SELECT * FROM files")) == 2

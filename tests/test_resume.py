@@ -25,6 +25,7 @@ from forensic_emotion.verification import verify
 from tests.builders import (
     FakeDetector,
     FakeProgress,
+    InterruptsAfter,
     encoded,
     fake_run,
     fake_tools,
@@ -112,15 +113,9 @@ def test_any_number_of_workers_gives_the_same_results(
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:
-    class Interrupts(FakeProgress):
-        def done(self, found: Found, outcome: Outcome) -> None:
-            super().done(found, outcome)
-            if len(self.told) == 12:
-                raise KeyboardInterrupt
-
     case = tmp_path / "case.db"
     with pytest.raises(KeyboardInterrupt):
-        scan_into(mixed, case, Interrupts())
+        scan_into(mixed, case, InterruptsAfter(things=12))
     done = [path for (path,) in rows(case, "SELECT path FROM files ORDER BY id")]
     assert len(done) == 10
     again = FakeProgress()

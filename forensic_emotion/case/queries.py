@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlite_utils import Database
 
 from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
+from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database, read_only
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.records import (
     STATES,
@@ -39,7 +38,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
     check_is_database(path)
     try:
-        connection = sqlite3.connect(f"file:{quote(os.fsencode(path.resolve()))}?mode=ro", uri=True)
+        connection = sqlite3.connect(read_only(path), uri=True)
     except sqlite3.Error as error:
         raise CaseError(f"The case {path} cannot be opened: {error}.") from error
     try:

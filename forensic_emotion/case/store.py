@@ -106,7 +106,7 @@ class CaseStore:
             self._change_run(
                 last[0], state="running", ended_at=None, row_digest=None, results_digest=None
             )
-            self._audit("resume", last[0], run.started_at, run.arguments, {"was": last[1]})
+            self.note("resume", last[0], run.started_at, run.arguments, {"was": last[1]})
         return int(last[0])
 
     def _lock(self) -> None:
@@ -159,7 +159,7 @@ class CaseStore:
                     **asdict(run.about),
                 },
             )
-            self._audit("scan", run_id, run.started_at, run.arguments, {"settings": run.settings})
+            self.note("scan", run_id, run.started_at, run.arguments, {"settings": run.settings})
             return run_id
 
     def set_discovered(self, run_id: int, paths: int) -> None:
@@ -184,47 +184,13 @@ class CaseStore:
                 **_columns(digests),
             }
             self._change_run(run_id, state=state, ended_at=ended_at, **_columns(digests))
-            self._audit("scan ended", run_id, ended_at, arguments, detail)
+            self.note("scan ended", run_id, ended_at, arguments, detail)
         return digests.results, audit.head(self._connection)
 
     def _change_run(self, run_id: int, **columns: object) -> None:
         assignments = ", ".join(f"{name} = ?" for name in columns)
         self._connection.execute(
             f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
-        )
-
-    # ---- the audit table ------------------------------------------------------------------------
-
-    def note(
-        self,
-        action: str,
-        run_id: int | None,
-        at: str,
-        arguments: tuple[str, ...],
-        detail: dict[str, Any],
-    ) -> None:
-        """Add to the audit table what was done with the case: a report, an export, a verification."""
-        with self._transaction():
-            self._audit(action, run_id, at, arguments, detail)
-
-    def _audit(
-        self,
-        action: str,
-        run_id: int | None,
-        at: str,
-        arguments: tuple[str, ...],
-        detail: dict[str, Any],
-    ) -> None:
-        audit.append(
-            self._connection,
-            at=at,
-            action=action,
-            run_id=run_id,
-            user=_user(),
-            host=socket.gethostname(),
-            femo=__version__,
-            arguments=arguments,
-            detail=detail,
         )
 
     def finished(self, run_id: int) -> Iterator[tuple[bytes, str | None]]:
@@ -242,6 +208,30 @@ class CaseStore:
     def changes(self, run_id: int) -> Changes | None:
         """What is other than in the run before over the same folder; None if there is none."""
         return read_changes(self._connection, run_id)
+
+    # ---- the audit table ------------------------------------------------------------------------
+
+    def note(
+        self,
+        action: str,
+        run_id: int | None,
+        at: str,
+        arguments: tuple[str, ...],
+        detail: dict[str, Any],
+    ) -> None:
+        """Add to the audit table what was done with the case; within a transaction as a part of it."""
+        with self._transaction():
+            audit.append(
+                self._connection,
+                at=at,
+                action=action,
+                run_id=run_id,
+                user=_user(),
+                host=socket.gethostname(),
+                femo=__version__,
+                arguments=arguments,
+                detail=detail,
+            )
 
     # ---- a file ---------------------------------------------------------------------------------
 
@@ -291,7 +281,7 @@ class CaseStore:
                 digests = run_digests(self._connection, run_id)
                 self._change_run(run_id, **_columns(digests))
                 detail = {"state": state, **_columns(digests)}
-                self._audit("migrate", run_id, at, arguments, detail)
+                self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -440,11 +430,8 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
                 MIGRATIONS.apply(db)
     except sqlite3.Error as error:
         raise CaseError(f"The case {path} cannot be brought up to date: {error}.") from error
-    store = CaseStore(path)
-    try:
+    with closing(CaseStore(path)) as store:
         store.seal(at, arguments)
-    finally:
-        store.close()
     return kept
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlite_utils import Database
 
@@ -10,6 +12,12 @@ from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
 
 HEADER = b"SQLite format 3\x00"
+"""What every SQLite database begins with."""
+
+
+def read_only(path: Path) -> str:
+    """The address by which SQLite opens a file so that nothing can be written to it."""
+    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
 
 
 def check_is_database(path: Path) -> None:

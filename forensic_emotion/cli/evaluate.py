@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import takes
+from forensic_emotion.cli.options import FerplusVotes, takes
 from forensic_emotion.settings import EvaluateSettings
 
 
@@ -25,10 +25,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Folder to write figures and pictures to.")] = Path(
         "evaluation"
     ),
-    ferplus: Annotated[
-        Path | None,
-        typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
-    ] = None,
+    ferplus: FerplusVotes = None,
     *,
     settings: EvaluateSettings,
 ) -> None:

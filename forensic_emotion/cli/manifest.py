@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import app
+from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.errors import FemoError
 from forensic_emotion.paths import visible
 
@@ -17,10 +18,7 @@ from forensic_emotion.paths import visible
 def manifest(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
-    run: Annotated[
-        int | None,
-        typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
-    ] = None,
+    run: RunNumber = None,
 ) -> None:
     """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder.
 

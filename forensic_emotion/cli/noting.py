@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,5 @@ def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) ->
     if not (os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)):
         print("Not in the audit table: the case may only be read.", file=sys.stderr)
         return
-    store = CaseStore(case)
-    try:
+    with closing(CaseStore(case)) as store:
         store.note(action, run_id, utc_now(), arguments(), detail)
-    finally:
-        store.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from enum import Enum
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -18,6 +19,16 @@ class Format(str, Enum):
 
     table = "table"
     json = "json"
+
+
+RunNumber = Annotated[
+    int | None,
+    typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
+]
+FerplusVotes = Annotated[
+    Path | None,
+    typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
+]
 
 
 def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[..., None]]:

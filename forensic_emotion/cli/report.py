@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import takes
+from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ReportSettings
 
@@ -20,10 +20,7 @@ def report(
     out: Annotated[
         Optional[Path], typer.Option("--out", help="HTML file to write. Default: beside the case.")  # noqa: UP045
     ] = None,
-    run: Annotated[
-        int | None,
-        typer.Option("--run", min=1, max=2**31, help="Number of the run. Default: the latest."),
-    ] = None,
+    run: RunNumber = None,
     *,
     settings: ReportSettings,
 ) -> None:

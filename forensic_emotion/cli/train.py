@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.options import takes
+from forensic_emotion.cli.options import FerplusVotes, takes
 from forensic_emotion.settings import TrainSettings
 
 
@@ -22,10 +22,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out that was stopped.")
     ] = False,
-    ferplus: Annotated[
-        Path | None,
-        typer.Option("--ferplus", help="FER+ votes of the same pictures (fer2013new.csv)."),
-    ] = None,
+    ferplus: FerplusVotes = None,
     init: Annotated[
         Path | None,
         typer.Option(

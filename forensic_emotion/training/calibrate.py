@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.training.metrics import Interval, wilson
+from forensic_emotion.training.metrics import Interval, surest_first, wilson
 
 if TYPE_CHECKING:
     import keras
@@ -72,9 +72,7 @@ def choose_threshold(
     It is the upper end of the error's 95 % interval that is kept under it, not the error itself: what
     holds on a few thousand pictures by chance should hold on the next ones too.
     """
-    order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    confidence = probabilities.max(axis=1)[order].astype(np.float64)
-    wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    confidence, wrong = surest_first(probabilities, labels)
     # A threshold lies between two confidences; equal ones are answered together or not at all.
     for answered in range(len(labels), 0, -1):
         below = confidence[answered] if answered < len(labels) else 0.0

@@ -28,7 +28,7 @@ from forensic_emotion.training.metrics import (
     Interval,
     answered_above,
     measure,
-    risk_coverage,
+    surest_first,
     wilson,
 )
 from forensic_emotion.training.pictures import (
@@ -166,11 +166,11 @@ def _without_twins(
 def _at_coverage(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> dict[float, Interval]:
-    _, errors = risk_coverage(probabilities, labels)
+    _, wrong = surest_first(probabilities, labels)
     found = {}
     for coverage in COVERAGES:
         n = max(1, round(coverage * len(labels)))
-        found[coverage] = wilson(n - round(errors[n - 1] * n), n)
+        found[coverage] = wilson(n - int(wrong[n - 1]), n)
     return found
 
 

@@ -167,6 +167,15 @@ def answered_above(
     )
 
 
+def surest_first(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The confidences in falling order (n,), and how many of the first k answers are wrong (n,)."""
+    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+    wrong = probabilities.argmax(axis=1)[order] != labels[order]
+    return probabilities.max(axis=1)[order].astype(np.float64), np.cumsum(wrong)
+
+
 def risk_coverage(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -174,7 +183,6 @@ def risk_coverage(
 
     Method: El-Yaniv & Wiener 2010.
     """
-    order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    wrong = probabilities.argmax(axis=1)[order] != labels[order]
+    _, wrong = surest_first(probabilities, labels)
     k = np.arange(1, len(labels) + 1)
-    return k / len(labels), np.cumsum(wrong) / k
+    return k / len(labels), wrong / k

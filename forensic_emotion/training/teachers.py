@@ -6,7 +6,6 @@ Method: Hinton et al. 2015, "Distilling the knowledge in a neural network".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,9 @@ from forensic_emotion.training.scoring import score_pictures
 from forensic_emotion.training.sources import LABELS
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """A trained model that another one learns from."""
-
-    classifier: Classifier
-
-    def facts(self) -> dict[str, str]:
-        """What the pupil's ``model.json`` says of it."""
-        return {"name": self.classifier.card.name, "sha256": self.classifier.weights_sha256}
-
-
-def load_teachers(folders: Sequence[Path], data_sha256: str, validation_share: float) -> list[Teacher]:
+def load_teachers(
+    folders: Sequence[Path], data_sha256: str, validation_share: float
+) -> list[Classifier]:
     """Load teachers, and see that none has been fitted to what the pupil is chosen by.
 
     Raises:
@@ -49,13 +39,13 @@ def load_teachers(folders: Sequence[Path], data_sha256: str, validation_share: f
                 f"The teacher {folder} was trained on other data, or with another part held out.",
                 "It may have been fitted to pictures that are held out here; train one on these data.",
             )
-        teachers.append(Teacher(classifier))
+        teachers.append(classifier)
     return teachers
 
 
 def mean_answer(
-    teachers: list[Teacher], pictures: Pictures, progress: Progress
+    teachers: list[Classifier], pictures: Pictures, progress: Progress
 ) -> npt.NDArray[np.float32]:
     """The mean of the teachers' probabilities for each picture, (n, classes)."""
-    answers = [score_pictures(teacher.classifier, pictures, progress) for teacher in teachers]
+    answers = [score_pictures(teacher, pictures, progress) for teacher in teachers]
     return np.mean(answers, axis=0, dtype=np.float32)

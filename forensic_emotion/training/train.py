@@ -88,7 +88,7 @@ def train(
         "data_sha256": pictures.sha256,
         "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
         "init_sha256": _sha256_of_model(init) if init else None,
-        "teachers": [teacher.facts() for teacher in teachers],
+        "teachers": [{"name": t.card.name, "sha256": t.weights_sha256} for t in teachers],
     }
     console.print(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
