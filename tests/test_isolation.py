@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from functools import partial
@@ -13,9 +14,10 @@ import pytest
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import ModelError
+from forensic_emotion.evidence import Found
 from forensic_emotion.isolation import Isolated, Limits
 from forensic_emotion.pipeline import Tools
-from forensic_emotion.records import RGB, Box, Detection
+from forensic_emotion.records import RGB, Box, Detection, Outcome
 from tests.builders import (
     FakeDetector,
     FakeProgress,
@@ -53,6 +55,13 @@ def hang() -> None:
 def spin() -> None:
     while True:
         pass
+
+
+def labour() -> None:
+    """Spin past the time of the processor that the kernel allows, which is less here than elsewhere."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1, hard))
+    spin()
 
 
 def devour() -> None:
@@ -119,6 +128,7 @@ def test_a_worker_gives_what_this_process_gives(mixed: Path, tmp_path: Path) -> 
         ("leave", "crashed", "exit code 3"),
         ("hang", "timeout", "no sign of life for 4 seconds"),
         ("spin", "timeout", ""),
+        ("labour", "timeout", "used more time of the processor"),
         ("devour", "out_of_memory", "more than 1024 MiB of memory"),
     ],
 )
@@ -200,3 +210,27 @@ def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest
             workers.add(analyser._worker._process.pid)
     store.close()
     assert len(workers) == 3
+
+
+def own_memory() -> int:
+    """Bytes that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+def test_the_parents_memory_stays_flat(evidence: Path, tmp_path: Path) -> None:
+    for i in range(3000):
+        (evidence / f"{i:04}.png").write_bytes(encoded(FACE) + i.to_bytes(2, "big"))
+    held = []
+
+    class Weighs(FakeProgress):
+        def done(self, found: Found, outcome: Outcome) -> None:
+            held.append(own_memory())
+
+    store = CaseStore(tmp_path / "case.db")
+    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+        scan(find_evidence(evidence), store, fake_run(evidence), [analyser], Weighs())
+    store.close()
+    assert len(held) == 3000
+    early, late = max(held[300:600]), max(held[-300:])
+    assert late < early * 1.05, f"{early >> 20} MiB, then {late >> 20} MiB"

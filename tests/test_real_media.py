@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -178,6 +179,71 @@ def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: 
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     kept = connection.execute("SELECT COUNT(*) FROM files WHERE state = 'faces'").fetchone()[0]
     assert 3 <= kept < 400
+
+
+def info(case: Path) -> dict:
+    result = CliRunner().invoke(app, ["info", str(case), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_scan_killed_without_warning_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """kill -9 of the real command, real workers; each time the next one goes on."""
+    many = tmp_path / "many"
+    many.mkdir()
+    photo = (DEMO / "portrait.jpg").read_bytes()
+    for i in range(60):
+        (many / f"{i:03}.jpg").write_bytes(photo + bytes([i]))
+    whole, killed = tmp_path / "whole.db", tmp_path / "killed.db"
+    assert CliRunner().invoke(app, ["scan", str(many), "--case", str(whole)]).exit_code == 0
+    for wanted in (0, 7, 20, 41):
+        process = femo_process("scan", many, "--case", killed, home=tmp_path)
+        deadline = time.monotonic() + 60
+        while count_files(killed) < wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert wanted <= count_files(killed) < 60
+    assert CliRunner().invoke(app, ["scan", str(many), "--case", str(killed)]).exit_code == 0
+    runs = [info(case)["runs"] for case in (whole, killed)]
+    assert [len(each) for each in runs] == [1, 1]
+    assert runs[0][0]["results_digest"] == runs[1][0]["results_digest"]
+    assert CliRunner().invoke(app, ["verify", str(killed), "--evidence", str(many)]).exit_code == 0
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A file system of 700 KiB: a clear error, a case that verifies, and no room needed to say so."""
+    script = """
+        mount -t tmpfs -o size=700k none small || exit 77
+        "$@" scan ev --case small/case.db; echo "scan $?"
+        "$@" verify small/case.db; echo "verify $?"
+        mount -o remount,size=50m small
+        "$@" scan ev --case small/case.db; echo "scan $?"
+        "$@" verify small/case.db --evidence ev; echo "verify $?"
+    """
+    (tmp_path / "small").mkdir()
+    (tmp_path / "ev").mkdir()
+    photo = (DEMO / "portrait.jpg").read_bytes()
+    for i in range(60):
+        (tmp_path / "ev" / f"{i:03}.jpg").write_bytes(photo + bytes([i]))
+    femo = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+    try:
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *femo],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip("no file system can be mounted here")
+    assert "Traceback" not in done.stderr
+    told = [line for line in done.stdout.splitlines() if line.startswith(("scan", "verify"))]
+    assert told == ["scan 1", "verify 0", "scan 0", "verify 0"], done.stdout + done.stderr
+    assert "cannot be written" in done.stderr
+    assert "full" in done.stderr or "No space" in done.stderr
 
 
 def test_a_query_can_be_interrupted(tmp_path: Path) -> None:

@@ -101,13 +101,20 @@ class CaseStore:
             identity,
         ).fetchone()
         if last is None or last[1] == "done":
-            return self._start_run(run)
+            run_id = self._start_run(run)
+        else:
+            run_id = self._go_on(last[0], last[1], run)
+        # At once: a disk that fills during the scan must not leave a case without it.
+        write_audit_file(self._connection, self.path)
+        return run_id
+
+    def _go_on(self, run_id: int, was: str, run: Run) -> int:
         with self._transaction():
             self._change_run(
-                last[0], state="running", ended_at=None, row_digest=None, results_digest=None
+                run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
-            self.note("resume", last[0], run.started_at, run.arguments, {"was": last[1]})
-        return int(last[0])
+            self.note("resume", run_id, run.started_at, run.arguments, {"was": was})
+        return run_id
 
     def _lock(self) -> None:
         """Keep other scans out, until this process ends, however it ends."""
@@ -448,6 +455,9 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     """
     lines = [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}\n" for e in audit.entries(connection)]
     target = audit_file(case)
+    with suppress(OSError, UnicodeDecodeError):
+        if target.read_text(encoding="utf-8") == "".join(lines):
+            return  # so that a full disk does not matter where there is nothing to say
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         unfinished.write_text("".join(lines), encoding="utf-8")

@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from forensic_emotion.paths import visible
+
 
 def arguments() -> tuple[str, ...]:
     """The command line, as a case keeps it."""
@@ -17,12 +19,16 @@ def arguments() -> tuple[str, ...]:
 
 
 def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
-    """Add the entry; a case that may only be read stays as it is, and the user is told."""
+    """Add the entry; a case that cannot be written stays as it is, and the user is told."""
     from forensic_emotion.case.store import CaseStore
+    from forensic_emotion.errors import CaseError
     from forensic_emotion.evidence import utc_now
 
     if not (os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)):
         print("Not in the audit table: the case may only be read.", file=sys.stderr)
         return
-    with closing(CaseStore(case)) as store:
-        store.note(action, run_id, utc_now(), arguments(), detail)
+    try:
+        with closing(CaseStore(case)) as store:
+            store.note(action, run_id, utc_now(), arguments(), detail)
+    except CaseError as error:  # what the command found stands all the same
+        print(f"Not in the audit table: {visible(error.text)}", file=sys.stderr)
