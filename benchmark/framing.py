@@ -15,13 +15,13 @@ import numpy as np
 
 from forensic_emotion.chips import SIDE
 from forensic_emotion.faces.hog import HogDetector
-from forensic_emotion.training.data import BORDER, ENLARGED, enlarge
+from forensic_emotion.training.data import AS_IT_IS, BORDER, ENLARGED, enlarge
 from forensic_emotion.training.sources import TRAINING, read_labelled
 
 
 def main() -> None:
     source = read_labelled(Path(sys.argv[1]))
-    detector = HogDetector(upsample=0)
+    detector = HogDetector(AS_IT_IS)
     found = [detector.detect(enlarge(picture)) for picture in source.grey[source.usage == TRAINING]]
     boxes = [detections[0].box for detections in found if detections]
     size = np.array([box.width for box in boxes], float)

@@ -47,6 +47,8 @@ class Chip:
     """(48, 48)."""
     landmarks: Points
     """(68, 2), as a share of the chip's side."""
+    fits: bool = True
+    """Whether the landmarks are those of a face that is seen well, and may count."""
 
 
 def whole_picture(image: npt.NDArray[np.uint8]) -> Box:
@@ -88,28 +90,32 @@ def resize(image: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), dtype=np.uint8)
 
 
-def make_chip(image: npt.NDArray[np.uint8], region: Box, landmarks: Points) -> Chip:
+def make_chip(
+    image: npt.NDArray[np.uint8], region: Box, landmarks: Points, *, fits: bool = True
+) -> Chip:
     """Cut a region out of a picture and scale it, landmarks with it, to what a network takes.
 
     Args:
         image: RGB (height, width, 3) or grey (height, width).
         region: what becomes the chip: ``whole_picture`` or ``region_around``.
         landmarks: (68, 2), in pixels of ``image``.
+        fits: whether they may count.
     """
     pixels = cut(image, region)
     if pixels.ndim == 3:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     origin = np.array([region.left, region.top], np.float32)
     size = np.array([region.width, region.height], np.float32)
-    return Chip(resize(pixels, SIDE, SIDE), ((landmarks - origin) / size).astype(np.float32))
+    placed = ((landmarks - origin) / size).astype(np.float32)
+    return Chip(resize(pixels, SIDE, SIDE), placed, fits)
 
 
 def to_inputs(chips: list[Chip]) -> Inputs:
-    """Stack chips of detected faces into the inputs of a network."""
+    """Stack chips into the inputs of a network."""
     return as_inputs(
         np.stack([chip.grey for chip in chips]),
         np.stack([chip.landmarks for chip in chips]),
-        np.ones(len(chips), bool),
+        np.array([chip.fits for chip in chips]),
     )
 
 

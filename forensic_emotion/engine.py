@@ -1,16 +1,17 @@
 """A folder of evidence → a run in a case: spreads the work and hands each outcome to the store.
 
-Nothing else knows how work is spread: over workers (``isolation.py``), a file at a time each. Outcomes
-are written in the order of the paths, so that the results are the same for any number of workers, and
-what is in a case after a stop is the beginning of what would have been.
+Nothing else knows how work is spread: over workers (``isolation.py``), a file, or a piece of a long
+video, at a time each. Outcomes are written in the order of the paths, so that the results are the same
+for any number of workers, and what is in a case after a stop is the beginning of what would have been.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,9 +21,10 @@ from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import Found, discover, utc_now
+from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
-from forensic_emotion.pipeline import as_copy
-from forensic_emotion.records import Outcome, Run
+from forensic_emotion.pipeline import as_copy, joined
+from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run
 
 
 class Progress(Protocol):
@@ -90,7 +92,7 @@ def scan(
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
         for found, looked_at in _outcomes(left, analysers, progress, seen):
-            outcome = _with_first(looked_at, seen, store, run_id)
+            outcome = _with_tracks(_with_first(looked_at, seen, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)
         summary = store.count(run_id)
@@ -105,48 +107,117 @@ def scan(
     return Ended(summary, len(finished), store.changes(run_id), digest, head)
 
 
-AHEAD = 16
+AHEAD = 32
 """Paths for each worker that may be done before an earlier one is; their outcomes wait in memory."""
 
 
+class _Jobs:
+    """The work on paths, spread over the analysers; each is at one path, or piece of one, at a time."""
+
+    def __init__(
+        self, analysers: Sequence[Analyser], progress: Progress, seen: Container[bytes]
+    ) -> None:
+        self._free: SimpleQueue[Analyser] = SimpleQueue()
+        for analyser in analysers:
+            self._free.put(analyser)
+        self._threads = ThreadPoolExecutor(len(analysers))
+        self._progress, self._seen = progress, seen
+
+    def submit(self, found: Found, *, whole: bool = False) -> Future[Outcome | _Split]:
+        return self._threads.submit(self._look, found, whole)
+
+    def _look(self, found: Found, whole: bool) -> Outcome | _Split:
+        with self._analyser() as analyser:
+            outcome = analyser.analyse(found, self._is_seen, self._progress.frame, whole=whole)
+        if isinstance(outcome, Outcome):
+            return outcome
+        pieces = [self._threads.submit(self._piece, found, outcome, p) for p in outcome.pieces]
+        return _Split(outcome, pieces)
+
+    def _piece(self, found: Found, planned: Planned, piece: Piece) -> Outcome:
+        with self._analyser() as analyser:
+            return analyser.analyse_piece(found, planned.evidence, piece, self._progress.frame)
+
+    def result(self, found: Found, future: Future[Outcome | _Split]) -> Outcome:
+        """The outcome of a path, once it is there; a video whose pieces are not sound is done again."""
+        done = future.result()
+        if isinstance(done, Outcome):
+            return done
+        outcome = joined(done.planned, [piece.result() for piece in done.pieces])
+        if outcome is not None:
+            return outcome
+        again = self.submit(found, whole=True).result()
+        assert isinstance(again, Outcome), "a whole is not cut"
+        return again
+
+    @contextmanager
+    def _analyser(self) -> Iterator[Analyser]:
+        analyser = self._free.get()
+        try:
+            yield analyser
+        finally:
+            self._free.put(analyser)
+
+    def _is_seen(self, evidence: Evidence) -> bool:
+        return bytes.fromhex(evidence.sha256) in self._seen
+
+    def end(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """A video in pieces, each being looked at."""
+
+    planned: Planned
+    pieces: list[Future[Outcome]]
+
+
 def _outcomes(
-    paths: Iterable[Found],
+    paths: Sequence[Found],
     analysers: Sequence[Analyser],
     progress: Progress,
-    seen: set[bytes],
+    seen: Container[bytes],
 ) -> Iterator[tuple[Found, Outcome]]:
     """Each path with its outcome, in order.
 
     Args:
         paths: what to look at.
-        analysers: look at them, each at one path at a time.
+        analysers: look at them.
         progress: is told.
         seen: the SHA-256 of all media that were looked at before; whoever takes the outcomes adds to it.
     """
-    free: SimpleQueue[Analyser] = SimpleQueue()
-    for analyser in analysers:
-        free.put(analyser)
-
-    def look(found: Found) -> Outcome:
-        analyser = free.get()
-        try:
-            return analyser.analyse(found, lambda e: bytes.fromhex(e.sha256) in seen, progress.frame)
-        finally:
-            free.put(analyser)
-
-    threads = ThreadPoolExecutor(len(analysers))
-    pending: deque[tuple[Found, Future[Outcome]]] = deque()
+    jobs = _Jobs(analysers, progress, seen)
+    pending: deque[tuple[Found, Future[Outcome | _Split]]] = deque()
     left = iter(paths)
+    early = {found.path: jobs.submit(found) for found in _large(paths, len(analysers))}
     try:
         while True:
             for found in islice(left, AHEAD * len(analysers) - len(pending)):
-                pending.append((found, threads.submit(look, found)))
+                pending.append((found, early[found.path] if found.path in early else jobs.submit(found)))
             if not pending:
                 return
             found, future = pending.popleft()
-            yield found, future.result()
+            yield found, jobs.result(found, future)
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
+        jobs.end()
+
+
+def _large(paths: Sequence[Found], workers: int) -> list[Found]:
+    """The files to begin with, the largest first, lest one of them keeps a single core busy at the end.
+
+    Those that hold a good part of all bytes, and no more of them than there are workers, for their
+    outcomes wait for those of the paths before them.
+    """
+    if workers == 1:
+        return []
+    much = sum(found.size for found in paths) / (4 * workers)
+    large = [found for found in paths if found.size > max(much, LARGE)]
+    return sorted(large, key=lambda found: -found.size)[:workers]
+
+
+LARGE = 1 << 20
+"""Bytes; what is smaller is done soon."""
 
 
 def _with_first(outcome: Outcome, seen: set[bytes], store: CaseStore, run_id: int) -> Outcome:
@@ -161,3 +232,16 @@ def _with_first(outcome: Outcome, seen: set[bytes], store: CaseStore, run_id: in
         return as_copy(store.first_with(run_id, outcome.evidence.sha256), outcome)
     seen.add(digest)
     return outcome
+
+
+def _with_tracks(outcome: Outcome, run: Run) -> Outcome:
+    """An outcome whose faces, if it is a video's, know their tracks."""
+    if outcome.kind != "video" or not outcome.results:
+        return outcome
+    settings = run.settings
+    interval = 0.0
+    if settings["sample"] == "every":
+        interval = 1 / settings["per_second"] if settings["per_second"] else settings["every"]
+    threshold = run.model.card["abstention"]["threshold"]
+    results, tracks = link(outcome.results, interval, run.model.labels, threshold)
+    return replace(outcome, results=results, tracks=tracks)

@@ -187,12 +187,17 @@ class OpenEvidence:
 
 
 @contextmanager
-def opened(found: Found) -> Iterator[OpenEvidence]:
+def opened(found: Found, hashed: Evidence | None = None) -> Iterator[OpenEvidence]:
     """Open a found file read-only, hash it in one pass, and tell what it is.
+
+    Args:
+        found: the file.
+        hashed: what was told when it was opened before; then it is not hashed again, but must be the
+            same file with the same size and times.
 
     Raises:
         UnreadableEvidence: it vanished, may not be read, is no regular file any more, or its bytes
-            could not be read to the end.
+            could not be read to the end; or it is not the file that was hashed.
     """
     # A single file as root had its links resolved by the walk; O_NOFOLLOW would refuse them.
     path = found.full if found.relative else os.path.realpath(found.full)
@@ -206,6 +211,11 @@ def opened(found: Found) -> Iterator[OpenEvidence]:
         raise UnreadableEvidence("changed", "was a regular file when it was listed, and is none now")
     # Only what was hashed may be decoded, and only what the path still names is that path's content.
     with os.fdopen(descriptor, "rb", buffering=CHUNK) as source:
+        if hashed is not None:
+            if not _same(status, hashed.facts):
+                raise UnreadableEvidence("changed", "is not the file any more that was hashed")
+            yield OpenEvidence(hashed, source, path, status)
+            return
         try:
             hashes = hash_stream(source)
             source.seek(0)
@@ -235,6 +245,12 @@ def opened(found: Found) -> Iterator[OpenEvidence]:
             facts=facts,
         )
         yield OpenEvidence(evidence, source, path, status)
+
+
+def _same(status: os.stat_result, facts: FileFacts) -> bool:
+    return (status.st_size, utc(status.st_mtime_ns), utc(status.st_ctime_ns), status.st_ino) == (
+        *(facts.size, facts.modified, facts.changed, facts.inode),
+    )
 
 
 def _status_of(path: bytes) -> os.stat_result | None:

@@ -19,8 +19,8 @@ from typing import Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
-from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools, analyse
-from forensic_emotion.records import Evidence, Outcome, Problem
+from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools, analyse, analyse_piece
+from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem
 
 RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
@@ -33,9 +33,15 @@ Loss = Literal["crashed", "timeout", "out_of_memory"]
 
 
 class Analyser(Protocol):
-    """Looks at one path; ``pipeline.analyse`` wherever it runs."""
+    """Looks at a path or a piece of one, as ``pipeline.py`` does, wherever that runs."""
 
-    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome: ...
+    def analyse(
+        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+    ) -> Outcome | Planned: ...
+
+    def analyse_piece(
+        self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
+    ) -> Outcome: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +50,26 @@ class InProcess:
 
     tools: Tools
 
-    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
-        return analyse(found, self.tools, seen, on_frame)
+    def analyse(
+        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+    ) -> Outcome | Planned:
+        return analyse(found, self.tools, seen, on_frame, whole=whole)
+
+    def analyse_piece(
+        self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
+    ) -> Outcome:
+        return analyse_piece(found, evidence, piece, self.tools, on_frame)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is given."""
+
+    found: Found
+    whole: bool = False
+    evidence: Evidence | None = None
+    """With a piece: what was told of the file."""
+    piece: Piece | None = None
 
 
 @dataclass(frozen=True)
@@ -98,35 +122,48 @@ class Isolated:
         self._closed = True  # a thread that still waits for the worker must not start another
         self._end()
 
-    def analyse(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+    def analyse(
+        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+    ) -> Outcome | Planned:
         """As ``pipeline.analyse``; a path that costs two workers has the state that says how."""
+        return self._do(Task(found, whole), seen, on_frame)
+
+    def analyse_piece(
+        self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
+    ) -> Outcome:
+        """As ``pipeline.analyse_piece``."""
+        outcome = self._do(Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame)
+        assert isinstance(outcome, Outcome), "a piece is not cut again"
+        return outcome
+
+    def _do(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
         try:
-            return self._ask(found, seen, on_frame)
+            return self._ask(task, seen, on_frame)
         except Lost:
             pass  # perhaps by what came before it; once more, with nothing before it
         try:
-            return self._ask(found, seen, on_frame)
+            return self._ask(task, seen, on_frame)
         except Lost as lost:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             kind = kind_of(lost.evidence.media_type) if lost.evidence else None
             return Outcome(
-                found.path,
-                found.path_text,
+                task.found.path,
+                task.found.path_text,
                 lost.loss,
                 evidence=lost.evidence,
                 kind=kind,
                 problems=(problem,),
             )
 
-    def _ask(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
+    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
         if self._closed:
             raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
         try:
-            return self._worker.ask(found, seen, on_frame)
+            return self._worker.ask(task, seen, on_frame)
         except Lost:
             self._end()
             raise
@@ -157,8 +194,8 @@ class Worker:
             raise value
         self.facts: ToolFacts = value
 
-    def ask(self, found: Found, seen: Seen, on_frame: OnFrame) -> Outcome:
-        """Have a path looked at.
+    def ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+        """Have a path, or a piece, looked at.
 
         Raises:
             Lost: the process is gone or had to be ended.
@@ -166,11 +203,11 @@ class Worker:
         self.paths += 1
         evidence: Evidence | None = None
         try:
-            self._pipe.send(found)
+            self._pipe.send(task)
             while True:
-                what, value = self._hear(self._limits.silence(found), evidence)
+                what, value = self._hear(self._limits.silence(task.found), evidence)
                 if what == "done":
-                    outcome: Outcome = value
+                    outcome: Outcome | Planned = value
                     return outcome
                 if what == "seen":
                     evidence = value
@@ -235,10 +272,10 @@ def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
     pipe.send(("ready", facts))
     while True:
         try:
-            found: Found = pipe.recv()
+            task: Task = pipe.recv()
         except EOFError:
             return
-        silence = limits.silence(found)
+        silence = limits.silence(task.found)
 
         def seen(evidence: Evidence) -> bool:
             pipe.send(("seen", evidence))
@@ -250,7 +287,11 @@ def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
 
         _allow_processor(silence)
         try:
-            outcome = analyse(found, tools, seen, on_frame)
+            outcome: Outcome | Planned
+            if task.evidence is not None and task.piece is not None:
+                outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame)
+            else:
+                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole)
         except MemoryError:
             pipe.send(("memory", None))
             return

@@ -10,8 +10,10 @@ another process; ``engine.py`` decides where it runs and hands outcomes to the c
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -20,12 +22,12 @@ from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import EvidenceError, NoPicture
 from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
-from forensic_emotion.faces.detector import Detector
-from forensic_emotion.faces.hog import HogDetector
+from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
+from forensic_emotion.faces.quality import assess, landmarks_fit
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
-from forensic_emotion.frames.video import video_frames
+from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashsets import HashSet, read_hash_set
 from forensic_emotion.records import (
     UNCERTAIN,
@@ -38,7 +40,10 @@ from forensic_emotion.records import (
     MediaFacts,
     Model,
     Outcome,
+    Piece,
+    Planned,
     Problem,
+    Quality,
     State,
 )
 from forensic_emotion.settings import ScanSettings
@@ -77,9 +82,14 @@ class Tools:
             ),
             {
                 "landmark weights SHA-256": self.landmarks.weights_sha256,
+                **_named("detector weights SHA-256", self.detector.weights_sha256),
                 **{f"hash list {s.name} SHA-256": s.sha256 for s in (*self.known, *self.notable)},
             },
         )
+
+
+def _named(name: str, value: str | None) -> dict[str, str]:
+    return {} if value is None else {name: value}
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[P
     lists = [tuple(read_hash_set(path) for path in paths) for paths in (known, notable)]
     return Tools(
         settings,
-        HogDetector(settings.upsample),
+        load_detector(settings),
         LandmarkPredictor(),
         load_classifier(settings.model, settings.runtime, threads=1),
         *lists,
@@ -116,17 +126,101 @@ OnFrame = Callable[[int], None]
 """Told after each frame how many faces it had."""
 
 
-def analyse(found: Found, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
-    """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome."""
+class Stopwatch:
+    """What each stage of the work took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The work on one path."""
+
+    found: Found
+    tools: Tools
+    on_frame: OnFrame
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+
+def analyse(
+    found: Found, tools: Tools, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+) -> Outcome | Planned:
+    """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome.
+
+    A long video is only hashed and cut into pieces, which ``analyse_piece`` looks at, unless it is to be
+    looked at as a whole.
+    """
     if found.skip:
         return Outcome(found.path, found.path_text, "skipped", reason=found.skip)
     if found.error:
         return _failed(found, Problem("discover", "unreadable", found.error))
+    job = Job(found, tools, on_frame)
     try:
-        with opened(found) as source:
-            return _looked_at_again(_look(found, source, tools, seen, on_frame), source)
+        with ExitStack() as stack:
+            with job.watch.on("hash"):
+                source = stack.enter_context(opened(found))
+            looked_at = _look(job, source, seen, whole)
+            if isinstance(looked_at, Planned):
+                return replace(looked_at, seconds=job.watch.seconds)
+            return replace(_looked_at_again(looked_at, source), seconds=job.watch.seconds)
     except EvidenceError as error:
         return _failed(found, Problem("read", error.problem, error.text))
+
+
+def analyse_piece(
+    found: Found, evidence: Evidence, piece: Piece, tools: Tools, on_frame: OnFrame
+) -> Outcome:
+    """Look at a piece of a video that was hashed before."""
+    job = Job(found, tools, on_frame)
+    try:
+        with opened(found, evidence) as source:
+            outcome = _look_at_media(job, source, "video", piece)
+            return replace(_looked_at_again(outcome, source), seconds=job.watch.seconds)
+    except EvidenceError as error:
+        return _failed(found, Problem("read", error.problem, error.text))
+
+
+def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
+    """The outcome of a video from those of its pieces, as that of looking at it in one go.
+
+    None if anything was amiss with a piece: then that is the way.
+    """
+    if any(piece.problems or piece.media is None for piece in pieces):
+        return None
+    results = tuple(result for piece in pieces for result in piece.results)
+    medias = [piece.media for piece in pieces if piece.media is not None]
+    seconds = dict(planned.seconds)
+    for piece in pieces:
+        for stage, spent in piece.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + spent
+    # The facts of a file are those of its first stream: the first and last piece of that have the ends.
+    of_first = [m for m in medias if m.stream == medias[0].stream]
+    media = replace(
+        medias[0],
+        last_pts=of_first[-1].last_pts,
+        frames_decoded=sum(m.frames_decoded for m in medias),
+        frames_interlaced=sum(m.frames_interlaced for m in medias),
+        smallest_face=max((m.smallest_face for m in medias if m.smallest_face), default=None),
+    )
+    return replace(
+        pieces[0],
+        state="faces" if results else "no_face",
+        media=media,
+        frames=sum(piece.frames for piece in pieces),
+        faces=len(results),
+        results=results,
+        notable=planned.notable,
+        seconds=seconds,
+    )
 
 
 def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
@@ -143,15 +237,18 @@ def _failed(found: Found, problem: Problem) -> Outcome:
     return Outcome(found.path, found.path_text, "failed", problems=(problem,))
 
 
-def _look(found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame) -> Outcome:
-    evidence = source.evidence
-    known = _name_of_list(evidence, tools.known)
+def _look(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:
+    found, evidence = job.found, source.evidence
+    known = _name_of_list(evidence, job.tools.known)
     if known is not None:
         reason, kind = f"known: its hash is in {known}", kind_of(evidence.media_type)
         outcome = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
     else:
-        outcome = _look_unless_seen(found, source, tools, seen, on_frame)
-    return replace(outcome, notable=_name_of_list(evidence, tools.notable))
+        looked_at = _look_unless_seen(job, source, seen, whole)
+        if isinstance(looked_at, Planned):
+            return replace(looked_at, notable=_name_of_list(evidence, job.tools.notable))
+        outcome = looked_at
+    return replace(outcome, notable=_name_of_list(evidence, job.tools.notable))
 
 
 def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
@@ -159,17 +256,20 @@ def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
     return next((each.name for each in lists if evidence in each), None)
 
 
-def _look_unless_seen(
-    found: Found, source: OpenEvidence, tools: Tools, seen: Seen, on_frame: OnFrame
-) -> Outcome:
-    evidence = source.evidence
+def _look_unless_seen(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:
+    found, evidence = job.found, source.evidence
     kind = kind_of(evidence.media_type)
     if kind is None:
         return _no_media(found, evidence)
     if seen(evidence):
         reason = "same bytes as an earlier path"
         return Outcome(found.path, found.path_text, "skipped", reason, evidence, kind)
-    return _look_at_media(found, source, kind, tools, on_frame)
+    if kind == "video" and not whole:
+        with job.watch.on("plan"):
+            pieces = plan_pieces(source.source, evidence.media_type or "", job.tools.settings)
+        if pieces:
+            return Planned(evidence, pieces)
+    return _look_at_media(job, source, kind)
 
 
 def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
@@ -199,17 +299,22 @@ def _no_media(found: Found, evidence: Evidence) -> Outcome:
     return Outcome(found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems))
 
 
-def _look_at_media(
-    found: Found, source: OpenEvidence, kind: Kind, tools: Tools, on_frame: OnFrame
-) -> Outcome:
+def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | None = None) -> Outcome:
     """Decode, detect, classify; keeps what was found before a problem ended it."""
-    media = MediaFacts()
+    found, media = job.found, MediaFacts()
     frames = 0
 
     def counted() -> Iterator[Frame]:
         nonlocal frames
-        media_type = source.evidence.media_type or ""
-        for frame in READERS[kind](source.source, media_type, tools.settings, media):
+        decoding = _frames(source, kind, job.tools.settings, media, piece)
+        while True:
+            with job.watch.on("decode"):
+                frame = next(decoding, None)
+            if frame is None:
+                return
+            height, width = frame.image.shape[:2]
+            smallest = job.tools.detector.smallest(width, height)
+            media.smallest_face = round(max(smallest, media.smallest_face or 0.0), 2)
             yield frame
             frames += 1
 
@@ -217,7 +322,7 @@ def _look_at_media(
     results: list[FaceResult] = []
     ended: list[Problem] = []
     try:
-        for result in find_faces(counted(), tools, on_frame):
+        for result in find_faces(counted(), job):
             results.append(result)
     except NoPicture as error:
         return replace(outcome, state="skipped", reason=error.text)
@@ -244,7 +349,16 @@ def _look_at_media(
     )
 
 
-def find_faces(frames: Iterator[Frame], tools: Tools, on_frame: OnFrame) -> Iterator[FaceResult]:
+def _frames(
+    source: OpenEvidence, kind: Kind, settings: ScanSettings, media: MediaFacts, piece: Piece | None
+) -> Iterator[Frame]:
+    media_type = source.evidence.media_type or ""
+    if piece is not None:
+        return video_frames(source.source, media_type, settings, media, piece)
+    return READERS[kind](source.source, media_type, settings, media)
+
+
+def find_faces(frames: Iterator[Frame], job: Job) -> Iterator[FaceResult]:
     """Frames → the results of their faces, in order; classified in batches over frames.
 
     If taking the next frame fails, the faces gathered so far come first and the error after them.
@@ -252,62 +366,86 @@ def find_faces(frames: Iterator[Frame], tools: Tools, on_frame: OnFrame) -> Iter
     waiting: list[_Waiting] = []
     try:
         for frame in frames:
-            faces = detect(frame, tools)
-            for face in faces:
-                waiting.append(_prepare(frame, face))
-            on_frame(len(faces))
+            faces = detect(frame, job.tools, job.watch)
+            with job.watch.on("crop"):
+                waiting += [_prepare(frame, face) for face in faces]
+            job.on_frame(len(faces))
             if len(waiting) >= BATCH:
-                yield from _classify(waiting, tools.classifier)
+                yield from _classify(waiting, job)
                 waiting = []
     except Exception:
         # Whatever ended the frames, the faces seen before it are results.
-        yield from _classify(waiting, tools.classifier)
+        yield from _classify(waiting, job)
         raise
-    yield from _classify(waiting, tools.classifier)
+    yield from _classify(waiting, job)
 
 
-def detect(frame: Frame, tools: Tools) -> list[Face]:
+def detect(frame: Frame, tools: Tools, watch: Stopwatch) -> list[Face]:
     """The faces of a frame with their landmarks."""
-    return [
-        Face(
-            number,
-            found.box,
-            tools.detector.name,
-            found.score,
-            tools.landmarks.place(frame.image, found.box),
+    with watch.on("detect"):
+        detections = tools.detector.detect(frame.image)
+    faces = []
+    for number, found in enumerate(detections):
+        with watch.on("landmarks"):
+            placed = tools.landmarks.place(frame.image, found.square)
+        faces.append(
+            Face(
+                number,
+                found.box,
+                found.square,
+                tools.detector.name,
+                found.score,
+                placed.points,
+                placed.spread,
+            )
         )
-        for number, found in enumerate(tools.detector.detect(frame.image))
-    ]
+    return faces
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
     """A face without its frame's pixels, waiting for its batch to fill."""
 
+    stream: int
     frame_index: int
     time: FrameTime | None
     face: Face
+    quality: Quality
     chip: Chip
     thumbnail: bytes
 
 
 def _prepare(frame: Frame, face: Face) -> _Waiting:
-    chip = make_chip(frame.image, region_around(face.box), face.landmarks)
-    return _Waiting(frame.index, frame.time, face, chip, thumbnail(frame.image, face.box))
+    height, width = frame.image.shape[:2]
+    region = region_around(face.square)
+    chip = make_chip(frame.image, region, face.landmarks, fits=landmarks_fit(face))
+    return _Waiting(
+        frame.stream,
+        frame.index,
+        frame.time,
+        face,
+        assess(face, chip, width, height),
+        chip,
+        thumbnail(frame.image, face.box),
+    )
 
 
-def _classify(waiting: list[_Waiting], classifier: Classifier) -> Iterator[FaceResult]:
+def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
     if not waiting:
         return
-    scores = classifier.probabilities(to_inputs([w.chip for w in waiting]))
+    classifier = job.tools.classifier
+    with job.watch.on("classify"):
+        scores = classifier.probabilities(to_inputs([w.chip for w in waiting]))
     labels = classifier.card.labels
     for w, row in zip(waiting, scores, strict=True):
         best = int(row.argmax())
         confidence = float(row[best])
         yield FaceResult(
+            stream=w.stream,
             frame_index=w.frame_index,
             time=w.time,
             face=w.face,
+            quality=w.quality,
             probabilities=tuple(float(p) for p in row),
             top_class=labels[best],
             confidence=confidence,

@@ -132,6 +132,14 @@ class MediaFacts:
     """Degrees, north positive, as the file says."""
     longitude: float | None = None
     """Degrees, east positive."""
+    stream: int | None = None
+    """Video: number of the stream whose facts these are, the first one."""
+    pixel_aspect: str | None = None
+    """Video: width of a stored pixel to its height, as ``64:45``, where it is not square."""
+    frames_interlaced: int = 0
+    """Frames that are two half pictures; of those that were looked at, one half was."""
+    smallest_face: float | None = None
+    """Side in pixels of the smallest face that could have been found, in the largest frame."""
     problems: list[Problem] = field(default_factory=list)
     """What kept frames from being decoded without ending the work on the file."""
 
@@ -155,15 +163,37 @@ class FrameTime:
         return float(self.pts * self.time_base)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of a video stream that is looked at by itself, from a key frame on."""
+
+    stream: int
+    """Its number in the container."""
+    start: int
+    """Timestamp of its first frame."""
+    end: int | None
+    """Timestamp of the first frame behind it; None at the end of the stream."""
+    index: int
+    """Of its first frame in the stream."""
+    count: int
+    """Frames in it."""
+    first_pts: int
+    """Of the stream."""
+    before: int | None
+    """Timestamp of the frame before it; None at the beginning of the stream."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One picture to look for faces in; lives in memory only."""
 
     index: int
-    """0 for a still; the page of a TIFF, the frame of a video in the order of presentation."""
+    """0 for a still; the page of a TIFF, the frame of a video stream in the order of presentation."""
     time: FrameTime | None
     """None for a still or a page, which have no time."""
     image: RGB
+    stream: int = 0
+    """Of a video: the number of the stream in its container."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +224,10 @@ class Detection:
 
     box: Box
     score: float
-    """The detector's own scale; higher is surer. For ``hog`` the margin of its classifier."""
+    """The detector's own scale; higher is surer. ``hog``, ``mmod``: the margin of the classifier.
+    ``centerface``: 0 to 1."""
+    square: Box
+    """The same face as dlib's HOG detector frames it: what landmarks and chip are made from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,23 +237,52 @@ class Face:
     number: int
     """0, 1, ... within the frame, by falling score."""
     box: Box
+    square: Box
+    """See ``Detection``."""
     detector: str
     score: float
     landmarks: Points
     """May lie outside the box and outside the picture."""
+    spread: float
+    """How badly the landmarks fit, see ``landmarks.Placed``: 0 is well."""
 
     def __post_init__(self) -> None:
         if self.landmarks.shape != (LANDMARKS, 2):
             raise ValueError(f"landmarks: expected shape (68, 2), got {self.landmarks.shape}")
 
 
+@dataclass(frozen=True)
+class Quality:
+    """What tells how far a face's scores can be trusted; see ``faces/quality.py``."""
+
+    size: int
+    """Side in pixels of the square around the face."""
+    blur: float
+    """Variance of the Laplacian on the chip; low is blurred."""
+    brightness: float
+    """Mean grey of the chip, 0 to 255."""
+    yaw: float | None
+    """Degrees; positive is turned to the right of the picture. None if no pose fits the landmarks."""
+    pitch: float | None
+    """Degrees; positive is up."""
+    roll: float | None
+    """Degrees; positive is clockwise in the picture."""
+    outside: float
+    """Share of the box that lies outside the picture."""
+    faults: tuple[str, ...]
+    """What is poor: ``small``, ``blurred``, ``dark``, ``bright``, ``turned``, ``cut``, ``landmarks``."""
+
+
 @dataclass(frozen=True, eq=False)
 class FaceResult:
     """A face without its pixels, as it goes into the case."""
 
+    stream: int
+    """Of a video; 0 for a still."""
     frame_index: int
     time: FrameTime | None
     face: Face
+    quality: Quality
     probabilities: tuple[float, ...]
     """One a class, in the model's label order; they sum to 1."""
     top_class: str
@@ -231,6 +293,37 @@ class FaceResult:
     """``top_class`` where the confidence is above the model's threshold, else ``uncertain``."""
     thumbnail: bytes
     """A small JPEG of the face and its surroundings, encoded anew from the pixels."""
+    track: int | None = None
+    """Of a video: the number of its track in the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Faces of a video stream that follow one another; see ``faces/tracks.py``. No identity."""
+
+    number: int
+    """0, 1, ... within the file."""
+    stream: int
+    first: FaceResult
+    last: FaceResult
+    faces: int
+    probabilities: tuple[float, ...]
+    """The mean of those of its faces."""
+    top_class: str
+    confidence: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A long video that can be looked at in pieces, after its first look."""
+
+    evidence: Evidence
+    pieces: tuple[Piece, ...]
+    notable: str | None = None
+    """See ``Outcome``."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """See ``Outcome``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,12 +346,15 @@ class Outcome:
     results: tuple[FaceResult, ...] = ()
     """The faces; empty if ``same_as`` names the path that has them."""
     problems: tuple[Problem, ...] = ()
+    tracks: tuple[Track, ...] = ()
     known: str | None = None
     """The list of known hashes that has it; then it was skipped."""
     notable: str | None = None
     """The list of notable hashes that has it."""
     same_as: bytes | None = None
     """The path under which the same bytes were analysed in this run."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What each stage of the work took; not kept, for it is never the same twice."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Settings:
 def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     """What is wrong with a value, if anything."""
     limits = spec.metadata
+    if value is None:  # only where that is the default
+        return None
     if limits["choices"] is not None and value not in limits["choices"]:
         return f"{value!r} is none of {', '.join(limits['choices'])}"
     # Written so that "not a number", which compares as false, is out of every range.
@@ -55,19 +57,44 @@ def _out_of_range(spec: Field[Any], value: Any) -> str | None:
 class ScanSettings(Settings):
     """How evidence is looked at; stored with each run."""
 
+    sample: str = setting(
+        "every",
+        "Which frames of a video to look at: one in every so many seconds (--every, --per-second),"
+        " key frames only (quick: no others are decoded), where the scene changes, or all.",
+        choices=("every", "keyframes", "scenes", "all"),
+    )
     every: float = setting(
         1.0,
-        "Look at one video frame every so many seconds of presentation time.",
+        "With --sample every: one frame every so many seconds of presentation time.",
         above=0,
         most=86_400,
     )
-    all_frames: bool = setting(False, "Look at every frame of a video (instead of --every).")
-    upsample: int = setting(
-        1,
-        "How many times to double a picture's size before detection: 0 finds faces from about"
-        " 80 pixels, 1 from about 40, in four times the time.",
-        least=0,
-        most=3,
+    per_second: float | None = setting(
+        None, "With --sample every: so many frames a second (instead of --every).", above=0, most=1000
+    )
+    detector: str = setting(
+        "centerface",
+        "What finds faces: centerface, hog (dlib, frontal faces only), mmod (dlib, slow).",
+        choices=("centerface", "hog", "mmod"),
+    )
+    smallest_face: int = setting(
+        20,
+        "Side in pixels of the smallest face to find; half of it takes up to four times as long.",
+        least=4,
+        most=10_000,
+    )
+    long_side: int = setting(
+        1600,
+        "For detection, pictures are scaled to at most so many pixels on their longer side; in larger"
+        " ones the smallest face that is found grows with it (files.smallest_face).",
+        least=64,
+        most=20_000,
+    )
+    confidence: float | None = setting(
+        None,
+        "How sure the detector must be, 0 to 1. Default: 0.4 for centerface, 0.5 for hog and mmod.",
+        above=0,
+        most=0.999,
     )
     model: str = setting("face_resnet", "Expression model: the name of a shipped one, or its folder.")
     runtime: str = setting(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
+from forensic_emotion.faces.landmarks import Placed
+from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.pipeline import READERS, Tools
 from forensic_emotion.records import (
@@ -31,7 +33,6 @@ from forensic_emotion.records import (
     MediaFacts,
     Model,
     Outcome,
-    Points,
     Run,
 )
 from forensic_emotion.settings import ScanSettings
@@ -134,6 +135,19 @@ def read_frames(path: Path, **settings: Any) -> tuple[list[Frame], MediaFacts]:
         return list(reader(source.source, media_type, ScanSettings(**settings), facts)), facts
 
 
+def read_pieces(path: Path, **settings: Any) -> tuple[list[Frame], list[MediaFacts]]:
+    """The frames of a video as scanning takes them piece by piece, and the facts of each piece."""
+    found = Found(bytes(path.parent), bytes(path.name, "utf-8"), 0)
+    chosen = ScanSettings(**settings)
+    frames, facts = [], []
+    with opened(found) as source:
+        media_type = source.evidence.media_type or ""
+        for piece in plan_pieces(source.source, media_type, chosen):
+            facts.append(MediaFacts())
+            frames += video_frames(source.source, media_type, chosen, facts[-1], piece)
+    return frames, facts
+
+
 # ---- fakes -----------------------------------------------------------------------------------------
 
 
@@ -141,13 +155,17 @@ class FakeDetector:
     """Finds the rectangle around all that is pure red."""
 
     name = "fake"
+    weights_sha256 = None
+
+    def smallest(self, width: int, height: int) -> float:
+        return 1.0
 
     def detect(self, image: RGB) -> list[Detection]:
         rows, columns = np.nonzero((image == FACE).all(axis=-1))
         if not len(rows):
             return []
         box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-        return [Detection(box, 1.5)]
+        return [Detection(box, 1.5, box)]
 
 
 class FakeLandmarks:
@@ -155,9 +173,9 @@ class FakeLandmarks:
 
     weights_sha256 = "0" * 64
 
-    def place(self, image: RGB, box: Box) -> Points:
+    def place(self, image: RGB, box: Box) -> Placed:
         middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
-        return np.tile(np.array(middle, np.float32), (68, 1))
+        return Placed(np.tile(np.array(middle, np.float32), (68, 1)), 0.0)
 
 
 ALWAYS = {"abstention": {"max_error": 1.0, "threshold": 0.0, "coverage": 1.0, "error": None}}
@@ -228,9 +246,8 @@ class InterruptsAfter(FakeProgress):
 def fake_run(root: Path, classifier: Any = None) -> Run:
     card = (classifier or FakeClassifier()).card
     model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
-    return Run(
-        bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), {"every": 1.0}, {"femo": "0"}, model
-    )
+    settings = asdict(ScanSettings())
+    return Run(bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), settings, {"femo": "0"}, model)
 
 
 def scanned(root: Path, case: Path, **changes: Any) -> Summary:

@@ -145,7 +145,10 @@ def test_a_missing_case_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
         (["scan", "missing"], "No evidence at missing"),
         (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "0"], "--every: 0.0 is not above 0"),
         (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "nan"], "--every: nan is not above 0"),
-        (["scan", ".", "--case", "/tmp/femo_test.db", "--upsample", "9"], "--upsample: 9 is over 3"),
+        (
+            ["scan", ".", "--case", "/tmp/femo_test.db", "--smallest-face", "2"],
+            "--smallest-face: 2 is below 4",
+        ),
         (["scan", ".", "--case", "inside.db"], "inside"),
         (["scan", ".", "--case", "/tmp/femo_test.db", "--runtime", "abacus"], "--runtime: 'abacus'"),
         (["scan", "--nonsense"], "No such option"),

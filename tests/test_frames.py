@@ -5,6 +5,7 @@ import io
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,16 @@ from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import FrameTime, RecordedTime
 from forensic_emotion.settings import ScanSettings
-from tests.builders import edit_mp4, encoded, picture, read_frames, turn_mp4, write_sound, write_video
+from tests.builders import (
+    edit_mp4,
+    encoded,
+    picture,
+    read_frames,
+    read_pieces,
+    turn_mp4,
+    write_sound,
+    write_video,
+)
 
 # ---- stills ----------------------------------------------------------------------------------------
 
@@ -296,7 +306,7 @@ UNEVEN = [0, 40, 80, 1000, 1030, 1990, 2000, 2010, 5000]
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.mov"])
 def test_every_frame_keeps_the_timestamp_of_its_stream(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, UNEVEN)
-    frames, facts = read_frames(path, all_frames=True)
+    frames, facts = read_frames(path, sample="all")
     assert [f.index for f in frames] == list(range(len(UNEVEN)))
     assert [round(f.time.seconds * 1000) for f in frames if f.time] == UNEVEN
     with av.open(path) as container:
@@ -377,7 +387,7 @@ def test_a_cut_video_is_noted_also_where_the_container_counts_no_frames(tmp_path
     noise = [chance.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
     path = write_video(tmp_path / "v.mkv", range(0, 1000, 100), lambda pts: noise[pts // 100])
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    frames, facts = read_frames(path, all_frames=True)
+    frames, facts = read_frames(path, sample="all")
     assert 0 < len(frames) < 10
     assert "decoder_errors" in [p.problem for p in facts.problems]
 
@@ -391,7 +401,7 @@ def test_an_avi_with_gaps_is_whole(tmp_path: Path) -> None:
             frame.pts, frame.time_base = i * 3, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    frames, facts = read_frames(tmp_path / "v.avi", all_frames=True)
+    frames, facts = read_frames(tmp_path / "v.avi", sample="all")
     assert len(frames) == 10
     assert facts.problems == []
 
@@ -413,7 +423,7 @@ def write_groups(path: Path, codec: str = "mpeg4", **options: str) -> Path:
 def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path, start: int, length: int) -> None:
     path = write_groups(tmp_path / "v.mp4")
     edit_mp4(path, start, length)
-    frames, facts = read_frames(path, all_frames=True)
+    frames, facts = read_frames(path, sample="all")
     assert length - 1 <= len(frames) <= length + 1
     assert len(frames) + facts.frames_hidden == 60
     assert facts.problems == [], "a trimmed file is whole"
@@ -424,10 +434,10 @@ def test_a_cut_is_noted_where_the_container_states_its_length(
     tmp_path: Path, name: str, codec: str
 ) -> None:
     path = write_groups(tmp_path / name, codec, movflags="faststart")
-    _, facts = read_frames(path, all_frames=True)
+    _, facts = read_frames(path, sample="all")
     assert facts.problems == []
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    frames, facts = read_frames(path, all_frames=True)
+    frames, facts = read_frames(path, sample="all")
     assert 0 < len(frames) < 60
     assert "truncated" in [p.problem for p in facts.problems]
 
@@ -455,7 +465,7 @@ def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:
                 packet.stream = stream
                 target.mux(packet)
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    frames, facts = read_frames(whole, all_frames=True)
+    frames, facts = read_frames(whole, sample="all")
     assert 0 < len(frames) < 10
     assert "truncated" in [p.problem for p in facts.problems]
     assert "10 frames" in next(p.message for p in facts.problems if p.problem == "truncated")
@@ -466,17 +476,126 @@ def test_sound_without_picture_is_not_a_failure(tmp_path: Path) -> None:
         read_frames(write_sound(tmp_path / "s.mp4"))
 
 
-def test_a_further_video_stream_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+def test_every_video_stream_is_looked_at(tmp_path: Path) -> None:
     with av.open(tmp_path / "v.mkv", "w") as container:
         streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
-        for stream in streams:
-            stream.width, stream.height = 32, 32
-        for stream in streams:
-            frame = av.VideoFrame.from_ndarray(picture(32, 32), format="rgb24")
-            container.mux(stream.encode(frame))
+        for stream, (width, height) in zip(streams, ((32, 32), (64, 48)), strict=True):
+            stream.width, stream.height = width, height
+        for number, stream in enumerate(streams):
+            for _ in range(2 + number):
+                image = picture(stream.width, stream.height)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode(None))
-    _, facts = read_frames(tmp_path / "v.mkv")
-    assert [p.problem for p in facts.problems] == ["further_streams"]
+    frames, facts = read_frames(tmp_path / "v.mkv", sample="all")
+    assert [(f.stream, f.index, f.image.shape[:2]) for f in frames] == [
+        *((0, i, (32, 32)) for i in range(2)),
+        *((1, i, (48, 64)) for i in range(3)),
+    ]
+    assert facts.problems == []
+    assert (facts.frames_decoded, facts.stream, facts.width) == (5, 0, 32)
+
+
+def test_pixels_that_are_not_square_are_shown_right(tmp_path: Path) -> None:
+    for aspect, shape in ((Fraction(2, 1), (48, 128)), (Fraction(1, 2), (96, 64)), (1, (48, 64))):
+        with av.open(tmp_path / "v.mp4", "w") as container:
+            stream = container.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = aspect
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")))
+            container.mux(stream.encode(None))
+        (frame,), facts = read_frames(tmp_path / "v.mp4")
+        assert frame.image.shape[:2] == shape
+        assert (facts.height, facts.width) == shape
+        assert facts.pixel_aspect == (None if aspect == 1 else str(aspect).replace("/", ":"))
+
+
+def test_of_an_interlaced_frame_one_half_is_seen(tmp_path: Path) -> None:
+    """Two moments in one frame: a bar here in the even lines, there in the odd ones."""
+    image = picture(160, 96)
+    image[::2, 20:60] = 255
+    image[1::2, 90:130] = 255
+    with av.open(tmp_path / "v.mp4", "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=10, options={"x264-params": "tff=1:qp=1:keyint=1", "flags": "+ilme+ildct"}
+        )
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv444p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    (frame,), facts = read_frames(tmp_path / "v.mp4")
+    assert facts.frames_interlaced == 1
+    assert frame.image.shape[:2] == (96, 160)
+    assert frame.image[:, 25:55].min() > 230, "the even lines' bar is whole"
+    assert frame.image[:, 95:125].max() < 110, "the odd lines' bar is not there"
+
+
+def keyed_video(path: Path, frames: int, every: int, cuts: tuple[int, ...] = ()) -> Path:
+    """25 frames a second with a key frame every so often and B-frames between; the picture changes."""
+    with av.open(path, "w") as container:
+        options = {"x264-params": f"keyint={every}:min-keyint={every}:scenecut=0:bframes=3", "qp": "20"}
+        stream = container.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(frames):
+            scene = sum(i >= cut for cut in cuts)
+            image = picture(64, 48, background=40 if scene % 2 == 0 else 200)
+            image[:, i % 64] = 255
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+def test_key_frames_only(tmp_path: Path, name: str) -> None:
+    path = keyed_video(tmp_path / name, 60, 12)
+    whole, _ = read_frames(path, sample="all")
+    keys, facts = read_frames(path, sample="keyframes")
+    assert [f.index for f in keys] == [0, 12, 24, 36, 48]
+    assert facts.problems == []
+    for key in keys:
+        assert key.time == whole[key.index].time
+        np.testing.assert_array_equal(key.image, whole[key.index].image)
+
+
+def test_frames_where_the_scene_changes(tmp_path: Path) -> None:
+    path = keyed_video(tmp_path / "v.mp4", 60, 25, cuts=(17, 40))
+    frames, facts = read_frames(path, sample="scenes")
+    assert [f.index for f in frames] == [0, 17, 40]
+    assert facts.frames_decoded == 60
+
+
+@pytest.mark.parametrize("settings", [{"sample": "all"}, {"per_second": 3.0}, {"sample": "keyframes"}])
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.mov"])
+def test_pieces_of_a_video_are_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, settings: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    path = keyed_video(tmp_path / name, 150, 20)
+    whole, facts = read_frames(path, **settings)
+    pieces, parts = read_pieces(path, **settings)
+    assert len(parts) > 3
+    assert [(f.index, f.time, f.stream) for f in pieces] == [(f.index, f.time, f.stream) for f in whole]
+    for one, other in zip(pieces, whole, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert facts.problems == []
+    assert [part.problems for part in parts] == [[]] * len(parts)
+    assert sum(part.frames_decoded for part in parts) == facts.frames_decoded
+
+
+def test_a_video_of_which_it_is_not_certain_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    path = keyed_video(tmp_path / "v.mp4", 150, 20)
+    whole = path.read_bytes()
+    assert len(read_pieces(path)[1]) > 3
+    path.write_bytes(whole[: int(len(whole) * 0.7)])
+    assert read_pieces(path)[1] == []
+    path.write_bytes(whole)
+    edit_mp4(path, 0, 20)
+    assert read_pieces(path)[1] == []
+    assert read_pieces(keyed_video(tmp_path / "s.mp4", 30, 20))[1] == [], "too short"
+    assert read_pieces(keyed_video(tmp_path / "n.mp4", 150, 500))[1] == [], "one key frame"
+    assert read_pieces(path, sample="scenes")[1] == []
 
 
 def test_a_video_frame_with_too_many_pixels_is_refused(tmp_path: Path) -> None:
@@ -497,11 +616,14 @@ def test_a_list_of_other_files_is_never_opened(tmp_path: Path) -> None:
 # ---- sampling --------------------------------------------------------------------------------------
 
 
+FRAME = av.VideoFrame(16, 16, "gray")
+
+
 def chosen(times: list[int | None], **settings: float) -> list[int]:
     """Positions that are taken, for timestamps in milliseconds."""
     wanted = sampler(ScanSettings(**settings))  # type: ignore[arg-type]
     base = Fraction(1, 1000)
-    return [i for i, t in enumerate(times) if wanted(None if t is None else FrameTime(t, base))]
+    return [i for i, t in enumerate(times) if wanted(None if t is None else FrameTime(t, base), FRAME)]
 
 
 @pytest.mark.parametrize(
@@ -533,5 +655,17 @@ def test_sampling(times, every, expected) -> None:
     assert chosen(times, every=every) == expected
 
 
+def test_so_many_a_second() -> None:
+    assert chosen([0, 200, 250, 499, 500, 1000], per_second=4) == [0, 2, 4, 5]
+
+
+def test_a_piece_goes_on_with_the_grid_of_the_stream() -> None:
+    base = Fraction(1, 1000)
+    for before, moment, taken in ((900, 950, False), (900, 1000, True), (None, 950, True)):
+        last = None if before is None else FrameTime(before, base)
+        wanted = sampler(ScanSettings(), FrameTime(0, base), last)
+        assert wanted(FrameTime(moment, base), FRAME) == taken
+
+
 def test_all_frames() -> None:
-    assert chosen([0, 1, 2, 2, 1], all_frames=True) == [0, 1, 2, 3, 4]
+    assert chosen([0, 1, 2, 2, 1], sample="all") == [0, 1, 2, 3, 4]

@@ -166,7 +166,7 @@ def test_what_goes_well_the_second_time_is_kept(mixed: Path, tmp_path: Path) -> 
         ask, calls = analyser._ask, []
 
         def counted(*arguments):
-            calls.append(arguments[0].path)
+            calls.append(arguments[0].found.path)
             if calls.count(b"g.png") == 2:
                 mark.touch()
             return ask(*arguments)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.evidence import discover
-from forensic_emotion.pipeline import BATCH, analyse, find_faces
+from forensic_emotion.evidence import Found, discover
+from forensic_emotion.pipeline import BATCH, Job, analyse, find_faces
 from forensic_emotion.records import RGB, Box, Detection, Frame, FrameTime, Outcome
 from tests.builders import (
     FakeClassifier,
@@ -26,6 +26,10 @@ from tests.builders import (
 def look(path: Path, **changes: object) -> Outcome:
     (found,) = discover(path)
     return analyse(found, fake_tools(**changes), lambda _: False, lambda _: None)
+
+
+def job(**changes: object) -> Job:
+    return Job(Found(b"/", b"", 0), fake_tools(**changes), lambda _: None)
 
 
 def frames(n: int, faces: bool = True) -> Iterator[Frame]:
@@ -57,7 +61,8 @@ def test_a_picture_without_a_face(evidence: Path) -> None:
 def test_a_face_cut_by_the_border_is_kept_whole(evidence: Path) -> None:
     class OverTheBorder(FakeDetector):
         def detect(self, image: RGB) -> list[Detection]:
-            return [Detection(Box(-30, -20, 25, 35), 1.0), Detection(Box(100, 60, 150, 110), 0.5)]
+            boxes = [Box(-30, -20, 25, 35), Box(100, 60, 150, 110)]
+            return [Detection(box, 1.0, box) for box in boxes]
 
     (evidence / "p.png").write_bytes(encoded(picture(120, 80)))
     outcome = look(evidence / "p.png", detector=OverTheBorder())
@@ -79,7 +84,7 @@ def test_faces_of_a_video_keep_index_and_time(evidence: Path) -> None:
 
 def test_faces_are_classified_in_batches_over_frames() -> None:
     classifier = FakeClassifier()
-    results = list(find_faces(frames(2 * BATCH + 3), fake_tools(classifier=classifier), lambda _: None))
+    results = list(find_faces(frames(2 * BATCH + 3), job(classifier=classifier)))
     assert classifier.batches == [BATCH, BATCH, 3]
     assert [r.frame_index for r in results] == list(range(2 * BATCH + 3))
 
@@ -89,7 +94,7 @@ def test_faces_found_before_an_error_come_before_it() -> None:
         yield from frames(3)
         raise UndecodableMedia("damaged", "breaks off")
 
-    results = find_faces(breaks_off(), fake_tools(), lambda _: None)
+    results = find_faces(breaks_off(), job())
     assert [next(results).frame_index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(UndecodableMedia):
         next(results)

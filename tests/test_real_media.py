@@ -22,7 +22,7 @@ from forensic_emotion.chips import Chip, to_inputs
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import SHIPPED, ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
-from forensic_emotion.faces.hog import HogDetector
+from forensic_emotion.faces.detector import load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.pipeline import Tools, _prepare, detect
 from forensic_emotion.settings import ScanSettings
@@ -299,7 +299,9 @@ def test_models_are_shipped() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
 def test_both_runtimes_agree_on_real_faces(name: str) -> None:
-    tools = Tools(ScanSettings(), HogDetector(1), LandmarkPredictor(), load_classifier(name, "onnx"))
+    tools = Tools(
+        ScanSettings(), load_detector(ScanSettings()), LandmarkPredictor(), load_classifier(name, "onnx")
+    )
     chips = []
     for file in ("portrait.jpg", "turned.jpg", "recording.mp4"):
         for frame in read_frames(DEMO / file)[0]:

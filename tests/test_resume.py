@@ -6,11 +6,14 @@ import hashlib
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import av
 import pytest
 
 from forensic_emotion.case.queries import opened_case
@@ -21,6 +24,7 @@ from forensic_emotion.evidence import Found
 from forensic_emotion.hashsets import read_hash_set
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.records import RGB, Box, Detection, Outcome
+from forensic_emotion.settings import ScanSettings
 from forensic_emotion.verification import verify
 from tests.builders import (
     FakeDetector,
@@ -57,14 +61,18 @@ class Slow(FakeDetector):
 
 
 def scan_into(
-    evidence: Path, case: Path, progress: FakeProgress | None = None, workers: int = 1
+    evidence: Path,
+    case: Path,
+    progress: FakeProgress | None = None,
+    workers: int = 1,
+    settings: ScanSettings | None = None,
 ) -> Ended:
+    settings = settings or ScanSettings()
     store = CaseStore(case)
     try:
-        tools = [InProcess(fake_tools(detector=Slow())) for _ in range(workers)]
-        return scan(
-            find_evidence(evidence), store, fake_run(evidence), tools, progress or FakeProgress()
-        )
+        tools = [InProcess(fake_tools(detector=Slow(), settings=settings)) for _ in range(workers)]
+        run = replace(fake_run(evidence), settings=asdict(settings))
+        return scan(find_evidence(evidence), store, run, tools, progress or FakeProgress())
     finally:
         store.close()
 
@@ -110,6 +118,67 @@ def test_any_number_of_workers_gives_the_same_results(
         ended = scan_into(mixed, tmp_path / f"{i}.db", workers=workers)
         assert ended.results_digest == alone.results_digest
         assert ended.summary == alone.summary
+
+
+def long_video(path: Path) -> Path:
+    """Twelve seconds with a key frame in each; a face moves through it."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264rgb", rate=10, options={"crf": "0", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 120, 80, "rgb24"
+        for i in range(120):
+            faces = [Box(i // 2, 10, i // 2 + 40, 50)] if i % 30 else []
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(faces=faces), "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("sample", ["every", "all", "keyframes"])
+def test_a_video_in_pieces_gives_the_same_rows(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str
+) -> None:
+    long_video(mixed / "long.mp4")
+    shutil.copy(mixed / "long.mp4", mixed / "copy.mp4")
+    settings = ScanSettings(sample=sample, every=0.25)
+    whole = scan_into(mixed, tmp_path / "whole.db", settings=settings)
+    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    for workers in (1, 2, 4):
+        case = tmp_path / f"{workers}.db"
+        cut = scan_into(mixed, case, workers=workers, settings=settings)
+        assert cut.results_digest == whole.results_digest
+        assert cut.summary == whole.summary
+    # FFmpeg's log is one for a process, so what is damaged is compared in one thread.
+    damaged = bytearray((mixed / "long.mp4").read_bytes())
+    damaged[len(damaged) // 2 : len(damaged) // 2 + 40] = bytes(40)
+    (mixed / "damaged.mp4").write_bytes(damaged)
+    cut = scan_into(mixed, tmp_path / "cut.db", settings=settings)
+    monkeypatch.undo()
+    whole = scan_into(mixed, tmp_path / "damaged.db", settings=settings)
+    assert cut.results_digest == whole.results_digest
+    assert whole.summary.states["partial"] == 1
+    tracks = rows(case, "SELECT track, faces FROM tracks JOIN evidence USING (sha256) ORDER BY faces")
+    assert tracks[-1][1] > 20 if sample != "keyframes" else tracks
+
+
+def test_a_video_that_changes_between_its_pieces_is_marked(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = long_video(evidence / "long.mp4")
+    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+
+    class Touches(FakeProgress):
+        def frame(self, faces: int) -> None:
+            if not touched:
+                touched.append(True)
+                os.utime(video, ns=(1, 1))
+
+    touched: list[bool] = []
+    scan_into(evidence, tmp_path / "case.db", Touches())
+    assert touched
+    # Looked at anew as a whole, it is what it now is; no piece of the former one is in the case.
+    ((state, modified, faces),) = rows(
+        tmp_path / "case.db", "SELECT state, modified_at, faces FROM files"
+    )
+    assert (state, modified, faces) == ("faces", "1970-01-01T00:00:00.000000001Z", 8)
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:

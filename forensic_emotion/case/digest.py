@@ -25,6 +25,9 @@ OWN = frozenset(("id", "run_id", "file_id", "same_as", "row_digest", "results_di
 """Columns that only tie rows together, or are digests."""
 
 
+OF_CONTENT = "SELECT * FROM {} WHERE run_id = ? AND sha256 = ? ORDER BY"
+
+
 @dataclass(frozen=True)
 class Digests:
     """Of one path."""
@@ -34,20 +37,17 @@ class Digests:
 
 
 def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
-    """The digests of what a case holds now of a path: its row, its content, faces and problems."""
+    """The digests of a path's rows as a case holds them now: file, content, faces, tracks, problems."""
     (file,) = _select(case, "SELECT * FROM files WHERE id = ?", file_id)
     first = _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"])
     evidence = _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"])
-    faces = []
+    faces, tracks = [], []
     if file["same_as"] is None:
-        faces = _select(
-            case,
-            "SELECT * FROM faces WHERE run_id = ? AND sha256 = ? ORDER BY frame_index, face",
-            file["run_id"],
-            file["sha256"],
-        )
+        content = (file["run_id"], file["sha256"])
+        faces = _select(case, f"{OF_CONTENT.format('faces')} stream, frame_index, face", *content)
+        tracks = _select(case, f"{OF_CONTENT.format('tracks')} track", *content)
     problems = _select(case, "SELECT * FROM problems WHERE file_id = ? ORDER BY id", file_id)
-    others = [list(_columns(row)) for row in (*first, *evidence, *faces, *problems)]
+    others = [list(_columns(row)) for row in (*first, *evidence, *faces, *tracks, *problems)]
     return Digests(
         _sha256([list(_columns(file)), *others]),
         _sha256([[pair for pair in _columns(file) if pair[0] not in FILE_SYSTEM], *others]),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -232,3 +234,64 @@ def m002_second_version(db: Database) -> None:
             " BEGIN SELECT RAISE(ABORT, 'the audit table is only added to'); END"
         )
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))
+
+
+FACE_FACTS = (
+    "stream INTEGER NOT NULL DEFAULT 0",
+    "track INTEGER",
+    *(f"{name} REAL" for name in ("size", "blur", "brightness", "yaw", "pitch", "roll", "outside")),
+    "landmark_spread REAL",
+    "faults TEXT",
+)
+MEDIA_FACTS = (
+    "stream INTEGER",
+    "pixel_aspect TEXT",
+    "frames_interlaced INTEGER NOT NULL DEFAULT 0",
+    "smallest_face REAL",
+)
+
+
+@MIGRATIONS()
+def m003_streams_quality_tracks(db: Database) -> None:
+    """A video may have several streams; a face tells how well it is seen, and where it came from."""
+    db.execute("DROP VIEW face_results")
+    columns = ", ".join(f'"{row[1]}"' for row in db.execute("PRAGMA table_info(faces)"))
+    (old,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'faces'").fetchone()
+    once = "UNIQUE (run_id, sha256, frame_index, face)"
+    now = "UNIQUE (run_id, sha256, stream, frame_index, face)"
+    # ``top_class`` was added behind the constraint; here it stands among the columns.
+    new = old.replace(", top_class TEXT NOT NULL DEFAULT ''", "").replace(
+        once, ", ".join((*FACE_FACTS, "top_class TEXT NOT NULL DEFAULT ''", now))
+    )
+    db.execute(re.sub(r'CREATE TABLE "?faces"?', "CREATE TABLE new_faces", new, count=1))
+    db.execute(f"INSERT INTO new_faces ({columns}) SELECT {columns} FROM faces")
+    db.execute("DROP TABLE faces")
+    db.execute("ALTER TABLE new_faces RENAME TO faces")
+    for column in MEDIA_FACTS:
+        db.execute(f"ALTER TABLE files ADD COLUMN {column}")
+    probabilities = ",\n".join(f'"{c}" REAL NOT NULL' for c in CLASSES)
+    db.execute(
+        f"""
+        CREATE TABLE tracks (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            sha256 TEXT NOT NULL REFERENCES evidence (sha256),
+            track INTEGER NOT NULL,
+            stream INTEGER NOT NULL,
+            first_pts INTEGER,
+            last_pts INTEGER,
+            time_base TEXT,
+            first_seconds REAL,
+            last_seconds REAL,
+            faces INTEGER NOT NULL,
+            {probabilities},
+            top_class TEXT NOT NULL,
+            label TEXT NOT NULL,
+            confidence REAL NOT NULL,
+            UNIQUE (run_id, sha256, track)
+        )
+        """
+    )
+    facts = [column.split()[0] for column in FACE_FACTS]
+    shown = ", ".join(f"faces.{name}" for name in facts)
+    db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label, {shown}"))

@@ -30,7 +30,7 @@ from forensic_emotion.case.queries import (
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run
+from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run, Track
 
 # A case grows by one transaction a file; a reader beside it waits at most so long.
 BUSY_SECONDS = 30.0
@@ -259,6 +259,9 @@ class CaseStore:
             for result in outcome.results:
                 assert evidence is not None, "a face comes from bytes that were read"
                 self._insert("faces", _face_row(run_id, evidence.sha256, result))
+            for track in outcome.tracks:
+                assert evidence is not None, "a track is made of faces"
+                self._insert("tracks", _track_row(run_id, evidence.sha256, track))
             for problem in outcome.problems:
                 row = {
                     "run_id": run_id,
@@ -365,16 +368,21 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "last_pts": media.last_pts,
         "frames_decoded": media.frames_decoded,
         "frames_hidden": media.frames_hidden,
+        "stream": media.stream,
+        "pixel_aspect": media.pixel_aspect,
+        "frames_interlaced": media.frames_interlaced,
+        "smallest_face": media.smallest_face,
         "frames": outcome.frames,
         "faces": outcome.faces,
     }
 
 
 def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
-    face, time = result.face, result.time
+    face, time, quality = result.face, result.time, result.quality
     return {
         "run_id": run_id,
         "sha256": sha256,
+        "stream": result.stream,
         "frame_index": result.frame_index,
         "pts": time.pts if time else None,
         "time_base": str(time.time_base) if time else None,
@@ -392,6 +400,36 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "label": result.label,
         "confidence": result.confidence,
         "thumbnail": result.thumbnail,
+        "track": result.track,
+        "size": quality.size,
+        "blur": quality.blur,
+        "brightness": quality.brightness,
+        "yaw": quality.yaw,
+        "pitch": quality.pitch,
+        "roll": quality.roll,
+        "outside": quality.outside,
+        "landmark_spread": round(face.spread, 4),
+        "faults": " ".join(quality.faults),
+    }
+
+
+def _track_row(run_id: int, sha256: str, track: Track) -> dict[str, Any]:
+    first, last = track.first.time, track.last.time
+    return {
+        "run_id": run_id,
+        "sha256": sha256,
+        "track": track.number,
+        "stream": track.stream,
+        "first_pts": first.pts if first else None,
+        "last_pts": last.pts if last else None,
+        "time_base": str(first.time_base) if first else None,
+        "first_seconds": first.seconds if first else None,
+        "last_seconds": last.seconds if last else None,
+        "faces": track.faces,
+        **dict(zip(CLASSES, track.probabilities, strict=True)),
+        "top_class": track.top_class,
+        "label": track.label,
+        "confidence": track.confidence,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,9 +23,10 @@ from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from forensic_emotion.chips import resize
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
-from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, RecordedTime
+from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, Piece, RecordedTime
 from forensic_emotion.settings import ScanSettings
 
 FORMATS = {
@@ -56,7 +58,7 @@ BUFFER = 1 << 18
 
 @dataclass
 class Tally:
-    """What a container promises, and what of it came; filled in while its packets are read."""
+    """What a stream promises, and what of it came; filled in while its packets are read."""
 
     listed: int = 0
     """Frames by the container's own number."""
@@ -64,19 +66,99 @@ class Tally:
     """Length by the container's own word."""
     shown: int = 0
     """Packets that came and are not hidden by an edit list."""
+    decoded: int = 0
+    """Frames that came of them."""
+    first_pts: int | None = None
+    last_pts: int | None = None
 
 
-def video_frames(
-    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
-) -> Iterator[Frame]:
-    """The sampled frames of a file's video stream; see ``media.Reader``."""
+PIECE_SECONDS = 20
+"""Least length of a piece that a long video is cut into."""
+SEEKABLE = ("mov", "matroska")
+"""Demuxers that find a key frame by its timestamp."""
+
+
+def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tuple[Piece, ...]:
+    """How to cut a video at key frames so that its pieces, one behind the other, are the whole.
+
+    Returns:
+        The pieces; none for a video that is short, or of which it is not certain.
+    """
+    if FORMATS[media_type] not in SEEKABLE or settings.sample == "scenes":
+        return ()
     av.logging.set_level(av.logging.ERROR)
     with av.logging.Capture(local=False) as complaints:
         try:
-            tally = Tally()
             with _open(source, media_type) as container:
-                yield from _sampled(container, settings, facts, tally)
-            _count_what_is_missing(source, media_type, facts, tally)
+                numbers = [stream.index for stream in _videos(container)]
+            pieces = [p for n in numbers for p in _plan_stream(source, media_type, n)]
+        except (UndecodableMedia, FFmpegError, OSError):
+            return ()  # looking at it in one piece will say what is wrong
+        if complaints or len(pieces) < 2 or len({p.stream for p in pieces}) < len(numbers):
+            return ()
+    return tuple(pieces)
+
+
+def _plan_stream(source: BinaryIO, media_type: str, number: int) -> Iterator[Piece]:
+    with _open(source, media_type) as container:
+        stream = container.streams[number]
+        assert isinstance(stream, VideoStream)
+        shown = [
+            (p.pts, p.is_keyframe, p.is_discard, p.is_corrupt) for p in _pictures(container, stream)
+        ]
+        listed, time_base = stream.frames, stream.time_base
+    if any(pts is None or hidden or corrupt for pts, _, hidden, corrupt in shown) or not shown:
+        return
+    times = sorted(pts for pts, *_ in shown if pts is not None)
+    if len(set(times)) < len(times) or time_base is None or not shown[0][1]:
+        return
+    if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
+        return
+    length = max(1, round(PIECE_SECONDS / time_base))
+    starts = [times[0]]
+    for key in sorted(pts for pts, is_key, *_ in shown if is_key and pts is not None):
+        if key - starts[-1] >= length and times[-1] - key >= length:
+            starts.append(key)
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        index = bisect_left(times, start)
+        count = (len(times) if end is None else bisect_left(times, end)) - index
+        before = times[index - 1] if index else None
+        yield Piece(number, start, end, index, count, times[0], before)
+
+
+def video_frames(
+    source: BinaryIO,
+    media_type: str,
+    settings: ScanSettings,
+    facts: MediaFacts,
+    piece: Piece | None = None,
+) -> Iterator[Frame]:
+    """The sampled frames of a file's video streams, one stream behind the other; see ``media.Reader``.
+
+    With a piece: those of the piece. Whatever is amiss there is noted as in a whole video; then the
+    whole is to be looked at in one go, for a fault may reach further than the piece that shows it.
+    """
+    av.logging.set_level(av.logging.ERROR)
+    with av.logging.Capture(local=False) as complaints:
+        try:
+            with _open(source, media_type) as container:
+                describe(container, facts)
+                numbers = [stream.index for stream in _videos(container)]
+            if not numbers:
+                raise NoPicture("no_video", "holds no video stream")
+            if piece is not None:
+                yield from _stream_frames(source, media_type, settings, facts, piece.stream, True, piece)
+                return
+            for number in numbers:
+                if len(numbers) == 1:
+                    yield from _stream_frames(source, media_type, settings, facts, number, True, None)
+                    continue
+                try:
+                    yield from _stream_frames(source, media_type, settings, facts, number, False, None)
+                except UndecodableMedia as error:  # the others may be sound
+                    facts.note(error.problem, f"stream {number}: {error.text}")
+            if not facts.frames_decoded:
+                raise UndecodableMedia("no_frames", "no frame of its video streams can be decoded")
         finally:
             # What FFmpeg conceals (it goes on where it can) it writes to its log.
             errors = [" ".join(text.split()) for _, _, text in complaints]
@@ -101,19 +183,97 @@ def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
     return cast(InputContainer, container)
 
 
-def _sampled(
-    container: InputContainer, settings: ScanSettings, facts: MediaFacts, tally: Tally
+def _videos(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are no cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
+
+
+def _stream_frames(
+    source: BinaryIO,
+    media_type: str,
+    settings: ScanSettings,
+    facts: MediaFacts,
+    number: int,
+    alone: bool,
+    piece: Piece | None,
 ) -> Iterator[Frame]:
-    stream = _choose_stream(container, facts)
+    """The sampled frames of one stream; what is amiss names the stream if it is not alone."""
+    own = MediaFacts()
+    tally = Tally()
+    try:
+        indices = None
+        if settings.sample == "keyframes":
+            indices = _indices(source, media_type, number)
+        with _open(source, media_type) as container:
+            stream = container.streams[number]
+            assert isinstance(stream, VideoStream)
+            yield from _sampled(container, stream, settings, own, tally, indices, piece)
+        if not own.frames_decoded:
+            raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
+        if piece is None and settings.sample != "keyframes":
+            _count_what_is_missing(source, media_type, number, own, tally)
+    finally:
+        facts.frames_decoded += own.frames_decoded
+        facts.frames_hidden += own.frames_hidden
+        facts.frames_interlaced += own.frames_interlaced
+        if facts.width is None:  # the facts of a file are those of its first stream
+            facts.width, facts.height = own.width, own.height
+            facts.orientation, facts.pixel_aspect = own.orientation, own.pixel_aspect
+        if facts.time_base is None and own.time_base is not None:
+            facts.stream, facts.time_base = number, own.time_base
+            facts.first_pts, facts.last_pts = own.first_pts, own.last_pts
+        for problem in own.problems:
+            facts.note(
+                problem.problem, problem.message if alone else f"stream {number}: {problem.message}"
+            )
+
+
+def _indices(source: BinaryIO, media_type: str, number: int) -> list[int]:
+    """The timestamps of all packets of a stream, sorted: where one stands is the number of its frame."""
+    with _open(source, media_type) as container:
+        stream = container.streams[number]
+        assert isinstance(stream, VideoStream)
+        return sorted(
+            p.pts for p in _pictures(container, stream) if p.pts is not None and not p.is_discard
+        )
+
+
+def _sampled(
+    container: InputContainer,
+    stream: VideoStream,
+    settings: ScanSettings,
+    facts: MediaFacts,
+    tally: Tally,
+    indices: list[int] | None,
+    piece: Piece | None,
+) -> Iterator[Frame]:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
-    describe(container, facts)
+    if stream.codec_context is None:
+        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
     # FFmpeg's own guard, before it allocates a frame.
     stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
+    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
+    # same ones each time.
+    stream.thread_type = "SLICE"
+    if settings.sample == "keyframes":
+        stream.codec_context.skip_frame = "NONKEY"
     wanted = sampler(settings)
-    turn: Turn | None = None
+    first_index = 0
+    if piece is not None:
+        first_index = piece.index
+        time_base = cast(Fraction, stream.time_base)
+        wanted = sampler(
+            settings,
+            FrameTime(piece.first_pts, time_base),
+            None if piece.before is None else FrameTime(piece.before, time_base),
+        )
+        container.seek(piece.start, stream=stream)
+    shape: Shape | None = None
     untimed = corrupt = 0
-    for index, picture in enumerate(_decode(container, stream, facts, tally)):
+    for number, picture in enumerate(_decode(container, stream, facts, tally, piece), first_index):
         facts.frames_decoded += 1
+        facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
         time = None
         if picture.pts is not None and picture.time_base is not None:
@@ -122,16 +282,20 @@ def _sampled(
         if picture.pts is not None:
             known = [p for p in (facts.first_pts, facts.last_pts) if p is not None]
             facts.first_pts, facts.last_pts = min([picture.pts, *known]), max([picture.pts, *known])
-        if turn is None:
-            turn = display_turn(picture, facts)
-            facts.orientation = turn.orientation
+        if shape is None:
+            shape = Shape(display_turn(picture, facts), pixel_aspect(stream, picture))
+            facts.orientation = shape.turn.orientation
+            facts.pixel_aspect = None if shape.aspect == 1 else str(shape.aspect).replace("/", ":")
             facts.time_base = str(picture.time_base) if picture.time_base else None
-        if not wanted(time):
+        if not wanted(time, picture):
             continue
-        image = turn.apply(_pixels(picture, settings))
+        image = shape.apply(_pixels(picture, settings))
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
-        yield Frame(index, time, image)
+        index = number
+        if indices is not None and picture.pts is not None:
+            index = bisect_left(indices, picture.pts)
+        yield Frame(index, time, image, stream.index)
     if untimed:
         facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
     if corrupt:
@@ -171,42 +335,22 @@ PLACE = re.compile(r"([+-]\d{1,2}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
 """ISO 6709 in degrees."""
 
 
-def _choose_stream(container: InputContainer, facts: MediaFacts) -> VideoStream:
-    """The first video stream that is no cover picture; further ones are noted as not looked at."""
-    streams = _videos(container)
-    if not streams:
-        raise NoPicture("no_video", "holds no video stream")
-    if len(streams) > 1:
-        facts.note(
-            "further_streams",
-            f"holds {len(streams)} video streams; only the first (number {streams[0].index}) was"
-            " looked at",
-        )
-    if streams[0].codec_context is None:
-        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
-    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
-    # same ones each time.
-    streams[0].thread_type = "SLICE"
-    return streams[0]
-
-
-def _videos(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are no cover picture."""
-    cover = av.stream.Disposition.attached_pic
-    return [stream for stream in container.streams.video if not stream.disposition & cover]
-
-
 def _decode(
-    container: InputContainer, stream: VideoStream, facts: MediaFacts, tally: Tally
+    container: InputContainer,
+    stream: VideoStream,
+    facts: MediaFacts,
+    tally: Tally,
+    piece: Piece | None,
 ) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded, in order of presentation.
+    """Every frame that can be decoded, of a piece if one is given, in order of presentation.
 
-    A packet that fails costs its frames and is counted; a container that breaks off ends the video.
+    A packet that fails costs its frames and is counted; a container that breaks off ends the stream.
     """
-    packets = failed = corrupt = 0
+    packets = failed = corrupt = came = 0
     last_error = ""
     demuxed = container.demux(stream)
-    while True:
+    ended = False
+    while not ended:
         try:
             packet = next(demuxed)
         except StopIteration:
@@ -218,7 +362,15 @@ def _decode(
         tally.shown += packet.size > 0 and not packet.is_discard
         corrupt += bool(packet.is_corrupt)
         try:
-            yield from packet.decode()
+            for picture in packet.decode():
+                if piece is not None:
+                    if picture.pts is not None and picture.pts < piece.start:
+                        continue  # of the piece before: where the container could be entered
+                    ended = piece.end is not None and (picture.pts or 0) >= piece.end
+                    if ended:
+                        break
+                came += 1
+                yield picture
         except (FFmpegError, ValueError) as error:
             failed += 1
             last_error = _text(error)
@@ -226,11 +378,13 @@ def _decode(
         facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
     if corrupt:
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
-    if not facts.frames_decoded:
-        raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
+    if piece is not None and came != piece.count and stream.codec_context.skip_frame != "NONKEY":
+        facts.note("damaged", f"a piece has {came} frames, not {piece.count}")
 
 
-def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts, tally: Tally) -> None:
+def _count_what_is_missing(
+    source: BinaryIO, media_type: str, number: int, facts: MediaFacts, tally: Tally
+) -> None:
     """Note frames that the container promises and that are not there, or that its edit list hides.
 
     FFmpeg leaves out what an edit list hides, some of it unread; so all packets are counted once more
@@ -241,7 +395,9 @@ def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts,
     present = tally.shown
     if demuxer == "mov" and listed != tally.shown:
         with _open(source, media_type, ignore_editlist="1") as container:
-            present = sum(p.size > 0 for p in _packets(container, _videos(container)[0]))
+            stream = container.streams[number]
+            assert isinstance(stream, VideoStream)
+            present = sum(1 for _ in _pictures(container, stream))
         facts.frames_hidden = max(0, present - tally.shown)
     if listed > present:
         facts.note(
@@ -262,12 +418,14 @@ def _count_what_is_missing(source: BinaryIO, media_type: str, facts: MediaFacts,
             )
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream, as far as they can be had; what breaks off was noted in decoding."""
+def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream that hold something, as far as they can be had."""
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if packet.size > 0:
+                yield packet
     except (FFmpegError, OSError):
-        return
+        return  # noted where it is decoded
 
 
 def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
@@ -277,7 +435,41 @@ def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
             "too_large",
             f"a frame has {picture.width}x{picture.height} pixels (--max-pixels)",
         )
-    return cast(RGB, picture.to_ndarray(format="rgb24"))
+    image = cast(RGB, picture.to_ndarray(format="rgb24"))
+    if picture.interlaced_frame and len(image) > 1:
+        # Two moments in alternate lines: one of them, at its own moment, with the lines between made up.
+        image = resize(image[::2], image.shape[1], image.shape[0])
+    return image
+
+
+def pixel_aspect(stream: VideoStream, picture: VideoFrame) -> Fraction:
+    """Width of a stored pixel to its height; 1 if the stream does not say, or says what cannot be."""
+    said = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    if not said or not Fraction(1, WIDEST) <= said <= WIDEST:
+        return Fraction(1)
+    return Fraction(said)
+
+
+WIDEST = 8
+"""Greatest stretch of a pixel that is taken for meant."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How stored frames become displayed ones."""
+
+    turn: Turn
+    aspect: Fraction
+    """Width of a stored pixel to its height."""
+
+    def apply(self, image: RGB) -> RGB:
+        """Stretched to square pixels, never shrunk; then turned."""
+        height, width = image.shape[:2]
+        if self.aspect > 1:
+            width = round(width * self.aspect)
+        elif self.aspect < 1:
+            height = round(height / self.aspect)
+        return self.turn.apply(resize(image, width, height))
 
 
 @dataclass(frozen=True)

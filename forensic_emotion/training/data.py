@@ -17,6 +17,7 @@ from forensic_emotion.errors import DataError
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.records import RGB, Box
+from forensic_emotion.settings import ScanSettings
 from forensic_emotion.training.sources import (
     FERPLUS,
     LABELS,
@@ -31,6 +32,8 @@ from forensic_emotion.training.sources import (
 # border, is what finds most of them; larger finds no more.
 ENLARGED = 96
 BORDER = ENLARGED // 4
+AS_IT_IS = ScanSettings(detector="hog", smallest_face=80)
+"""The detector looks at the enlarged picture and scales it no further."""
 SPLIT_SEED = 1
 """Which Training pictures are held out."""
 LANDMARK_METHOD = f"hog-{ENLARGED}px-border{BORDER}-else-whole-picture-v1"
@@ -168,7 +171,7 @@ def find_landmarks(
     Each picture is enlarged and bordered; where the detector still finds no face, the whole picture
     is taken as the face's rectangle, which FER2013's framing makes nearly right.
     """
-    detector, predictor = HogDetector(upsample=0), LandmarkPredictor()
+    detector, predictor = HogDetector(AS_IT_IS), LandmarkPredictor()
     points = np.empty((len(grey), 68, 2), np.float32)
     detected = np.zeros(len(grey), bool)
     for i in progress(range(len(grey))):
@@ -176,7 +179,7 @@ def find_landmarks(
         found = detector.detect(image)
         detected[i] = bool(found)
         whole = Box(BORDER, BORDER, BORDER + ENLARGED, BORDER + ENLARGED)
-        placed = predictor.place(image, found[0].box if found else whole)
+        placed = predictor.place(image, found[0].square if found else whole).points
         in_picture = (placed - BORDER) * np.float32(chips.SIDE / ENLARGED)
         points[i] = chips.make_chip(grey[i], chips.whole_picture(grey[i]), in_picture).landmarks
     return points, detected

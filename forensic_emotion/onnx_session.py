@@ -1,0 +1,38 @@
+"""A file of ONNX weights → a session of ONNX Runtime, which starts at once and needs no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# ONNX Runtime's wheels report usage to their maker: they write a device number below the home folder and
+# look up a host. A forensic tool must do neither; this has to be set before the library is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+from forensic_emotion.errors import ModelError
+
+# What ONNX Runtime raises has no common base of its own but this.
+RUNTIME_ERRORS = (Exception,)
+QUIET = 3
+"""Log level: errors only."""
+
+
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Load weights to be computed on the CPU.
+
+    Args:
+        path: the file.
+        threads: that one computation may use; 0 for one on each core.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = QUIET
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except RUNTIME_ERRORS as error:
+        raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {error}.") from error
