@@ -1,1 +1,1 @@
-"""Measurements, each run as ``python -m benchmark.NAME``; not tests, and not installed."""
+"""Measurements, each run as ``python -m benchmark NAME``; not tests, and not installed."""

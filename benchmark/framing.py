@@ -1,6 +1,6 @@
 """How FER2013 frames a face: what ``chips.CHIP_SIDE`` and ``chips.CHIP_SHIFT`` come from.
 
-usage: python -m benchmark.framing fer2013.csv
+usage: python -m benchmark framing fer2013.csv
 
 For each Training picture in which dlib's HOG detector finds a face: the picture's side and middle, in
 units of the detected box and seen from its middle. A chip cut so around a box shows what FER2013 shows.
@@ -32,7 +32,3 @@ def main() -> None:
     print(f"{len(found)} pictures of {SIDE}x{SIDE}, a face detected in {len(boxes)}")
     print(f"side of the picture in boxes: {side:.3f} (geometric mean)")
     print(f"middle of the picture from that of the box: x {shift[0]:+.3f}, y {shift[1]:+.3f}")
-
-
-if __name__ == "__main__":
-    main()

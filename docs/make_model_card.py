@@ -66,10 +66,9 @@ def card(model: ModelCard) -> Iterator[str]:
                 f"{facts['data']['fit']:,} fitted, {facts['data']['validation']:,} held out of Training"
                 f" to choose by, {facts['data']['left_out']} left out as they stand in a test split too",
             ),
-            ("started from", started(facts)),
+            *made(facts),
             ("command", f"`{facts['command']}`" if facts.get("command") else "see training.md"),
             ("commit", f"`{facts['commit']}`" if facts.get("commit") else "not recorded"),
-            ("epoch kept", f"{facts['epoch']} of {facts['settings']['epochs']}"),
         ],
     )
     calibration, abstention = facts["calibration"], facts["abstention"]
@@ -85,9 +84,22 @@ def card(model: ModelCard) -> Iterator[str]:
             yield from measured(split, figures)
 
 
-def started(facts: dict[str, Any]) -> str:
-    init = facts.get("init")
-    return f"`{init['name']}`, SHA-256 `{init['sha256']}`" if init else "random weights"
+def made(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where the weights come from: of a merged model, those of each member."""
+    for number, member in enumerate(facts.get("members", []), 1):
+        yield f"member {number}", f"`{member['network']}`, {member['parameters']:,} parameters"
+        yield f"{number}: command", f"`{member['command']}`, commit `{member['commit']}`"
+        for what, text in made(member):
+            yield f"{number}: {what}", text
+    if "members" not in facts:
+        init = facts.get("init")
+        yield (
+            "started from",
+            f"`{init['name']}`, SHA-256 `{init['sha256']}`" if init else "random weights",
+        )
+        for teacher in facts.get("teachers") or ():
+            yield "learnt from", f"`{teacher['name']}`, SHA-256 `{teacher['sha256']}`"
+        yield "epoch kept", f"{facts['epoch']} of {facts['settings']['epochs']}"
 
 
 def measured(split: str, figures: dict[str, Any]) -> Iterator[str]:

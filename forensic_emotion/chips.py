@@ -22,7 +22,7 @@ PREPROCESSING = "grey48-landmarks01-v1"
 """Names what this file does; stored with a model, which refuses chips made in another way."""
 
 # Means over the 21,127 FER2013 Training pictures in which dlib's HOG detector finds the face
-# (python -m benchmark.framing fer2013.csv; docs/log.md, 2026-11-22).
+# (python -m benchmark framing fer2013.csv; docs/log.md, 2026-11-22).
 CHIP_SIDE = 1.15
 """Side of a chip, in sides of the detected box."""
 CHIP_SHIFT = (0.0, -0.07)

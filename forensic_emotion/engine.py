@@ -23,7 +23,7 @@ from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import Found, discover, utc_now
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
-from forensic_emotion.pipeline import as_copy, joined
+from forensic_emotion.outcomes import as_copy, joined
 from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run
 
 

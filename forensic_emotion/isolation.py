@@ -14,13 +14,18 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
-from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools, analyse, analyse_piece
 from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem
+from forensic_emotion.settings import ScanSettings
+
+if TYPE_CHECKING:
+    # Whoever only starts workers need not wait for decoders and models to be imported.
+    from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools
 
 RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
@@ -53,11 +58,15 @@ class InProcess:
     def analyse(
         self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
     ) -> Outcome | Planned:
+        from forensic_emotion.pipeline import analyse
+
         return analyse(found, self.tools, seen, on_frame, whole=whole)
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
     ) -> Outcome:
+        from forensic_emotion.pipeline import analyse_piece
+
         return analyse_piece(found, evidence, piece, self.tools, on_frame)
 
 
@@ -70,6 +79,20 @@ class Task:
     evidence: Evidence | None = None
     """With a piece: what was told of the file."""
     piece: Piece | None = None
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a worker is to load; called there, gives the tools."""
+
+    settings: ScanSettings
+    known: tuple[Path, ...]
+    notable: tuple[Path, ...]
+
+    def __call__(self) -> Tools:
+        from forensic_emotion.pipeline import load_tools
+
+        return load_tools(self.settings, self.known, self.notable)
 
 
 @dataclass(frozen=True)
@@ -259,6 +282,8 @@ def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
     """What a worker does until its parent closes the pipe."""
     # Ctrl-C goes to every process of the terminal; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from forensic_emotion.pipeline import analyse, analyse_piece
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         tools = load()

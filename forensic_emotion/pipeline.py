@@ -189,40 +189,6 @@ def analyse_piece(
         return _failed(found, Problem("read", error.problem, error.text))
 
 
-def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
-    """The outcome of a video from those of its pieces, as that of looking at it in one go.
-
-    None if anything was amiss with a piece: then that is the way.
-    """
-    if any(piece.problems or piece.media is None for piece in pieces):
-        return None
-    results = tuple(result for piece in pieces for result in piece.results)
-    medias = [piece.media for piece in pieces if piece.media is not None]
-    seconds = dict(planned.seconds)
-    for piece in pieces:
-        for stage, spent in piece.seconds.items():
-            seconds[stage] = seconds.get(stage, 0.0) + spent
-    # The facts of a file are those of its first stream: the first and last piece of that have the ends.
-    of_first = [m for m in medias if m.stream == medias[0].stream]
-    media = replace(
-        medias[0],
-        last_pts=of_first[-1].last_pts,
-        frames_decoded=sum(m.frames_decoded for m in medias),
-        frames_interlaced=sum(m.frames_interlaced for m in medias),
-        smallest_face=max((m.smallest_face for m in medias if m.smallest_face), default=None),
-    )
-    return replace(
-        pieces[0],
-        state="faces" if results else "no_face",
-        media=media,
-        frames=sum(piece.frames for piece in pieces),
-        faces=len(results),
-        results=results,
-        notable=planned.notable,
-        seconds=seconds,
-    )
-
-
 def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
     """The outcome, with a problem if the file is not any more what it was when it was opened."""
     changes = source.changes()
@@ -270,22 +236,6 @@ def _look_unless_seen(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -
         if pieces:
             return Planned(evidence, pieces)
     return _look_at_media(job, source, kind)
-
-
-def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
-    """The outcome of a path whose bytes were looked at under an earlier path: what was found there."""
-    changed = tuple(p for p in own.problems if (p.stage, p.problem) == ("read", "changed"))
-    return replace(
-        earlier,
-        path=own.path,
-        path_text=own.path_text,
-        state="partial" if changed and earlier.frames else earlier.state,
-        evidence=own.evidence,
-        results=(),
-        problems=(*earlier.problems, *changed),
-        notable=own.notable,
-        same_as=earlier.path,
-    )
 
 
 def _no_media(found: Found, evidence: Evidence) -> Outcome:

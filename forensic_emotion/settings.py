@@ -84,7 +84,7 @@ class ScanSettings(Settings):
         most=10_000,
     )
     long_side: int = setting(
-        1600,
+        1280,
         "For detection, pictures are scaled to at most so many pixels on their longer side; in larger"
         " ones the smallest face that is found grows with it (files.smallest_face).",
         least=64,

@@ -24,7 +24,7 @@ from forensic_emotion.emotions.card import SHIPPED, ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.faces.detector import load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
-from forensic_emotion.pipeline import Tools, _prepare, detect
+from forensic_emotion.pipeline import Stopwatch, Tools, _prepare, detect
 from forensic_emotion.settings import ScanSettings
 from tests.builders import DEMO, SHARED, encoded, picture, read_frames, scanned
 from tests.test_engine import snapshot
@@ -305,7 +305,7 @@ def test_both_runtimes_agree_on_real_faces(name: str) -> None:
     chips = []
     for file in ("portrait.jpg", "turned.jpg", "recording.mp4"):
         for frame in read_frames(DEMO / file)[0]:
-            chips += [_prepare(frame, face).chip for face in detect(frame, tools)]
+            chips += [_prepare(frame, face).chip for face in detect(frame, tools, Stopwatch())]
     assert len(chips) > 8
     # The demo has one face; with a part of it covered the answers differ.
     for chip in list(chips):

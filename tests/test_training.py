@@ -685,6 +685,49 @@ def test_a_teacher_that_may_know_the_held_out_part_is_refused(
         train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], validation_share=0.3)
 
 
+def merged(folders: list[Path], data: Path, out: Path) -> Path:
+    from forensic_emotion.training.merge import merge
+
+    return merge(folders, data, out, 0.2, Progress(disable=True))
+
+
+@pytest.mark.slow
+def test_a_merged_model_answers_the_mean_of_its_members(
+    tiny_csv: Path, tiny_model: Path, symmetric_model: Path, tmp_path: Path
+) -> None:
+    out = merged([tiny_model, symmetric_model, tiny_model], tiny_csv, tmp_path / "merged")
+    inputs = {
+        "images": np.random.default_rng(0).random((5, 48, 48, 1), dtype=np.float32),
+        "landmarks": np.random.default_rng(1).random((5, 68, 2), dtype=np.float32),
+        "landmarks_valid": np.array([[1], [1], [0], [0], [1]], np.float32),
+    }
+    own, whole = (load_classifier(str(out), runtime) for runtime in ("onnx", "tensorflow"))
+    logits = [
+        np.log(load_classifier(str(folder), "onnx").probabilities(inputs))
+        for folder in (tiny_model, symmetric_model, tiny_model)
+    ]
+    temperature = own.card.facts["calibration"]["temperature"]
+    expected = soften(np.exp(np.mean(logits, axis=0)), temperature)
+    np.testing.assert_allclose(own.probabilities(inputs), expected, atol=1e-4)
+    np.testing.assert_allclose(whole.probabilities(inputs), expected, atol=1e-4)
+    facts = own.card.facts
+    assert [member["name"] for member in facts["members"]] == ["tiny", "symmetric", "tiny"]
+    assert facts["command"].startswith("femo merge tiny symmetric tiny --data fer2013.csv --out merged")
+    with pytest.raises(ModelError, match="merged one already"):
+        merged([out, tiny_model], tiny_csv, tmp_path / "again")
+    with pytest.raises(UsageError, match="holds a model already"):
+        merged([tiny_model, tiny_model], tiny_csv, out)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_merged_is_told(tiny_csv: Path, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="two or more"):
+        merged([tiny_model], tiny_csv, tmp_path / "out")
+    other = write_fer2013(tmp_path / "other.csv", {"Training": 70, "PublicTest": 10})
+    with pytest.raises(ModelError, match="the same part held out"):
+        merged([tiny_model, tiny_model], other, tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_a_symmetric_model_can_be_trained_on(symmetric_model: Path) -> None:
     from forensic_emotion.training.network import gated_vgg

@@ -41,6 +41,7 @@ class Group(TyperGroup):
             "models",
             "data",
             "train",
+            "merge",
             "evaluate",
         )
         return sorted(super().list_commands(ctx), key=order.index)
@@ -142,6 +143,7 @@ from forensic_emotion.cli import (  # noqa: E402
     evaluate,  # noqa: F401
     info,  # noqa: F401
     manifest,  # noqa: F401
+    merge,  # noqa: F401
     migrate,  # noqa: F401
     models,  # noqa: F401
     query,  # noqa: F401

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
@@ -39,6 +41,7 @@ class ScanProgress:
         self._task = self._bar.add_task("scan", files="0", frames=0, faces=0, rate=0.0)
         self._started = time.monotonic()
         self._paths = self._done = self._frames = self._faces = 0
+        self._seconds: Counter[str] = Counter()
 
     def __enter__(self) -> ScanProgress:
         self._bar.start()
@@ -66,13 +69,14 @@ class ScanProgress:
 
     def done(self, found: Found, outcome: Outcome) -> None:
         self._done += 1
+        self._seconds.update(outcome.seconds)
         files = f"{self._done}/{self._paths}"
         self._bar.update(self._task, advance=found.size + 1, files=files)
         for problem in outcome.problems:
             path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
             self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
 
-    def print_end(self, ended: Ended, case: Path) -> None:
+    def print_end(self, ended: Ended, case: Path, *, timings: bool) -> None:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         summary = ended.summary
@@ -92,6 +96,21 @@ class ScanProgress:
                 f"Since run {changes.since}: {changes.new} new, {changes.changed} changed,"
                 f" {changes.missing} missing."
             )
+        if timings:
+            self._print_timings(console, seconds)
         console.print(f"Results digest: {ended.results_digest}")
         console.print(f"Audit head: {ended.audit_head}")
         console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")
+
+    def _print_timings(self, console: Console, seconds: float) -> None:
+        """What the stages took, over all workers: with several, more than the time that passed."""
+        total = sum(self._seconds.values())
+        table = Table("stage", "seconds", "share", "ms a frame")
+        for stage, spent in self._seconds.most_common():
+            each = 1000 * spent / self._frames if self._frames else 0.0
+            table.add_row(stage, f"{spent:.2f}", f"{spent / total:.0%}", f"{each:.2f}")
+        console.print(table)
+        console.print(
+            f"{total:.2f} s of work in {seconds:.2f} s; {self._frames / seconds:.1f} frames/s"
+            " (the rest: starting, writing, waiting)"
+        )

@@ -40,6 +40,9 @@ def scan(
             "--workers", min=1, max=512, help="Processes that look at files. Default: one for each core."
         ),
     ] = None,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Print what each stage of the work took.")
+    ] = False,
     case_number: Annotated[str, typer.Option("--case-number", help="Kept in the case.")] = "",
     examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
     agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
@@ -54,23 +57,21 @@ def scan(
     case and in the report, and the rest was done.
     """
     from contextlib import ExitStack, closing
-    from functools import partial
 
     from forensic_emotion import engine
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.cli.noting import arguments
     from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.evidence import utc_now
-    from forensic_emotion.isolation import Isolated, Limits
+    from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside
-    from forensic_emotion.pipeline import load_tools
     from forensic_emotion.records import CaseData, Run
     from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
     started_at = utc_now()
     paths = engine.find_evidence(evidence)
-    load = partial(load_tools, settings, tuple(known or ()), tuple(notable or ()))
+    load = Equipment(settings, tuple(known or ()), tuple(notable or ()))
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
         first = stack.enter_context(Isolated(load, limits))
@@ -83,14 +84,14 @@ def scan(
             model=first.facts.model,
             about=CaseData(case_number, examiner, agency, note),
         )
-        # No more than there are paths; each starts when the first path comes to it.
-        further = min(workers or len(os.sched_getaffinity(0)), len(paths)) - 1
+        # Each further one starts when the first path, or piece of a video, comes to it.
+        further = (workers or len(os.sched_getaffinity(0))) - 1
         analysers = [first, *(Isolated(load, limits) for _ in range(further))]
         for analyser in analysers[1:]:
             stack.push(analyser.__exit__)
         store = stack.enter_context(closing(CaseStore(case)))
         with ScanProgress() as progress:
             ended = engine.scan(paths, store, run, analysers, progress)
-    progress.print_end(ended, case)
+    progress.print_end(ended, case, timings=timings)
     if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)

@@ -62,11 +62,11 @@ class MirrorLandmarks(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="femo")
 class GeometricMean(keras.layers.Layer):  # type: ignore[misc]
-    """Two distributions (n, classes) → the one whose logits are the mean of theirs."""
+    """Distributions (n, classes) → the one whose logits are the mean of theirs."""
 
-    def call(self, one: Any, other: Any) -> Any:
-        logits = [ops.log(ops.maximum(p, 1e-30)) for p in (one, other)]
-        return ops.softmax((logits[0] + logits[1]) / 2)
+    def call(self, one: Any, *others: Any) -> Any:
+        logits = [ops.log(ops.maximum(p, 1e-30)) for p in (one, *others)]
+        return ops.softmax(sum(logits[1:], logits[0]) / len(logits))
 
 
 @keras.saving.register_keras_serializable(package="femo")

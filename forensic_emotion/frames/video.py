@@ -72,7 +72,7 @@ class Tally:
     last_pts: int | None = None
 
 
-PIECE_SECONDS = 20
+PIECE_SECONDS = 5
 """Least length of a piece that a long video is cut into."""
 SEEKABLE = ("mov", "matroska")
 """Demuxers that find a key frame by its timestamp."""
@@ -117,7 +117,7 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int) -> Iterator[Pie
     length = max(1, round(PIECE_SECONDS / time_base))
     starts = [times[0]]
     for key in sorted(pts for pts, is_key, *_ in shown if is_key and pts is not None):
-        if key - starts[-1] >= length and times[-1] - key >= length:
+        if key - starts[-1] >= length and 2 * (times[-1] - key) >= length:
             starts.append(key)
     for start, end in zip(starts, [*starts[1:], None], strict=True):
         index = bisect_left(times, start)

@@ -8,7 +8,7 @@ Every network has an output named ``output`` (the classes of the data). A networ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
@@ -163,6 +163,26 @@ def symmetric(model: keras.Model) -> keras.Model:
         name: GeometricMean(dtype="float32", name=name)(straight[name], other[name]) for name in straight
     }
     return keras.Model(inputs, outputs, name=f"symmetric_{model.name}")
+
+
+def committee(members: Sequence[keras.Model]) -> keras.Model:
+    """Trained networks asked about the same face, in one; its answer is their geometric mean.
+
+    It has the inputs of all of them, and the outputs that each of them has.
+    """
+    shapes = {name: tensor.shape[1:] for member in members for name, tensor in member.input.items()}
+    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    answers = []
+    for number, member in enumerate(members):
+        named = keras.Model(member.input, member.output, name=f"member_{number}_{member.name}")
+        answer = named({name: inputs[name] for name in member.input})
+        answers.append(answer if isinstance(answer, dict) else {"output": answer})
+    shared = [name for name in answers[0] if all(name in answer for answer in answers)]
+    outputs = {
+        name: GeometricMean(dtype="float32", name=name)(*(answer[name] for answer in answers))
+        for name in shared
+    }
+    return keras.Model(inputs, outputs, name="committee")
 
 
 NETWORKS: dict[str, Callable[[int], keras.Model]] = {

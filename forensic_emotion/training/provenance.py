@@ -38,6 +38,13 @@ def command_line(
     return shlex.join(words)
 
 
+def merge_line(folders: Sequence[Path], source: Path, out: Path, max_error: float) -> str:
+    """The ``femo merge`` command; files by their names."""
+    names = [folder.resolve().name for folder in folders]
+    words = ["femo", "merge", *names, "--data", source.name, "--out", out.resolve().name]
+    return shlex.join([*words, "--max-error", str(max_error)])
+
+
 def commit() -> str | None:
     """The commit of the checkout that femo runs from, with ``+changes`` if its source was changed.
 

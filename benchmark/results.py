@@ -1,0 +1,42 @@
+"""Figures → benchmark/results/NAME.json, with what they were measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from forensic_emotion import __version__
+from forensic_emotion.training.provenance import commit
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def save(name: str, figures: dict[str, Any]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    content = {
+        "command": " ".join(sys.argv),
+        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        "commit": commit(),
+        "femo": __version__,
+        "machine": {"processor": _processor(), "cores": len(os.sched_getaffinity(0))},
+        "python": platform.python_version(),
+        **figures,
+    }
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def load(name: str) -> dict[str, Any] | None:
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()

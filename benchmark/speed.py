@@ -1,0 +1,138 @@
+"""Frames a second of the stages and of the whole, and how far the whole is from what must be paid.
+
+usage: python -m benchmark speed
+
+On a 360p and a 1080p video in which a camera moves over crowds, on a 360p video without a face, and on
+photographs; all frames, one frame a second, key frames. The floor is decoding and the detector's
+inference alone, by one process, without landmarks, classification, hashing or a case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from benchmark import material
+from benchmark.results import save
+from forensic_emotion.evidence import Found, opened
+from forensic_emotion.faces.detector import load_detector
+from forensic_emotion.settings import ScanSettings
+
+REPEATS = 3
+COUNTS = "SELECT SUM(frames) f, SUM(faces) n FROM files"
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    crowd = material.video("crowd_360p.mp4", 640, 360, 25)
+    empty = material.still_video("empty_360p.mp4", 640, 360, 25)
+    large = material.video("crowd_1080p.mp4", 1920, 1080, 60)
+    photographs = material.photographs(200)
+    tasks: dict[str, tuple[Path, list[str]]] = {
+        "360p, all frames": (crowd, ["--sample", "all"]),
+        "360p without a face, all frames": (empty, ["--sample", "all"]),
+        "1080p, one a second": (large, []),
+        "1080p, key frames": (large, ["--sample", "keyframes"]),
+        "200 photographs": (photographs, []),
+    }
+    cores = len(os.sched_getaffinity(0))
+    figures: dict[str, Any] = {}
+    for name, (evidence, options) in tasks.items():
+        best: dict[str, dict[str, Any]] = {}
+        for _ in range(REPEATS):
+            for workers in (1, cores):
+                found = scan(evidence, [*options, "--workers", str(workers)])
+                kept = best.get(str(workers))
+                if kept is None or found["seconds"] < kept["seconds"]:
+                    best[str(workers)] = found
+        figures[name] = {"workers": best}
+        if evidence.is_file() and "keyframes" not in options:
+            figures[name]["floor_seconds"] = min(floor(evidence, options) for _ in range(REPEATS))
+        if evidence.is_file():
+            figures[name]["video_seconds"] = float(material.length(evidence))
+        print(name, json.dumps(figures[name]), flush=True)
+    save("speed", {"tasks": figures, "hash_mb_per_second": hashing(large), "start": start()})
+
+
+def scan(evidence: Path, options: list[str]) -> dict[str, Any]:
+    """One scan by the command: seconds in all, frames, faces, and those of each stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        case = Path(folder) / "case.db"
+        command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+        started = time.perf_counter()
+        done = subprocess.run(
+            [*command, "scan", str(evidence), "--case", str(case), "--timings", *options],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - started
+        asked = subprocess.run(
+            [*command, "query", str(case), COUNTS, "--format", "json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    row = json.loads(asked.stdout)[0]
+    stages = {}
+    for line in done.stdout.splitlines():
+        cells = [cell.strip() for cell in line.strip("│ ").split("│")]
+        if len(cells) == 4 and cells[0] != "stage":
+            stages[cells[0]] = float(cells[1])
+    return {
+        "seconds": round(seconds, 3),
+        "frames": row["f"],
+        "faces": row["n"],
+        "frames_per_second": round(row["f"] / seconds, 2),
+        "stages": stages,
+    }
+
+
+def floor(video: Path, options: list[str]) -> float:
+    """Seconds of one process to decode the video and to run the detector on the frames looked at."""
+    detector = load_detector(ScanSettings())
+    every = 1 if "all" in options else 25
+    started = time.perf_counter()
+    for number, image in enumerate(material.decoded(video, every)):
+        if image is not None and number % every == 0:
+            detector.detect(image)
+    return round(time.perf_counter() - started, 3)
+
+
+def hashing(video: Path) -> float:
+    """Megabytes a second through all three hashes."""
+    found = Found(os.fsencode(video.parent), os.fsencode(video.name), video.stat().st_size)
+    started = time.perf_counter()
+    with opened(found):
+        pass
+    return round(found.size / 1e6 / (time.perf_counter() - started), 1)
+
+
+def start() -> dict[str, float]:
+    """Seconds from the command to its first look at a file, and to its end, for a folder of one text."""
+    best = {"first_file": 1e9, "end": 1e9}
+    with tempfile.TemporaryDirectory() as folder:
+        evidence = Path(folder) / "evidence"
+        evidence.mkdir()
+        (evidence / "a.txt").write_text("a")
+        for i in range(REPEATS):
+            case = Path(folder) / f"{i}.db"
+            command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+            begun = time.perf_counter()
+            with subprocess.Popen(
+                [*command, "scan", str(evidence), "--case", str(case)], stdout=subprocess.DEVNULL
+            ) as process:
+                while not case.exists():  # made when a worker is ready, just before the first file
+                    time.sleep(0.002)
+                best["first_file"] = min(best["first_file"], round(time.perf_counter() - begun, 3))
+                process.wait()
+            best["end"] = min(best["end"], round(time.perf_counter() - begun, 3))
+    return best

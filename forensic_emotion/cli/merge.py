@@ -1,0 +1,47 @@
+"""``femo merge``: several models → one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import app
+
+
+@app.command()
+def merge(
+    models: Annotated[list[Path], typer.Argument(help="Folders of trained models, two or more.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="What they were trained on: fer2013.csv or a folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the model to.")],
+    max_error: Annotated[
+        float,
+        typer.Option(
+            "--max-error",
+            min=0.01,
+            max=1,
+            help="Error rate that the threshold for 'uncertain' keeps among answered faces of the"
+            " held-out part.",
+        ),
+    ] = 0.2,
+) -> None:
+    """Make one model of several: it asks all of them about a face and averages their answers.
+
+    They must have been trained on the same data with the same part held out; that part calibrates the
+    whole and sets its threshold. Needs the extra 'train'.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from forensic_emotion.training.extra import require_train_extra
+
+    require_train_extra("femo merge")
+    from forensic_emotion.training.merge import merge as run_merge
+
+    console = Console(highlight=False, soft_wrap=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        folder = run_merge(models, data, out, max_error, progress)
+    console.print(f"Model: {folder}")

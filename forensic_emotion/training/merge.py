@@ -1,0 +1,136 @@
+"""``femo merge``: trained models → one model that averages their answers, calibrated anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+from rich.progress import Progress
+
+from forensic_emotion import __version__, chips
+from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.errors import FemoError, ModelError, UsageError
+from forensic_emotion.training import data
+from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature, soften
+from forensic_emotion.training.export import write_model
+from forensic_emotion.training.metrics import measure
+from forensic_emotion.training.network import committee
+from forensic_emotion.training.provenance import commit, merge_line
+from forensic_emotion.training.sources import LABELS
+from forensic_emotion.training.train import score
+
+
+def merge(
+    folders: Sequence[Path], source: Path, out: Path, max_error: float, progress: Progress
+) -> Path:
+    """Write one model that asks all of the given ones.
+
+    Temperature and threshold are fitted on the pictures that all of them held out.
+
+    Args:
+        folders: of the trained models, two or more.
+        source: the data that they were trained on.
+        out: folder to write to; it may hold no model yet.
+        max_error: see ``TrainSettings``.
+        progress: shows how far landmarks are.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: the data cannot be read.
+        ModelError: a model cannot be used, or was trained on other data or with another part held out.
+        UsageError: fewer than two models, or ``out`` is in use.
+        FemoError: the model cannot be written.
+    """
+    if len(folders) < 2:
+        raise UsageError("One model alone cannot be merged: name two or more.")
+    if (out / "model.json").exists():
+        raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
+    cards = [ModelCard.find(str(folder)) for folder in folders]
+    pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
+    shares = {card.facts["settings"]["validation_share"] for card in cards}
+    trained_on = {card.facts["data"]["sha256"] for card in cards}
+    if len(shares) > 1 or trained_on != {pictures.sha256}:
+        raise ModelError(
+            f"{', '.join(map(str, folders))} were not all trained on {source} with the same part held"
+            " out.",
+            "One of them may have been fitted to pictures that are to calibrate the whole.",
+        )
+    held_out = data.split_training(pictures, shares.pop()).validation
+    members = [_load(card) for card in cards]
+    model = committee(members)
+    raw = score(model, held_out.inputs())
+    temperature = fit_temperature(raw, held_out.labels)
+    for member in members:
+        # A mean of logits is divided by dividing each of them.
+        build_in(_innermost(member), temperature)
+    answers = score(model, held_out.inputs())
+    before, after = (measure(p, held_out.labels, LABELS) for p in (raw, soften(raw, temperature)))
+    first = cards[0].facts
+    card = {
+        "name": out.resolve().name,
+        "network": "committee of " + " and ".join(c.facts["network"] for c in cards),
+        "parameters": int(model.count_params()),
+        "labels": list(LABELS),
+        "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
+        "preprocessing": chips.PREPROCESSING,
+        "data": first["data"],
+        "settings": {
+            "validation_share": first["settings"]["validation_share"],
+            "max_error": max_error,
+        },
+        "members": [
+            {
+                key: c.facts.get(key)
+                for key in (
+                    *("name", "network", "parameters", "settings", "init", "teachers", "epoch"),
+                    *("command", "commit", "trained_with"),
+                )
+            }
+            | {"sha256": c.facts["files"]["model.h5"]["sha256"]}
+            for c in cards
+        ],
+        "command": merge_line(folders, source, out, max_error),
+        "commit": commit(),
+        "trained_with": {
+            "femo": __version__,
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+        "calibration": {
+            "temperature": temperature,
+            "n": len(held_out),
+            "ece_before": before.ece,
+            "ece_after": after.ece,
+            "loss_before": before.loss,
+            "loss_after": after.loss,
+        },
+        "abstention": asdict(choose_threshold(answers, held_out.labels, max_error)),
+        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_model(model, out, card)
+    except OSError as error:
+        raise FemoError(f"The model cannot be written to {out}: {error.strerror or error}.") from error
+    return out
+
+
+def _load(card: ModelCard) -> keras.Model:
+    path, _ = card.weights("model.h5")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {error}.") from error
+
+
+def _innermost(model: keras.Model) -> keras.Model:
+    """The network that has the last layer: a symmetric model holds it as one of its layers."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if len(inner) > 1:
+        raise ModelError("One of the models is a merged one already; merge its members instead.")
+    return _innermost(inner[0]) if inner else model
