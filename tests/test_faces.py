@@ -104,6 +104,20 @@ def test_detectors_find_the_face_of_the_demo(name: str) -> None:
 
 
 @pytest.mark.slow
+def test_pictures_of_any_size_are_looked_at() -> None:
+    detector = load_detector(ScanSettings())
+    (frame,), _ = read_frames(DEMO / "portrait.jpg")
+    large = cv2.resize(frame.image, (7680, 7680))
+    (found,) = detector.detect(large)
+    (small,) = detector.detect(frame.image)
+    expected = Box(*(15 * side for side in vars(small.box).values()))  # the picture has 512x512
+    assert overlap(found.box, expected) > 0.7
+    assert detector.smallest(7680, 7680) == pytest.approx(15 * 7680 / ScanSettings().long_side)
+    for shape in ((1, 5000, 3), (5000, 1, 3), (1, 1, 3)):
+        assert detector.detect(np.full(shape, 128, np.uint8)) == []
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="../shared is not there")
 @pytest.mark.parametrize(("scale", "least"), [(1.0, 0.95), (0.5, 0.90)])
 def test_the_default_finds_the_crowds(scale: float, least: float) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -554,6 +555,60 @@ def test_key_frames_only(tmp_path: Path, name: str) -> None:
     for key in keys:
         assert key.time == whole[key.index].time
         np.testing.assert_array_equal(key.image, whole[key.index].image)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("grey.png", Image.new("L", (8, 8), 100)),
+        ("grey_alpha.png", Image.new("LA", (8, 8), (100, 200))),
+        ("sixteen.png", Image.fromarray(np.full((8, 8), 100 * 257, np.uint16))),
+        ("sixteen.tiff", Image.fromarray(np.full((8, 8), 100 * 257, np.uint16))),
+        ("cmyk.tiff", Image.new("CMYK", (8, 8), (155, 155, 155, 0))),
+        ("bits.png", Image.new("1", (8, 8), 1)),
+        ("palette.png", Image.new("P", (8, 8), 0)),
+        ("one.png", Image.new("RGB", (1, 1), (100, 100, 100))),
+    ],
+)
+def test_stills_of_every_kind_of_pixel(tmp_path: Path, name: str, image: Image.Image) -> None:
+    image.save(tmp_path / name)
+    (frame,), facts = read_frames(tmp_path / name)
+    assert frame.image.dtype == np.uint8
+    assert frame.image.shape == (*image.size[::-1], 3)
+    assert facts.problems == []
+    # What is not wholly opaque lies on white.
+    expected = {"bits.png": 255, "palette.png": 0, "grey_alpha.png": 133}.get(name, 100)
+    assert np.abs(frame.image.astype(int) - expected).max() <= 2
+
+
+def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path) -> None:
+    path = tmp_path / "v.ts"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height = 64, 48
+        packets = []
+        for _ in range(30):
+            packets += stream.encode(av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24"))
+        packets += stream.encode(None)
+        for number, packet in enumerate(packets):
+            if number >= 20:  # the clock is set back by a second
+                packet.pts, packet.dts = packet.pts - 15, packet.dts - 15
+            with suppress(av.error.FFmpegError):  # a muxer may refuse it
+                container.mux(packet)
+    frames, facts = read_frames(path, sample="all")
+    assert len(frames) >= 20
+    assert facts.frames_decoded == len(frames)
+    assert read_pieces(path)[1] == []
+
+
+def test_ten_hours_at_one_frame_a_minute(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", range(0, 600 * 60_000, 60_000), lambda _: picture(32, 32))
+    frames, facts = read_frames(path)
+    assert [f.time.seconds for f in frames] == [60.0 * i for i in range(600)]
+    assert facts.problems == []
+    pieces, parts = read_pieces(path)
+    assert [f.time for f in pieces] == [f.time for f in frames]
+    assert len(parts) > 1
 
 
 def test_frames_where_the_scene_changes(tmp_path: Path) -> None:

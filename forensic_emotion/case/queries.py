@@ -198,6 +198,14 @@ class FaceInfo:
     label: str
     confidence: float
     thumbnail: bytes
+    stream: int
+    track: int | None
+    size: float | None
+    yaw: float | None
+    pitch: float | None
+    roll: float | None
+    faults: str | None
+    """What is poor about it, words with blanks between; None in runs of an older femo."""
 
 
 def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceInfo]:
@@ -207,7 +215,7 @@ def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceIn
         SELECT faces.* FROM faces JOIN files
             ON files.run_id = faces.run_id AND files.sha256 = faces.sha256 AND files.same_as IS NULL
         WHERE faces.run_id = ?
-        ORDER BY files.path_bytes, faces.frame_index, faces.face LIMIT ?
+        ORDER BY files.path_bytes, faces.stream, faces.frame_index, faces.face LIMIT ?
         """,
         (run_id, limit),
     )

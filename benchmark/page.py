@@ -1,0 +1,181 @@
+"""The results → docs/performance.md and its chart.
+
+usage: python -m benchmark page
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark.results import load
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def main() -> None:
+    lines = [
+        "<!-- Made by python -m benchmark page from benchmark/results. -->",
+        "",
+        "# Performance, as measured",
+        "",
+        "Ratios carry over to other machines, seconds do not. Each part names its command, date,",
+        "commit and machine; `benchmark/` has the code, `benchmark/results/` every figure.",
+    ]
+    for name, part in PARTS.items():
+        found = load(name)
+        if found is not None:
+            machine = found["machine"]
+            lines += ["", *part(found), ""]
+            lines.append(
+                f"`{found['command']}`, {found['date']}, commit `{(found['commit'] or '?')[:10]}`,"
+                f" {machine['processor']}, {machine['cores']} cores."
+            )
+    (DOCS / "performance.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def detectors(found: dict[str, Any]) -> Iterator[str]:
+    yield "## Detectors"
+    yield ""
+    names = list(found["ms_640x360"])
+    faces = next(iter(found["faces"].values()))[names[0]]["faces"]
+    yield f"Found, and false alarms behind the plus, of {faces} boxed faces on 9 pictures of crowds and"
+    yield "families and one of dogs; below, milliseconds of one core for a frame of 640x360."
+    yield "Smallest face: 20 pixels unless the head says another."
+    yield ""
+    rows = [
+        [what, *(f"{f[n]['found']} + {f[n]['false']}" for n in names)]
+        for what, f in found["faces"].items()
+    ]
+    rows.append(["ms a frame", *(f"{found['ms_640x360'][n]:.0f}" for n in names)])
+    yield from table(["", *names], rows)
+    yield ""
+    yield "![Recall of the detectors](performance.svg)"
+    chart(found, names)
+
+
+def chart(found: dict[str, Any], names: list[str]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "femo"  # the same figures, the same bytes
+    from matplotlib import pyplot
+
+    whats = list(found["faces"])
+    figure, axes = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
+    width = 0.8 / len(names)
+    for i, name in enumerate(names):
+        shares = [f[name]["found"] / f[name]["faces"] for f in found["faces"].values()]
+        places = [x - 0.4 + (i + 0.5) * width for x in range(len(whats))]
+        axes.bar(places, shares, width, label=f"{name} ({found['ms_640x360'][name]:.0f} ms)")
+    axes.set_xticks(range(len(whats)), [w.replace(" ", "\n", 1) for w in whats])
+    axes.set_ylabel("share of the boxed faces found")
+    axes.set_ylim(0, 1.02)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.22), frameon=False)
+    figure.savefig(DOCS / "performance.svg", metadata={"Date": None})
+
+
+def speed(found: dict[str, Any]) -> Iterator[str]:
+    yield "## Speed"
+    yield ""
+    cores = str(found["machine"]["cores"])
+    yield "Whole scans by the command, from start to end. The floor is decoding and the detector's"
+    yield "inference alone, in one process; the ratio is that of one worker to it."
+    yield ""
+    rows = []
+    for name, task in found["tasks"].items():
+        one, all_ = task["workers"]["1"], task["workers"][cores]
+        floor = task.get("floor_seconds")
+        rows.append(
+            [
+                name,
+                str(one["frames"]),
+                str(one["faces"]),
+                f"{one['frames_per_second']:.1f}",
+                f"{all_['frames_per_second']:.1f}",
+                f"{one['seconds'] / all_['seconds']:.2f}",
+                f"{one['seconds'] / floor:.2f}" if floor else "–",
+                f"{task['video_seconds'] / all_['seconds']:.0f}" if "video_seconds" in task else "–",
+            ]
+        )
+    head = ["", "frames", "faces", "frames/s, 1 worker", f"frames/s, {cores} workers"]
+    yield from table([*head, f"{cores} to 1", "to the floor", "times real time"], rows)
+    yield ""
+    yield "Where the time goes, milliseconds a frame looked at (one worker):"
+    yield ""
+    stages = ["decode", "detect", "landmarks", "crop", "classify", "hash", "plan"]
+    yield from table(
+        ["", *stages],
+        [
+            [
+                name,
+                *(f"{1000 * one['stages'].get(s, 0) / one['frames']:.1f}" for s in stages),
+            ]
+            for name, one in ((n, t["workers"]["1"]) for n, t in found["tasks"].items())
+        ],
+    )
+    yield ""
+    start = found["start"]
+    yield (
+        f"From the command to its first look at a file {start['first_file']:.2f} s, to its end on one"
+        f" small file {start['end']:.2f} s. Hashing (SHA-256, SHA-1, MD5 in one pass):"
+        f" {found['hash_mb_per_second']:.0f} MB/s."
+    )
+
+
+def peers(found: dict[str, Any]) -> Iterator[str]:
+    yield "## Side by side"
+    yield ""
+    yield "The `fer` package 25.10 and a plain loop (cv2.VideoCapture, dlib's detector, Keras' predict"
+    yield "for each face) on the same files, by turns in one run. femo's seconds hold its start, the"
+    yield "others' do not."
+    yield ""
+    tasks = {k: v for k, v in found["tasks"].items() if not k.startswith("true")}
+    rows = []
+    for name, who in tasks.items():
+        for peer, figures in who.items():
+            ratio = figures["seconds"] / who["femo"]["seconds"]
+            rows.append(
+                [
+                    name,
+                    peer,
+                    f"{figures['frames_per_second']:.1f}",
+                    str(figures["faces"]),
+                    "–" if peer == "femo" else f"{ratio:.2f}",
+                ]
+            )
+    yield from table(["", "", "frames/s", "faces reported", "femo is so many times as fast"], rows)
+    yield ""
+    true = found["tasks"]["true faces on the boxed pictures"]
+    yield "On the boxed pictures:"
+    yield ""
+    yield from table(
+        ["", "true faces", "false alarms"],
+        [[who, f"{f['found']} of {f['faces']}", str(f["false"])] for who, f in true.items()],
+    )
+
+
+def memory(found: dict[str, Any]) -> Iterator[str]:
+    yield "## Memory"
+    yield ""
+    yield "Resident memory in MiB: highest in the second tenth of the scan, highest in the last tenth."
+    yield ""
+    rows = []
+    for name, task in found.items():
+        if isinstance(task, dict) and "parent" in task:
+            for who in ("parent", "largest worker"):
+                f = task[who]
+                early, late = f["first_tenth_after_warm_up_mib"], f["last_tenth_mib"]
+                rows.append([name, who, f"{early:.0f}", f"{late:.0f}", f"{f['ratio']:.2f}"])
+    yield from table(["", "", "early", "late", "ratio"], rows)
+
+
+PARTS = {"detectors": detectors, "speed": speed, "peers": peers, "memory": memory}
