@@ -317,7 +317,8 @@ def test_both_runtimes_agree_on_real_faces(name: str) -> None:
     keras = load_classifier(name, "tensorflow").probabilities(to_inputs(chips))
     np.testing.assert_allclose(onnx, keras, atol=1e-4)
     np.testing.assert_allclose(onnx.sum(axis=1), 1, atol=1e-5)
-    assert np.ptp(onnx, axis=0).max() > 0.5, "the answers are not all the same"
+    # A thousand times what the runtimes may differ by.
+    assert np.ptp(onnx, axis=0).max() > 0.1, "the answers are not all the same"
 
 
 @pytest.mark.parametrize("name", SHIPPED_NAMES)
