@@ -358,6 +358,7 @@ class _Waiting:
 
     stream: int
     frame_index: int
+    frame_size: tuple[int, int]
     time: FrameTime | None
     face: Face
     quality: Quality
@@ -372,6 +373,7 @@ def _prepare(frame: Frame, face: Face) -> _Waiting:
     return _Waiting(
         frame.stream,
         frame.index,
+        (width, height),
         frame.time,
         face,
         assess(face, chip, width, height),
@@ -393,6 +395,7 @@ def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
         yield FaceResult(
             stream=w.stream,
             frame_index=w.frame_index,
+            frame_size=w.frame_size,
             time=w.time,
             face=w.face,
             quality=w.quality,

@@ -280,6 +280,8 @@ class FaceResult:
     stream: int
     """Of a video; 0 for a still."""
     frame_index: int
+    frame_size: tuple[int, int]
+    """Width and height in pixels of the picture that the face is in, as displayed."""
     time: FrameTime | None
     face: Face
     quality: Quality

@@ -220,7 +220,7 @@ def seen(frame: int, left: int, *, size: int = 40, happy: float = 0.5, stream: i
     box = Box(left, 50, left + size, 50 + size)
     quality = Quality(size, 0, 0, 0, 0, 0, 0, ())
     return FaceResult(
-        *(stream, frame, FrameTime(frame, Fraction(1, 4)), face(box), quality),
+        *(stream, frame, (640, 360), FrameTime(frame, Fraction(1, 4)), face(box), quality),
         *((happy, 1 - happy), "", 0.0, "", b""),
     )
 

@@ -295,3 +295,45 @@ def m003_streams_quality_tracks(db: Database) -> None:
     facts = [column.split()[0] for column in FACE_FACTS]
     shown = ", ".join(f"faces.{name}" for name in facts)
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label, {shown}"))
+
+
+REVIEW_VERDICTS = ("confirmed", "rejected", "relabelled", "withdrawn")
+
+
+@MIGRATIONS()
+def m004_reviews(db: Database) -> None:
+    """What a person says of a face stands beside what the machine says, never in its place."""
+    for column in ("frame_width", "frame_height"):
+        db.execute(f"ALTER TABLE faces ADD COLUMN {column} INTEGER")
+    db.execute(
+        f"""
+        CREATE TABLE reviews (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            face_id INTEGER NOT NULL REFERENCES faces (id),
+            at TEXT NOT NULL,
+            reviewer TEXT NOT NULL,
+            verdict TEXT NOT NULL CHECK (verdict IN ({_one_of(REVIEW_VERDICTS)})),
+            label TEXT CHECK (label IN ({_one_of(CLASSES)})),
+            note TEXT NOT NULL,
+            CHECK ((verdict = 'relabelled') = (label IS NOT NULL))
+        )
+        """
+    )
+    db.execute("CREATE INDEX reviews_by_face ON reviews (face_id, id)")
+    db.execute(
+        """
+        CREATE VIEW face_reviews AS
+        SELECT reviews.run_id, reviews.face_id, reviews.at, reviews.reviewer, reviews.verdict,
+            CASE reviews.verdict WHEN 'relabelled' THEN reviews.label
+                WHEN 'confirmed' THEN faces.top_class END AS label,
+            reviews.note
+        FROM reviews JOIN faces ON faces.id = reviews.face_id
+        WHERE reviews.id = (SELECT MAX(id) FROM reviews AS later WHERE later.face_id = reviews.face_id)
+            AND reviews.verdict <> 'withdrawn'
+        """
+    )
+    db.execute("DROP VIEW face_results")
+    facts = [column.split()[0] for column in FACE_FACTS]
+    shown = ", ".join(f"faces.{name}" for name in (*facts, "frame_width", "frame_height"))
+    db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label, {shown}"))

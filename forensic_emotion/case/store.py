@@ -281,16 +281,16 @@ class CaseStore:
         )
 
     def seal(self, at: str, arguments: tuple[str, ...]) -> None:
-        """Give the rows of an older femo, which has none, their digests; from here on they are held."""
+        """Give the rows of an older femo digests of their new columns; the audit keeps the old ones."""
         with self._transaction():
-            unsealed = "SELECT id FROM files WHERE row_digest IS NULL"
-            for (file_id,) in self._connection.execute(unsealed).fetchall():
+            for (file_id,) in self._connection.execute("SELECT id FROM files").fetchall():
                 self._seal_file(file_id)
-            runs = "SELECT id, state FROM runs WHERE row_digest IS NULL"
-            for run_id, state in self._connection.execute(runs).fetchall():
+            runs = "SELECT id, state, row_digest, results_digest FROM runs"
+            for run_id, state, rows, results in self._connection.execute(runs).fetchall():
                 digests = run_digests(self._connection, run_id)
                 self._change_run(run_id, **_columns(digests))
-                detail = {"state": state, **_columns(digests)}
+                before = {"row_digest": rows, "results_digest": results}
+                detail = {"state": state, **_columns(digests), "before": before}
                 self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
@@ -410,6 +410,8 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "outside": quality.outside,
         "landmark_spread": round(face.spread, 4),
         "faults": " ".join(quality.faults),
+        "frame_width": result.frame_size[0],
+        "frame_height": result.frame_size[1],
     }
 
 
