@@ -6,22 +6,57 @@ import base64
 import hashlib
 import math
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jinja2
 
 from forensic_emotion.paths import visible
 
 
-def render_page(template: str, values: Mapping[str, Any]) -> str:
+def render_page(
+    template: str,
+    values: Mapping[str, Any],
+    *,
+    script: str | None = None,
+    page_css: str = "",
+    answers: bool = False,
+) -> str:
     """Fill a template of ``templates/``; a name that it misspells is an error, not an empty place.
 
-    The template is given ``css`` and ``style_hash`` too, which its Content-Security-Policy names.
+    The template is given ``css``, ``page_css``, ``script`` and ``policy`` too: a Content-Security-Policy
+    that allows these styles, this script and pictures that the page holds, and nothing else.
+
+    Args:
+        template: its name.
+        values: what it is given.
+        script: a template that the page runs; None for a page without one.
+        page_css: styles of this page alone.
+        answers: the page is served by femo, and may send what its user says back to it.
     """
     environment = _environment()
-    css = environment.get_template("report.css").render()
-    style = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    return environment.get_template(template).render(values, css=css, style_hash=style)
+    css = _source(environment, "report.css")
+    source = _source(environment, script) if script else ""
+    policy = ["default-src 'none'", "img-src data:"]
+    policy.append("style-src " + " ".join(_hash(text) for text in (css, page_css) if text))
+    if script:
+        policy.append(f"script-src {_hash(source)}")
+    if answers:
+        policy.append("connect-src 'self'")
+    policy += ["base-uri 'none'", "form-action 'none'"]
+    given = {"css": css, "page_css": page_css, "script": source, "policy": "; ".join(policy)}
+    return environment.get_template(template).render(values, **given)
+
+
+def _source(environment: jinja2.Environment, name: str) -> str:
+    """A file of ``templates/`` as it is."""
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
 def data_uri(media_type: str, content: bytes) -> str:
@@ -42,6 +77,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["clock"] = clock
     environment.filters["score"] = score
     environment.filters["visible"] = visible
+    environment.filters["utc"] = utc
+    environment.filters["fill"] = lambda text, **values: text.format(**values)
     return environment
 
 
@@ -55,3 +92,16 @@ def clock(seconds: float) -> str:
     sign = "-" if seconds < 0 else ""
     whole, milliseconds = divmod(round(abs(seconds) * 1000), 1000)
     return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{milliseconds:03}"
+
+
+def utc(time: str, zone: str | None = None) -> str:
+    """A time as a case has it, for people to read; in a time zone too, if one is named."""
+    text = time.replace("T", " ").replace("Z", " UTC")
+    if zone is None or not time.endswith("Z"):
+        return text
+    try:
+        moment = datetime.strptime(time[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+        there = moment.astimezone(ZoneInfo(zone))
+    except (ValueError, OverflowError):  # a time beyond the calendar
+        return text
+    return f"{text} ({there:%Y-%m-%d %H:%M:%S %z} {zone})"

@@ -251,6 +251,10 @@ class Face:
             raise ValueError(f"landmarks: expected shape (68, 2), got {self.landmarks.shape}")
 
 
+FAULTS = ("small", "blurred", "dark", "bright", "turned", "cut", "landmarks")
+"""What may be poor about a face."""
+
+
 @dataclass(frozen=True)
 class Quality:
     """What tells how far a face's scores can be trusted; see ``faces/quality.py``."""
@@ -270,7 +274,7 @@ class Quality:
     outside: float
     """Share of the box that lies outside the picture."""
     faults: tuple[str, ...]
-    """What is poor: ``small``, ``blurred``, ``dark``, ``bright``, ``turned``, ``cut``, ``landmarks``."""
+    """What is poor, of ``FAULTS``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -232,5 +232,20 @@ class ReportSettings(Settings):
     """How a report is written."""
 
     max_faces: int = setting(
-        5000, "Show no more faces than this; the report says how many are left out.", least=1
+        100_000, "Show no more faces than this; the report says how many are left out.", least=1
+    )
+    picture_budget: int = setting(
+        96,
+        "MiB that the pictures of faces may take in the file; faces beyond it stand without one, and the"
+        " report says how many.",
+        least=0,
+        most=1024,
+    )
+    tz: str | None = setting(
+        None, "Show times in this time zone too, as Europe/Vienna; UTC stays beside them."
+    )
+    redact: bool = setting(
+        False,
+        "Pixelate faces, replace the names of files by hashes, leave out places and what files say of"
+        " themselves.",
     )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
-from forensic_emotion.chips import resize
 from forensic_emotion.records import RGB, Box
 
 SIDE = 192
@@ -27,6 +23,12 @@ def shown_part(box: Box, width: int, height: int) -> Box:
 
 def thumbnail(image: RGB, box: Box) -> bytes:
     """JPEG of a face with some surroundings; what lies outside the picture is not made up."""
+    # Here, for a report only asks which part is shown.
+    import cv2
+    import numpy as np
+
+    from forensic_emotion.chips import resize
+
     height, width = image.shape[:2]
     shown = shown_part(box, width, height)
     part = image[shown.top : shown.bottom, shown.left : shown.right]

@@ -3,21 +3,29 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import io
+import json
 import os
 import re
+import sqlite3
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
 import pytest
+from PIL import Image
 
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.pages import clock, score
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
+from forensic_emotion.report import context
 from forensic_emotion.report.context import ReportContext
 from forensic_emotion.report.render import write_report
+from forensic_emotion.report.texts import SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings
 from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, write_video
 
@@ -29,6 +37,7 @@ METRICS = {
     "confusion": [[1] * 7] * 7,
 }
 VOID = {"meta", "img", "br", "rect", "line", "circle"}
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 class Page(HTMLParser):
@@ -55,7 +64,22 @@ class Page(HTMLParser):
         self.text += data
 
 
-def report(case: Path, **settings: int) -> str:
+def told(html: str) -> dict[str, Any]:
+    """What the report's script is given."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def pictures(html: str) -> list[str]:
+    """The lines with a picture each."""
+    found = re.search(r'<script type="text/plain" id="pictures">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    return found[1].split("\n") if found[1] else []
+
+
+def report(case: Path, **settings: Any) -> str:
     out = case.parent / "out.html"
     write_report(case, out, None, ReportSettings(**settings))
     return out.read_text(encoding="utf-8")
@@ -73,23 +97,31 @@ def test_the_report_shows_what_is_in_the_case(evidence: Path, case: Path) -> Non
     (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     write_video(evidence / "v.mkv", [0, 1500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
     scanned(evidence, case, classifier=FakeClassifier(metrics={"PublicTest": METRICS}))
-    page = Page(report(case))
+    html = report(case)
+    page = Page(html)
     for name in ("face.png", "same.png", "none.png", "bad.png", "v.mkv"):
         assert name in page.text
     assert hashlib.sha256(FACE).hexdigest() in page.text
     assert hashlib.md5(FACE).hexdigest() in page.text
     assert "same bytes as face.png" in page.text
-    assert "The same bytes lie at same.png." in page.text
-    assert "0:00:01.500" in page.text
-    assert "pts 1500 × 1/1000 s" in page.text
+    assert "face.png · same.png" in page.text
     assert "cannot be decoded" in page.text
     assert "Measured error rate: 40.0 %" in page.text
     assert "38.0 % to 42.0 %" in page.text
-    pictures = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(pictures) == 3
-    for source in pictures:
-        assert source is not None
-        assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
+    faces = told(html)["faces"]
+    assert faces["pts"] == [None, 0, 1500]
+    assert faces["seconds"] == [None, 0.0, 1.5]
+    assert faces["time_base"][2] == "1/1000"
+    assert faces["p"][:7] == [100, 100, 100, 400, 100, 100, 100]
+    files = told(html)["files"]
+    assert files[str(faces["file"][0])]["copies"] == ["same.png"]
+    lines = pictures(html)
+    assert len(lines) == 3
+    for line in lines:
+        jpeg, region, landmarks = line.split("|")
+        assert base64.b64decode(jpeg).startswith(b"\xff\xd8")
+        assert region == "6,0,74,64"
+        assert len(landmarks) == 68 * 4
 
 
 def test_the_report_says_whether_scores_are_calibrated(evidence: Path, case: Path) -> None:
@@ -112,12 +144,12 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     scanned(evidence, case, classifier=FakeClassifier(abstention=abstention, metrics=metrics))
     html = report(case)
     page = Page(html)
-    assert page.text.count("highest: happy 0.4") == 2
+    assert told(html)["faces"]["sure"] == [0, 0]
+    assert "100.0 %of the faces are uncertain" in page.text
     assert "not above 0.500 are labelled uncertain" in page.text
     assert "the model answers 62.0 % of them then, and 17.0 % of those answers are wrong" in page.text
     assert "under 20%, and answers 63.0% of them" in page.text
-    assert html.count('<circle class="open"') == 2
-    assert re.search(r"<td>uncertain</td><td class=\"n\">2</td>", html)
+    assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
 
 
 def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None:
@@ -128,12 +160,14 @@ def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None
     scanned(evidence, case)
     html = report(case)
     page = Page(html)
-    assert "<script" not in html
-    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "link", "form"})
+    # Three script elements, all of femo's: data, pictures, and the script that the policy names.
+    assert html.count("<script") == html.count("</script") == 3
+    assert {tag for tag, _ in page.tags}.isdisjoint({"iframe", "object", "link", "form", "img"})
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert "{{ 7*7 }}.png" in page.text
     assert "\u202e" not in html
     assert "evil\\u202egnp.exe.png" in page.text
+    assert sorted(f["name"] for f in told(html)["files"].values())[0] == "\"><img src=x onerror='x'>.png"
 
 
 def test_the_report_loads_nothing_from_anywhere(evidence: Path, case: Path) -> None:
@@ -145,16 +179,18 @@ def test_the_report_loads_nothing_from_anywhere(evidence: Path, case: Path) -> N
         assert "style" not in attrs, "the policy forbids it"
         for name in ("src", "href", "xlink:href", "action", "data", "poster"):
             value = attrs.get(name)
-            assert value is None or value.startswith(("data:image/jpeg;base64,", "#")), (tag, value)
+            assert value is None or value.startswith("#"), (tag, value)
     assert "url(" not in html
     assert "@import" not in html
     policy = next(a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:;")
-    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
-    assert style is not None
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy
+    assert "connect-src" not in policy
+    script = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(script) == 1
+    for text in (*re.findall(r"<style>(.*?)</style>", html, re.DOTALL), *script):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
 
 
 def test_anchors_lead_somewhere(evidence: Path, case: Path) -> None:
@@ -164,8 +200,9 @@ def test_anchors_lead_somewhere(evidence: Path, case: Path) -> None:
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     targets = {a["href"] for t, a in page.tags if t == "a"}
-    assert {f"#{name}" for name in ids} >= targets
-    assert sum(tag == "circle" for tag, _ in page.tags) == 3
+    # What has a "=" is what the gallery is asked for.
+    assert {f"#{name}" for name in ids} >= {target for target in targets if "=" not in (target or "")}
+    assert {"#label=happy", f"#file={told(report(case))['faces']['file'][0]}"} <= targets
 
 
 def test_what_was_not_looked_at_stands_beside_every_file(evidence: Path, case: Path) -> None:
@@ -179,19 +216,25 @@ def test_what_was_not_looked_at_stands_beside_every_file(evidence: Path, case: P
     scanned(evidence, case)
     text = " ".join(Page(report(case)).text.split())
     assert re.search(r"1 of [45], [56] hidden", text)
-    assert re.search(r"cut.png partial image/png decodes only in part", text)
+    assert re.search(r"cut.png ?decode ?\w+ ?image/png decodes only in part", text)
+    assert "4 frames that edit lists hide were not looked at" not in text
+    assert re.search(r"[56] frames that edit lists hide were not looked at", text)
     assert "copies counted once" in text
 
 
-def test_the_strip_spans_the_recording_and_not_only_its_faces(evidence: Path, case: Path) -> None:
+def test_a_recording_is_told_from_its_start_to_its_end(evidence: Path, case: Path) -> None:
+    """Not only as far as it has faces."""
+
     def draw(pts: int) -> np.ndarray:
         return picture(faces=[Box(20, 10, 60, 50)] if 2000 <= pts <= 4000 else [])
 
     write_video(evidence / "v.mkv", range(0, 10_000, 1000), draw)
     scanned(evidence, case)
-    text = Page(report(case)).text
-    assert "0:00:00.000" in text
-    assert "0:00:09.000" in text
+    html = report(case)
+    assert "0:00:09.000 long" in Page(html).text
+    (file,) = told(html)["files"].values()
+    assert (file["start"], file["end"]) == (0.0, 9.0)
+    assert told(html)["tracks"][0][3] == 3
 
 
 def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:
@@ -205,8 +248,6 @@ def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:
 
 
 def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
-    import sqlite3
-
     (evidence / "none.png").write_bytes(encoded(picture()))
     scanned(evidence, case)
     assert "This run is not complete" not in report(case)
@@ -222,9 +263,130 @@ def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
 def test_faces_beyond_the_limit_are_counted_and_not_hidden(evidence: Path, case: Path) -> None:
     write_video(evidence / "v.mkv", range(0, 5000, 1000), lambda _: picture(faces=[Box(20, 10, 60, 50)]))
     scanned(evidence, case)
-    page = Page(report(case, max_faces=2))
-    assert sum(tag == "img" for tag, _ in page.tags) == 2
-    assert "3 faces are in the case and not shown here" in page.text
+    html = report(case, max_faces=2)
+    assert len(told(html)["faces"]["id"]) == len(pictures(html)) == 2
+    assert "3 faces are in the case and not shown here" in Page(html).text
+
+
+def test_pictures_beyond_the_budget_are_counted_and_not_hidden(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", range(0, 5000, 1000), lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case)
+    html = report(case, picture_budget=0)
+    assert told(html)["faces"]["picture"] == [-1] * 5
+    assert "5 faces stand without their picture" in Page(html).text
+
+
+def test_a_broken_thumbnail_costs_only_itself(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", [0, 1000, 2000], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case)
+    connection = sqlite3.connect(case)
+    connection.execute("UPDATE faces SET thumbnail = x'00' WHERE id = 1")
+    connection.execute("UPDATE faces SET thumbnail = x'ffd8ff00' WHERE id = 2")
+    connection.commit()
+    connection.close()
+    assert told(report(case))["faces"]["picture"] == [-1, 0, 1]
+    assert told(report(case, redact=True))["faces"]["picture"] == [-1, -1, 0]
+
+
+def test_a_redacted_report_names_no_file_and_shows_no_face(evidence: Path, case: Path) -> None:
+    chance = np.random.default_rng(0).integers(0, 120, (200, 200, 3)).astype(np.uint8)
+    chance[60:140, 60:140] = (255, 0, 0)
+    (evidence / "secret name.png").write_bytes(encoded(chance))
+    (evidence / "copy of secret.png").write_bytes(encoded(chance))
+    scanned(evidence, case)
+    html = report(case, redact=True)
+    assert "secret" not in html
+    assert str(evidence) not in html
+    name = "file-" + hashlib.sha256(b"secret name.png").hexdigest()[:12]
+    assert name in Page(html).text
+    (line,) = pictures(html)
+    jpeg, _, landmarks = line.split("|")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(jpeg))))
+    assert landmarks == ""
+    open_picture = np.asarray(
+        Image.open(io.BytesIO(base64.b64decode(pictures(report(case))[0].split("|")[0])))
+    )
+    assert (
+        len(np.unique(shown.reshape(-1, 3), axis=0))
+        < len(np.unique(open_picture.reshape(-1, 3), axis=0)) / 4
+    )
+
+
+def test_times_are_shown_in_another_zone_beside_utc(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    text = Page(report(case, tz="Asia/Tokyo")).text
+    assert "2026-01-01 00:00:00.000000 UTC (2026-01-01 09:00:00 +0900 Asia/Tokyo)" in text
+    with pytest.raises(UsageError, match="no time zone 'Mars/Base'"):
+        report(case, tz="Mars/Base")
+
+
+def test_a_clock_time_is_given_only_where_the_file_proves_its_zone(evidence: Path, case: Path) -> None:
+    exif, plain = Image.Exif(), Image.Exif()
+    exif[0x010F] = plain[0x010F] = "Maker"
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:01 10:00:00", 0x9011: "+02:00"})
+    (evidence / "zone.jpg").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)]), "PNG", exif=exif))
+    plain.get_ifd(0x8769).update({0x9003: "2024:05:01 10:00:00"})
+    (evidence / "none.png").write_bytes(encoded(picture(faces=[Box(30, 10, 70, 50)]), "PNG", exif=plain))
+    scanned(evidence, case)
+    html = report(case)
+    at = {f["name"]: f["at"] for f in told(html)["files"].values()}
+    assert at == {"zone.jpg": 1714550400000, "none.png": None}
+    text = Page(html).text
+    assert (
+        "recorded 2024:05:01 10:00:00 (Exif.DateTimeOriginal; time zone from a tag of its own)" in text
+    )
+    assert "recorded 2024:05:01 10:00:00 (Exif.DateTimeOriginal; no time zone)" in text
+    assert "camera Maker" in text
+
+
+def test_the_logo_is_encoded_anew(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    logo, out = case.parent / "logo.jpg", case.parent / "out.html"
+    logo.write_bytes(encoded(picture(2000, 900), "JPEG", comment=b"made at home"))
+    write_report(case, out, None, ReportSettings(), logo)
+    page = Page(out.read_text())
+    (source,) = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
+    assert source is not None
+    content = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+    assert Image.open(io.BytesIO(content)).size == (533, 240)
+    logo.write_text("<svg onload='x()'/>")
+    with pytest.raises(UsageError, match="cannot be read as a picture"):
+        write_report(case, out, None, ReportSettings(), logo)
+
+
+def test_the_sum_beside_the_report_is_what_sha256sum_checks(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    report(case)
+    subprocess.run(["sha256sum", "-c", "--strict", "out.html.sha256"], cwd=case.parent, check=True)
+
+
+def test_an_empty_case_gives_a_report(evidence: Path, case: Path) -> None:
+    (evidence / "note.txt").write_text("no picture")
+    (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    scanned(evidence, case)
+    page = Page(report(case))
+    assert "No face was detected at these settings." in page.text
+    assert "There is no face in a recording." in page.text
+    assert "cannot be decoded" in page.text
+
+
+def test_every_text_is_used_and_every_text_that_is_used_is_there() -> None:
+    template = (TEMPLATES / "report.html").read_text() + Path(context.__file__).read_text()
+    zones = {"zone_offset_tag", "zone_in_value", "zone_format", "zone_none"}
+    used = (
+        set(re.findall(r"\bt\.(\w+)", re.sub(r"\bt\.sha256", "", template)))
+        | set(re.findall(r'"(not_covered_\w+)"', template))
+        | zones
+    )
+    used |= set(re.findall(r't\["(\w+)"\]', template)) - {"zone_"}
+    assert used == set(TEXTS)
+    script = (TEMPLATES / "report.js").read_text()
+    wanted = set(re.findall(r"\bT\.(\w+)", script))
+    wanted |= {f"sort_{s}" for s in ("order", "score", "low", "size", "time", "detector")}
+    assert wanted | {"confirmed", "rejected"} == set(SCRIPT)
 
 
 def test_the_same_case_gives_the_same_bytes(evidence: Path, case: Path) -> None:
@@ -240,7 +402,8 @@ def test_reporting_does_not_change_the_case(evidence: Path, case: Path) -> None:
     report(case)
     assert case.read_bytes() == before
     assert case.stat().st_mtime_ns == stat.st_mtime_ns
-    assert sorted(os.listdir(case.parent)) == ["case.db", "case.db.audit", "evidence", "out.html"]
+    there = ["case.db", "case.db.audit", "evidence", "out.html", "out.html.sha256"]
+    assert sorted(os.listdir(case.parent)) == there
 
 
 def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: Path) -> None:
@@ -269,11 +432,11 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
 def test_the_template_uses_all_it_is_given() -> None:
     source = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
     nodes = jinja2.Environment(autoescape=True)
-    nodes.filters.update(percent=str, clock=str, visible=str, score=str)
+    nodes.filters.update(percent=str, clock=str, visible=str, score=str, utc=str, fill=str)
     from jinja2.meta import find_undeclared_variables
 
     used = find_undeclared_variables(nodes.parse(source))
-    assert used - {"css", "style_hash"} == {f.name for f in dataclasses.fields(ReportContext)}
+    assert used - {"css", "page_css", "script"} == {f.name for f in dataclasses.fields(ReportContext)}
 
 
 def test_clock() -> None:

@@ -142,17 +142,31 @@ class FileInfo:
     md5: str | None
     size: int | None
     media_type: str | None
+    kind: str | None
+    path_bytes: bytes
     modified_at: str | None
+    changed_at: str | None
+    accessed_at: str | None
     name_fits: int | None
     known: str | None
     notable: str | None
     width: int | None
     height: int | None
+    orientation: int | None
     time_base: str | None
     first_pts: int | None
     last_pts: int | None
     frames_decoded: int
     frames_hidden: int
+    smallest_face: float | None
+    exif: dict[str, Any] | None
+    metadata: dict[str, Any] | None
+    recorded: str | None
+    recorded_tag: str | None
+    recorded_zone: str | None
+    zone_source: str | None
+    latitude: float | None
+    longitude: float | None
     frames: int
     faces: int
 
@@ -163,9 +177,11 @@ def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
         """
         SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
             files.sha256, evidence.sha1, evidence.md5, evidence.size, evidence.media_type,
-            files.modified_at, files.name_fits, files.known, files.notable,
-            files.width, files.height, files.time_base, files.first_pts,
-            files.last_pts, files.frames_decoded, files.frames_hidden, files.frames,
+            evidence.kind, files.path_bytes, files.modified_at, files.changed_at, files.accessed_at,
+            files.name_fits, files.known, files.notable, files.width, files.height, files.orientation,
+            files.time_base, files.first_pts, files.last_pts, files.frames_decoded, files.frames_hidden,
+            files.smallest_face, files.exif, files.metadata, files.recorded, files.recorded_tag,
+            files.recorded_zone, files.zone_source, files.latitude, files.longitude, files.frames,
             files.faces
         FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
             LEFT JOIN files AS first ON first.id = files.same_as
@@ -173,7 +189,11 @@ def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
         """,
         (run_id,),
     )
-    return [FileInfo(**dict(row)) for row in rows]
+    return [FileInfo(**{**row, **_parsed(row, "exif", "metadata")}) for row in rows]
+
+
+def _parsed(row: sqlite3.Row, *columns: str) -> dict[str, Any]:
+    return {name: json.loads(row[name]) if row[name] else None for name in columns}
 
 
 @dataclass(frozen=True)
@@ -201,15 +221,23 @@ class FaceInfo:
     stream: int
     track: int | None
     size: float | None
+    blur: float | None
+    brightness: float | None
     yaw: float | None
     pitch: float | None
     roll: float | None
+    outside: float | None
+    landmark_spread: float | None
     faults: str | None
     """What is poor about it, words with blanks between; None in runs of an older femo."""
+    landmarks: str
+    """JSON, 68 points in pixels of the picture."""
+    frame_width: int | None
+    frame_height: int | None
 
 
-def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceInfo]:
-    """The first faces of a run: by path, then by frame and number."""
+def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> Iterator[FaceInfo]:
+    """The first faces of a run, one by one, for they may be many: by path, then by frame and number."""
     rows = case.execute(
         """
         SELECT faces.* FROM faces JOIN files
@@ -220,13 +248,52 @@ def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> list[FaceIn
         (run_id, limit),
     )
     fields = set(FaceInfo.__dataclass_fields__) - {"probabilities"}
-    return [
-        FaceInfo(
+    for row in rows:
+        yield FaceInfo(
             **{name: row[name] for name in fields},
             probabilities={name: row[name] for name in CLASSES},
         )
-        for row in rows
-    ]
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """A track of a run; see ``docs/database.md``."""
+
+    sha256: str
+    track: int
+    stream: int
+    first_seconds: float | None
+    last_seconds: float | None
+    faces: int
+    top_class: str
+    label: str
+    confidence: float
+
+
+def read_tracks(case: sqlite3.Connection, run_id: int) -> list[TrackInfo]:
+    """By content, then by number."""
+    names = ", ".join(TrackInfo.__dataclass_fields__)
+    rows = case.execute(f"SELECT {names} FROM tracks WHERE run_id = ? ORDER BY sha256, track", (run_id,))
+    return [TrackInfo(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True)
+class ReviewInfo:
+    """What a person said last of a face."""
+
+    face_id: int
+    at: str
+    reviewer: str
+    verdict: str
+    label: str | None
+    note: str
+
+
+def read_reviews(case: sqlite3.Connection, run_id: int) -> list[ReviewInfo]:
+    """Of each face that was reviewed."""
+    names = ", ".join(ReviewInfo.__dataclass_fields__)
+    rows = case.execute(f"SELECT {names} FROM face_reviews WHERE run_id = ? ORDER BY face_id", (run_id,))
+    return [ReviewInfo(**dict(row)) for row in rows]
 
 
 @dataclass(frozen=True)

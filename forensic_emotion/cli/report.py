@@ -1,4 +1,4 @@
-"""``femo report``: case → HTML."""
+"""``femo report``: case → HTML, and PDF."""
 
 from __future__ import annotations
 
@@ -21,15 +21,34 @@ def report(
         Optional[Path], typer.Option("--out", help="HTML file to write. Default: beside the case.")  # noqa: UP045
     ] = None,
     run: RunNumber = None,
+    logo: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--logo", help="Picture for the cover (PNG, JPEG, GIF, WebP); encoded anew."),
+    ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print it to a PDF beside it too; needs Chromium.")
+    ] = False,
     *,
     settings: ReportSettings,
 ) -> None:
-    """Write one run of a case as a single HTML file that opens anywhere, offline."""
+    """Write one run of a case as a single HTML file that opens anywhere, offline.
+
+    Its SHA-256 is written beside it. The same case gives the same report, byte for byte.
+    """
     from forensic_emotion.cli.noting import note
     from forensic_emotion.hashes import file_sha256
+    from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import write_report
 
+    if pdf:
+        find_browser()  # before anything is written
     target = out or case.parent / f"{case.stem}.html"
-    number = write_report(case, target, run, settings)
-    note(case, "report", number, {"name": target.name, "sha256": file_sha256(target)})
+    number = write_report(case, target, run, settings, logo)
+    written = {"name": target.name, "sha256": file_sha256(target)}
     print(f"Report: {visible(str(target))}")
+    if pdf:
+        paper = target.with_suffix(".pdf")
+        write_pdf(target, paper)
+        written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}
+        print(f"PDF: {visible(str(paper))}")
+    note(case, "report", number, written)

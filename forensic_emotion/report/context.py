@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from itertools import groupby
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
 from forensic_emotion.case.queries import (
     Counts,
-    FaceInfo,
     FileInfo,
     ProblemInfo,
+    ReviewInfo,
     RunInfo,
     count,
     read_faces,
     read_files,
     read_problems,
+    read_reviews,
     read_run,
+    read_tracks,
 )
+from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.pages import clock, data_uri
-from forensic_emotion.records import STATES
-from forensic_emotion.report.charts import Strip, time_strip
+from forensic_emotion.paths import visible
+from forensic_emotion.records import FAULTS, STATES
+from forensic_emotion.report.data import (
+    Gallery,
+    as_json,
+    gather,
+    recorded_at,
+    reviews_of,
+    shown_name,
+    tracks_of,
+)
+from forensic_emotion.report.texts import LEGAL, SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings
 
 STATE_MEANING = {
@@ -39,42 +54,12 @@ STATE_MEANING = {
     "timeout": "could not be looked at: the process that tried gave no sign of life, twice",
     "out_of_memory": "could not be looked at: it asked for more memory than allowed, twice",
 }
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One class with its probability."""
-
-    label: str
-    probability: float
-    highest: bool
-
-
-@dataclass(frozen=True)
-class FaceView:
-    """A face as the report shows it."""
-
-    anchor: str
-    info: FaceInfo
-    picture: str
-    """``data:`` URI of the thumbnail."""
-    bars: list[Bar]
-    when: str
-    """Its time within the recording, or its page."""
-
-
-@dataclass(frozen=True)
-class FileView:
-    """A file with its faces."""
-
-    info: FileInfo
-    also: list[str]
-    """Further paths with the same bytes."""
-    problems: list[ProblemInfo]
-    """What kept femo from looking at all of it."""
-    faces: list[FaceView]
-    strip: Strip | None
-    """Videos: the faces over time."""
+MOST_FILES = 15
+"""Of the files with most faces."""
+MOST_DAYS = 40
+MOST_PATHS = 20_000
+"""Rows of the evidence table; the report says how many are left out."""
+WITHHELD = "(withheld)"
 
 
 @dataclass(frozen=True)
@@ -107,6 +92,62 @@ class ErrorRate:
     """Expected calibration error on the same pictures, if the scores are calibrated."""
     answered: dict[str, Any] | None
     """Coverage and error at the model's threshold on the same pictures, with intervals."""
+    reliability: list[dict[str, Any]]
+    """``metrics.ReliabilityBin``; empty for a model measured by an older femo."""
+    robustness: dict[str, dict[str, Any]]
+    """Condition → share of right answers with its interval."""
+
+
+@dataclass(frozen=True)
+class FileView:
+    """A path as the evidence table shows it."""
+
+    number: int
+    name: str
+    info: FileInfo
+    same_as: str | None
+    camera: str | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """One bar of a chart."""
+
+    name: str
+    value: int
+    share: float
+    """Of the longest bar, 0 to 1."""
+    anchor: str = ""
+    """What of the gallery it stands for."""
+    labels: str = ""
+
+
+@dataclass(frozen=True)
+class RecordingView:
+    """A video with faces."""
+
+    number: int
+    name: str
+    length: str
+    frames: int
+    decoded: int
+    faces: int
+    tracks: int
+
+
+@dataclass(frozen=True)
+class ReviewCounts:
+    """What reviewers said of the faces of a run."""
+
+    reviewed: int
+    confirmed: int
+    relabelled: int
+    rejected: int
+
+    @property
+    def judged(self) -> int:
+        """Faces of which a reviewer said which class fits."""
+        return self.confirmed + self.relabelled
 
 
 @dataclass(frozen=True)
@@ -115,56 +156,304 @@ class ReportContext:
 
     title: str
     version: str
+    t: dict[str, str]
+    """The texts."""
+    zone: str | None
+    """Time zone in which times are shown beside UTC."""
+    logo: str | None
+    """``data:`` address of a picture."""
+    redacted: bool
     run: RunInfo
+    evidence_root: str
+    command: str
     counts: Counts
     states: list[tuple[str, int, str]]
     """State, number of paths, what it means."""
     labels: list[LabelCount]
     error_rate: ErrorRate | None
-    files_with_faces: list[FileView]
-    files: list[FileInfo]
-    problems: list[ProblemInfo]
+    not_covered: list[str]
+    by_file: list[Share]
+    more_files: int
+    by_date: list[Share]
+    without_date: int
+    recordings: list[RecordingView]
+    files: list[FileView]
+    files_left_out: int
+    duplicates: list[tuple[str, list[str]]]
+    """SHA-256, the paths that have it."""
+    matches: list[tuple[str, str, str]]
+    """Name, ``known`` or ``notable``, which list."""
+    problems: list[tuple[str, ProblemInfo]]
+    reviews: ReviewCounts
     settings: list[tuple[str, str, str]]
     """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
-    """What the case knows of the model: name of the fact, its value."""
+    legal: tuple[tuple[str, str], ...]
     audit_head: str
     """Of the last entry that may have changed results, so that one case gives one report."""
     left_out: int
     """Faces that are in the case and not in this report."""
+    without_picture: int
+    data: str
+    """JSON for the script: see ``data.py``."""
+    pictures: str
+    """A line a picture."""
+    review_at: str | None
+    """Where the script sends reviews; None in a report."""
 
 
 def build_context(
-    case: sqlite3.Connection, path: Path, run_id: int | None, settings: ReportSettings
+    case: sqlite3.Connection,
+    path: Path,
+    run_id: int | None,
+    settings: ReportSettings,
+    *,
+    logo: bytes | None = None,
+    review_at: str | None = None,
 ) -> ReportContext:
     """Read one run of a case.
+
+    Args:
+        case: opened for reading.
+        path: its name is the report's title.
+        run_id: which run; None for the latest.
+        settings: see ``ReportSettings``.
+        logo: a PNG to show on the cover.
+        review_at: where the page sends reviews, if it is a page for reviewing.
 
     Raises:
         UsageError: the case has no such run.
     """
     run = read_run(case, run_id)
     counts = count(case, run.id)
-    files = read_files(case, run.id)
-    faces = read_faces(case, run.id, settings.max_faces)
-    problems = read_problems(case, run.id)
+    every_file = read_files(case, run.id)
+    names = {f.path: shown_name(f, settings.redact) for f in every_file}
+    number_of = {f.sha256: f.id for f in every_file if f.sha256 is not None and f.same_as is None}
+    budget = settings.picture_budget << 20
+    gallery = gather(read_faces(case, run.id, settings.max_faces), number_of, budget, settings.redact)
+    tracks = read_tracks(case, run.id)
+    reviews = read_reviews(case, run.id)
     metrics = run.model_card.get("metrics", {}).get("PublicTest")
+    error_rate = _error_rate(metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
+    labels_of = _labels_of(case, run.id)
+    with_faces = sorted(
+        (f for f in every_file if f.faces and f.same_as is None), key=lambda f: (-f.faces, f.path_bytes)
+    )
+    dates, without_date = _by_date(with_faces)
+    tracks_in = Counter(t.sha256 for t in tracks)
     return ReportContext(
         title=path.name,
         version=__version__,
+        t=TEXTS,
+        zone=settings.tz,
+        logo=None if logo is None else data_uri("image/png", logo),
+        redacted=settings.redact,
         run=run,
+        evidence_root=WITHHELD if settings.redact else run.evidence_root,
+        command=WITHHELD if settings.redact else " ".join(run.arguments),
         counts=counts,
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
-        error_rate=_error_rate(metrics, calibrated="calibration" in run.model_card),
-        files_with_faces=list(_by_file(files, faces, problems)),
-        files=files,
-        problems=problems,
+        error_rate=error_rate,
+        not_covered=list(_not_covered(run, counts, every_file)),
+        by_file=_bars(
+            [
+                (names[f.path], f.faces, f"file={f.id}", labels_of[f.sha256 or ""])
+                for f in with_faces[:MOST_FILES]
+            ]
+        ),
+        more_files=max(0, len(with_faces) - MOST_FILES),
+        by_date=[] if settings.redact else dates,
+        without_date=without_date,
+        recordings=[
+            RecordingView(
+                *(f.id, names[f.path], _length(f), f.frames, f.frames_decoded, f.faces),
+                tracks_in[f.sha256 or ""],
+            )
+            for f in every_file
+            if f.kind == "video" and f.faces and f.same_as is None
+        ],
+        files=[_file_view(f, names, settings.redact) for f in every_file[:MOST_PATHS]],
+        files_left_out=max(0, len(every_file) - MOST_PATHS),
+        duplicates=_duplicates(every_file, names),
+        matches=[
+            (names[f.path], kind, visible(found))
+            for f in every_file
+            for kind, found in (("known", f.known), ("notable", f.notable))
+            if found is not None
+        ],
+        problems=[(names[p.path], p) for p in read_problems(case, run.id)],
+        reviews=_review_counts(reviews),
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
+        legal=LEGAL,
         audit_head=audit.head(case, results_only=True),
-        left_out=counts.faces - len(faces),
+        left_out=counts.faces - len(gallery),
+        without_picture=gallery.without_picture,
+        data=as_json(
+            {
+                "classes": CLASSES,
+                "faults": FAULTS,
+                "t": SCRIPT,
+                "tz": settings.tz,
+                "threshold": run.threshold,
+                "interval": _interval(run),
+                "reliability": error_rate.reliability if error_rate else [],
+                "files": _script_files(every_file, names, gallery, settings.redact),
+                "tracks": tracks_of(tracks, number_of),
+                "reviews": reviews_of(reviews),
+                "review": review_at,
+                "faces": gallery.columns,
+            }
+        ),
+        pictures="\n".join(gallery.pictures),
+        review_at=review_at,
     )
+
+
+def _interval(run: RunInfo) -> float | None:
+    """Seconds between two frames that were looked at; None if the recording decides."""
+    if run.settings.get("sample", "every") != "every":
+        return None
+    per_second = run.settings.get("per_second")
+    return 1 / per_second if per_second else run.settings.get("every")
+
+
+def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
+    """Content → its labels with their numbers, in words."""
+    rows = case.execute(
+        "SELECT sha256, label, COUNT(*) FROM faces WHERE run_id = ? GROUP BY sha256, label"
+        " ORDER BY sha256, COUNT(*) DESC, label",
+        (run_id,),
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for sha256, label, n in rows:
+        found[sha256].append(f"{label} {n}")
+    return defaultdict(str, {sha256: ", ".join(words) for sha256, words in found.items()})
+
+
+def _bars(rows: list[tuple[str, int, str, str]]) -> list[Share]:
+    longest = max((value for _, value, _, _ in rows), default=1)
+    return [Share(name, value, value / longest, anchor, labels) for name, value, anchor, labels in rows]
+
+
+def _by_date(files: list[FileInfo]) -> tuple[list[Share], int]:
+    """Faces by the day that their file says; and how many have none."""
+    days: Counter[str] = Counter()
+    without = 0
+    for f in files:
+        day = (f.recorded or "").strip()[:10].replace(":", "-")
+        if len(day) == 10 and day[:4].isdigit() and day[:4] != "0000":
+            days[day] += f.faces
+        else:
+            without += f.faces
+    kept = sorted(days.items())
+    if len(kept) > MOST_DAYS:  # by month then
+        months: Counter[str] = Counter()
+        for day, n in kept:
+            months[day[:7]] += n
+        kept = sorted(months.items())
+    return _bars([(day, n, "", "") for day, n in kept]), without
+
+
+def _length(file: FileInfo) -> str:
+    if file.time_base is None or file.first_pts is None or file.last_pts is None:
+        return "?"
+    return clock(float((file.last_pts - file.first_pts) * Fraction(file.time_base)))
+
+
+def _start(file: FileInfo) -> float:
+    if file.time_base is None or file.first_pts is None:
+        return 0.0
+    return float(file.first_pts * Fraction(file.time_base))
+
+
+def _file_view(file: FileInfo, names: dict[str, str], redact: bool) -> FileView:
+    return FileView(
+        file.id,
+        names[file.path],
+        file,
+        names.get(file.same_as, file.same_as) if file.same_as else None,
+        None if redact else _camera(file),
+    )
+
+
+def _camera(file: FileInfo) -> str | None:
+    tags = file.exif or {}
+    words = [str(tags[name]).strip() for name in ("Make", "Model") if tags.get(name)]
+    return " ".join(words) or None
+
+
+def _duplicates(files: list[FileInfo], names: dict[str, str]) -> list[tuple[str, list[str]]]:
+    paths: dict[str, list[str]] = defaultdict(list)
+    for f in files:
+        if f.sha256 is not None and f.size:
+            paths[f.sha256].append(names[f.path])
+    return [(sha256, found) for sha256, found in paths.items() if len(found) > 1]
+
+
+def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterator[str]:
+    """What was not looked at, a sentence each."""
+    t = TEXTS
+    reasons = Counter(
+        (f.reason or f.state).split(":")[0]
+        for f in files
+        if f.state in ("skipped", "failed", "crashed", "timeout", "out_of_memory")
+        and not (f.reason or "").startswith("same bytes")
+    )
+    if reasons:
+        why = ", ".join(f"{n} {visible(reason)}" for reason, n in reasons.most_common())
+        yield t["not_covered_skipped"].format(n=sum(reasons.values()), why=why)
+    else:
+        yield t["not_covered_none"]
+    missed = counts.frames_decoded - counts.frames
+    if missed > 0:
+        sampling = run.settings.get("sample", "every")
+        if sampling == "every":
+            sampling = f"one every {_interval(run):g} s"
+        yield t["not_covered_frames"].format(n=missed, all=counts.frames_decoded, sampling=sampling)
+    else:
+        yield t["not_covered_all_frames"]
+    if counts.frames_hidden:
+        yield t["not_covered_hidden"].format(n=counts.frames_hidden)
+    sizes = [f.smallest_face for f in files if f.smallest_face is not None]
+    if sizes:
+        key = "not_covered_size_one" if max(sizes) == min(sizes) else "not_covered_size"
+        yield t[key].format(least=f"{min(sizes):g}", most=f"{max(sizes):g}")
+    yield t["not_covered_deleted"]
+
+
+def _review_counts(reviews: list[ReviewInfo]) -> ReviewCounts:
+    said = Counter(review.verdict for review in reviews)
+    return ReviewCounts(len(reviews), said["confirmed"], said["relabelled"], said["rejected"])
+
+
+def _script_files(
+    files: list[FileInfo], names: dict[str, str], gallery: Gallery, redact: bool
+) -> dict[str, dict[str, Any]]:
+    """What the script tells of the files with faces in the report."""
+    shown = set(gallery.columns["file"])
+    copies: dict[str | None, list[str]] = defaultdict(list)
+    for f in files:
+        if f.same_as is not None:
+            copies[f.sha256].append(names[f.path])
+    facts = {}
+    for f in files:
+        if f.id in shown:
+            at = None if redact else recorded_at(f)
+            facts[str(f.id)] = {
+                "name": names[f.path],
+                "kind": f.kind,
+                "hashes": [f.sha256, f.sha1, f.md5],
+                "copies": copies[f.sha256],
+                "start": _start(f),
+                "end": None if f.last_pts is None else float(f.last_pts * Fraction(f.time_base or 1)),
+                "recorded": None if redact or f.recorded is None else visible(f.recorded),
+                "zone": TEXTS[f"zone_{f.zone_source or 'none'}"],
+                "at": None if at is None else round(at.timestamp() * 1000),
+            }
+    return facts
 
 
 def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
@@ -178,6 +467,10 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if trained_on:
         yield "trained on", f"{trained_on['name']}, {trained_on['fit']} pictures"
         yield "SHA-256 of training data", trained_on["sha256"]
+    for name in ("command", "commit", "init"):
+        if card.get(name):
+            value = card[name]
+            yield name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     abstention = card.get("abstention")
     if abstention:
         yield (
@@ -217,42 +510,24 @@ def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRat
         confusion=metrics["confusion"],
         calibration_error=metrics.get("ece") if calibrated else None,
         answered=metrics.get("answered"),
+        reliability=metrics.get("reliability") or [],
+        robustness=metrics.get("robustness") or {},
     )
 
 
-def _by_file(
-    files: list[FileInfo], faces: list[FaceInfo], problems: list[ProblemInfo]
-) -> Iterator[FileView]:
-    first = {f.sha256: f for f in files if f.same_as is None and f.sha256 is not None}
-    copies: dict[str, list[str]] = defaultdict(list)
-    for f in files:
-        if f.same_as is not None and f.sha256 is not None:
-            copies[f.sha256].append(f.path)
-    problems_of: dict[int, list[ProblemInfo]] = defaultdict(list)
-    for problem in problems:
-        problems_of[problem.file_id].append(problem)
-    for sha256, group in groupby(faces, key=lambda face: face.sha256):
-        found, info = list(group), first[sha256]
-        yield FileView(
-            info,
-            copies[sha256],
-            problems_of[info.id],
-            [_face_view(face) for face in found],
-            time_strip(info, found),
-        )
+def in_zone(zone: str | None) -> ZoneInfo | None:
+    """The time zone of that name.
 
+    Raises:
+        UsageError: there is none.
+    """
+    from forensic_emotion.errors import UsageError
 
-def _face_view(face: FaceInfo) -> FaceView:
-    return FaceView(
-        anchor=f"face-{face.id}",
-        info=face,
-        picture=data_uri("image/jpeg", face.thumbnail),
-        bars=[Bar(label, p, label == face.top_class) for label, p in face.probabilities.items()],
-        when=_when(face),
-    )
-
-
-def _when(face: FaceInfo) -> str:
-    if face.seconds is not None:
-        return clock(face.seconds)
-    return f"page {face.frame_index + 1}" if face.frame_index else "still picture"
+    if zone is None:
+        return None
+    try:
+        return ZoneInfo(zone)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"There is no time zone {zone!r} on this machine.", "Name one as Europe/Vienna or UTC."
+        ) from error

@@ -1,7 +1,9 @@
-"""ReportContext → one HTML file that loads nothing from anywhere."""
+"""A run of a case → one HTML file that loads nothing from anywhere; its SHA-256 beside it."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import stat
 from dataclasses import fields
@@ -11,46 +13,119 @@ from forensic_emotion.case.queries import opened_case, read_evidence_roots
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.pages import render_page
 from forensic_emotion.paths import refuse_inside
-from forensic_emotion.report.context import build_context
+from forensic_emotion.report.context import ReportContext, build_context, in_zone
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
 """How every report begins."""
+LOGO = (600, 240)
+"""Pixels to which a logo is shrunk."""
 
 
-def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSettings) -> int:
-    """Write one run of a case as HTML.
+def write_report(
+    case: Path, out: Path, run_id: int | None, settings: ReportSettings, logo: Path | None = None
+) -> int:
+    """Write one run of a case as HTML, and ``OUT.sha256`` beside it for ``sha256sum -c``.
 
     Args:
         case: the case file, only read.
         out: the file to write.
         run_id: which run; None for the latest.
         settings: see ``ReportSettings``.
+        logo: a picture for the cover, encoded anew.
 
     Returns:
         The number of the run.
 
     Raises:
         CaseError: the case cannot be read.
-        UsageError: it has no such run, or the report would lie inside the evidence or on the case.
+        UsageError: it has no such run, there is no such time zone, the logo is no picture, or the report
+            would lie inside the evidence or on something that is no report.
         FemoError: the file cannot be written.
     """
+    in_zone(settings.tz)
+    picture = _logo(logo) if logo else None
     with opened_case(case) as opened:
         for root in read_evidence_roots(opened):
             refuse_inside(root, out, "report")
         _refuse_to_replace(out)
-        context = build_context(opened, case, run_id, settings)
-        html = render_page("report.html", {s.name: getattr(context, s.name) for s in fields(context)})
-    # Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
+        context = build_context(opened, case, run_id, settings, logo=picture)
+    html = page(context).encode("utf-8")
     out = Path(os.path.realpath(out))  # through a link, to what it names
+    _write_whole(out, html)
+    sums = out.with_name(f"{out.name}.sha256")
+    sum_line = f"{hashlib.sha256(html).hexdigest()}  {_sum_name(out.name)}\n"
+    _write_whole(sums, sum_line.encode("utf-8", "surrogateescape"))
+    return context.run.id
+
+
+def page(context: ReportContext) -> str:
+    """The HTML of a report, or of the page on which its faces are reviewed."""
+    return render_page(
+        "report.html",
+        {s.name: getattr(context, s.name) for s in fields(context)},
+        script="report.js",
+        page_css=_paper(context),
+        answers=context.review_at is not None,
+    )
+
+
+def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
+    """The page on which an examiner reviews the faces of a run; it sends what they say to ``reviews``.
+
+    Raises:
+        CaseError: the case cannot be read.
+        UsageError: it has no such run.
+    """
+    with opened_case(case) as opened:
+        context = build_context(opened, case, run_id, ReportSettings(), review_at="reviews")
+    return page(context).encode("utf-8")
+
+
+def _paper(context: ReportContext) -> str:
+    """What stands on each printed page: the digest, the case, the page's number."""
+    digest = (context.run.results_digest or "none")[:64]
+    number = "".join(c for c in context.run.case_number or "" if c.isalnum() or c in " -_./")[:40]
+    return (
+        "@page { size: A4; margin: 16mm 14mm 18mm;"
+        f' @bottom-left {{ content: "{number or "femo"} · results {digest}"; font: 7pt monospace; }}'
+        ' @bottom-right { content: counter(page) " / " counter(pages); font: 8pt sans-serif; } }\n'
+    )
+
+
+def _logo(path: Path) -> bytes:
+    """A picture as a small PNG: what it was is not carried along."""
+    from PIL import Image  # only a report with a logo needs it
+
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "GIF", "WEBP")) as image:
+            image.thumbnail(LOGO)
+            target = io.BytesIO()
+            image.convert("RGBA").save(target, "PNG")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"The logo {path} cannot be read as a picture: {error}.", "Give a PNG, JPEG, GIF or WebP."
+        ) from error
+    return target.getvalue()
+
+
+def _write_whole(out: Path, content: bytes) -> None:
+    """Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
+
+    Raises:
+        FemoError: it cannot be written.
+    """
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        unfinished.write_text(html, encoding="utf-8")
+        unfinished.write_bytes(content)
         unfinished.replace(out)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
-    return context.run.id
+
+
+def _sum_name(name: str) -> str:
+    return name.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _refuse_to_replace(out: Path) -> None:

@@ -132,7 +132,7 @@ def evaluate(
         _write_json(out / "metrics.json", {**about, **summary})
         _write_tables(out, whole)
         draw_confusion(out / "confusion_matrix.png", whole, LABELS)
-        draw_reliability(out / "reliability.png", probabilities, chosen.labels, whole.ece)
+        draw_reliability(out / "reliability.png", whole.reliability, whole.ece)
         draw_risk_coverage(out / "risk_coverage.png", probabilities, chosen.labels, evaluation.answered)
         draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
         write_page(out / "evaluation.html", about, evaluation)
@@ -243,6 +243,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "macro_f1": figures.macro_f1,
         "ece": figures.ece,
         "brier": figures.brier,
+        "reliability": [asdict(each) for each in figures.reliability],
         "classes": [asdict(c) for c in figures.classes],
         "confusion": figures.confusion.tolist(),
     }

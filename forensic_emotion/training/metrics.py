@@ -55,6 +55,16 @@ class ClassFigures:
     """Right ones among the true."""
 
 
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The pictures whose highest probability lies between two bounds."""
+
+    low: float
+    high: float
+    right: Interval
+    """Share of right answers among them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Figures:
     """The figures of a model on one set of pictures."""
@@ -69,6 +79,8 @@ class Figures:
     lie apart on average, 0 to 1."""
     brier: float
     """Mean squared distance of the probabilities from the true class, 0 to 2."""
+    reliability: tuple[ReliabilityBin, ...]
+    """How often answers of some confidence are right."""
     classes: tuple[ClassFigures, ...]
     confusion: npt.NDArray[np.int64]
     """(classes, classes): rows are true labels, columns the model's."""
@@ -90,6 +102,7 @@ def measure(
         macro_f1=_macro_f1(confusion),
         ece=expected_calibration_error(probabilities, labels),
         brier=float(((probabilities - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()),
+        reliability=reliability(probabilities, labels),
         classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
         confusion=confusion,
     )
@@ -116,6 +129,20 @@ def expected_calibration_error(
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = np.bincount(which, confidence, bins) - np.bincount(which, right, bins)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def reliability(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], bins: int = 10
+) -> tuple[ReliabilityBin, ...]:
+    """How often answers of some confidence are right, in bins of equal width without the empty ones."""
+    right = probabilities.argmax(axis=1) == labels
+    which = np.minimum((probabilities.max(axis=1) * bins).astype(int), bins - 1)
+    return tuple(
+        ReliabilityBin(
+            b / bins, (b + 1) / bins, wilson(int(right[which == b].sum()), int((which == b).sum()))
+        )
+        for b in map(int, np.unique(which))
+    )
 
 
 def _macro_f1(confusion: npt.NDArray[np.int64]) -> float:

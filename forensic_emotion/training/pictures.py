@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from forensic_emotion.training.metrics import Answered, Figures, risk_coverage
+from forensic_emotion.training.metrics import Answered, Figures, ReliabilityBin, risk_coverage
 
 if TYPE_CHECKING:  # it needs Keras, evaluation does not
     from forensic_emotion.training.checkpoint import Epoch
@@ -54,21 +55,17 @@ def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> Non
     figure.savefig(path, dpi=120)
 
 
-def draw_reliability(
-    path: Path, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], ece: float
-) -> None:
-    """Share of right answers over confidence, in ten bins, with the number of pictures in each."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * 10).astype(int), 9)
+def draw_reliability(path: Path, bins: Sequence[ReliabilityBin], ece: float) -> None:
+    """Share of right answers over confidence, with the number of pictures in each bin."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as confident as right")
-    for b in np.unique(which):
-        share, n = right[which == b].mean(), int((which == b).sum())
-        axes.bar(b / 10 + 0.05, share, width=0.09, color="steelblue")
-        axes.text(b / 10 + 0.05, share + 0.01, str(n), ha="center", fontsize=8)
+    for each in bins:
+        middle, share = (each.low + each.high) / 2, each.right.value
+        axes.bar(middle, share, width=0.9 * (each.high - each.low), color="steelblue")
+        axes.text(middle, share + 0.01, str(each.right.n), ha="center", fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence", ylabel="share of right answers")
-    axes.set_title(f"Reliability: ECE {ece:.4f}, n={len(labels)}")
+    axes.set_title(f"Reliability: ECE {ece:.4f}, n={sum(each.right.n for each in bins)}")
     axes.legend(loc="upper left")
     figure.savefig(path, dpi=120)
 

@@ -1,0 +1,75 @@
+"""A report → PDF, by a Chromium that is installed; its own print styles do the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from forensic_emotion.errors import FemoError, UsageError
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PATIENCE = 300
+"""Seconds that printing may take."""
+
+
+def find_browser() -> str:
+    """The Chromium of this machine.
+
+    Raises:
+        FemoError: there is none.
+    """
+    for name in BROWSERS:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise FemoError(
+        "There is no Chromium on this machine, which --pdf needs.",
+        "Install one (Debian: apt install chromium), or open the report in any browser and print it.",
+    )
+
+
+def write_pdf(report: Path, out: Path) -> None:
+    """Print a report.
+
+    The browser is started without a network, with a profile of its own that is thrown away.
+
+    Raises:
+        UsageError: something that is no PDF is there.
+        FemoError: there is no browser, it fails, or the file cannot be written.
+    """
+    browser = find_browser()
+    if out.exists():
+        with out.open("rb") as there:
+            if there.read(5) not in (b"", b"%PDF-"):
+                raise UsageError(f"{out} is there already, and is no PDF.", "Choose another name.")
+    with tempfile.TemporaryDirectory(prefix="femo-") as folder:
+        printed = Path(folder) / "report.pdf"
+        command = [
+            *(browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+            *(
+                "--proxy-server=127.0.0.1:9",
+                f"--user-data-dir={folder}/profile",
+                "--no-pdf-header-footer",
+            ),
+            *("--virtual-time-budget=20000", f"--print-to-pdf={printed}"),
+            # Chromium's sandbox cannot be had by root; the page is femo's own and loads nothing.
+            *(("--no-sandbox",) if os.geteuid() == 0 else ()),
+            report.resolve().as_uri(),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise FemoError(f"{browser} did not print {report}: {error}.") from error
+        if done.returncode or not printed.is_file():
+            last = done.stderr.decode("utf-8", "backslashreplace").strip().split("\n")[-1]
+            raise FemoError(f"{browser} did not print {report}: {last}")
+        try:
+            unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
+            shutil.copyfile(printed, unfinished)
+            unfinished.replace(out)
+        except OSError as error:
+            raise FemoError(f"The PDF {out} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,328 @@
+"""Every text of the report, in one place: a translation is another file like this one.
+
+``{name}`` is filled in by the template or, for the keys in ``SCRIPT``, by the report's script.
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    # ---- cover and navigation ----
+    "title": "Faces and expression scores",
+    "skip": "Skip to the content",
+    "case": "Case",
+    "agency": "Agency",
+    "examiner": "Examiner",
+    "note": "Note",
+    "evidence_folder": "Evidence",
+    "scanned": "Scanned",
+    "scanned_by": "by {user} on {host}, run {run}",
+    "not_ended": "not ended",
+    "nav": "Sections",
+    "nav_limits": "Limits",
+    "nav_findings": "Findings",
+    "nav_faces": "Faces",
+    "nav_recordings": "Recordings",
+    "nav_evidence": "Evidence",
+    "nav_problems": "Problems",
+    "nav_methods": "Methods",
+    "paths": "paths discovered",
+    "frames": "frames looked at, of {decoded} decoded",
+    "hidden_frames": "{n} more hidden by edit lists",
+    "faces_found": "faces detected (copies counted once)",
+    "uncertain_share": "of the faces are uncertain",
+    "problems_found": "problems",
+    "redacted": "Redacted: faces are pixelated, names of files are replaced by hashes, places and"
+    " what files say of themselves are left out.",
+    "incomplete": "This run is not complete",
+    "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
+    " others were not looked at.",
+    "unknown_number": "an unknown number of",
+    # ---- limits ----
+    "limits": "What these scores say, and what they do not",
+    "limits_text": "A score tells how a classifier rates the picture of a face against the categories of"
+    " its training pictures. It does not show what a person felt, intended or experienced, nor whether"
+    " they were truthful. How people move their faces varies with culture, situation and person (Barrett"
+    " et al. 2019, doi 10.1177/1529100619832930).",
+    "error_rate": "Measured error rate: {error}",
+    "error_text": "of the highest-scoring classes were other than the label that people gave (95 %"
+    " interval {low} to {high}), on the {n} faces of {split}. Those are ready-cut pictures of faces: on"
+    " faces that a detector cuts out, and on other material such as surveillance video, the rate was not"
+    " measured and may be higher. How often the detector misses or invents a face comes on top.",
+    "calibrated": "The scores are calibrated on held-out pictures of the training set: ideally a score"
+    " of 0.9 is right in 9 of 10 cases. On the test pictures, scores and share of right answers lie"
+    " {ece} apart on average; on other material that was not measured.",
+    "not_calibrated": "The scores of this model are not calibrated: a score of 0.9 does not mean right"
+    " in 9 of 10 cases.",
+    "threshold": "Faces whose highest score is not above {threshold} are labelled uncertain. On the same"
+    " test faces the model answers {coverage} of them then",
+    "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
+    "error_unknown": "The error rate of this model is not known",
+    "error_unknown_text": "its model.json holds no measurement on PublicTest. Its scores must not be"
+    " relied on.",
+    "lead": "A score is a lead for a person to look at. The detector errs too: what it reports may be no"
+    " face, the more so where its own score is low. Where no face was detected, none was detected at the"
+    " settings named under Methods; that does not prove that there is none.",
+    "not_covered": "What was not covered",
+    "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
+    "not_covered_none": "Every path was looked at.",
+    "not_covered_frames": "{n} of {all} decoded frames were not looked at, as the sampling “{sampling}”"
+    " leaves them out.",
+    "not_covered_all_frames": "Every decoded frame was looked at.",
+    "not_covered_hidden": "{n} frames that edit lists hide were not looked at.",
+    "not_covered_size": "Faces smaller than {least} pixels were not looked for; in large pictures up to"
+    " {most} pixels (column “smallest face” of the evidence).",
+    "not_covered_size_one": "Faces smaller than {least} pixels were not looked for.",
+    "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
+    # ---- findings ----
+    "findings": "Findings at a glance",
+    "by_label": "Faces by label, and how such answers fared on {split}",
+    "not_measured": "the test set (not measured)",
+    "label": "Label",
+    "faces": "Faces",
+    "share": "Share",
+    "precision": "Right when answered",
+    "recall": "Found when true",
+    "tested": "Test faces",
+    "by_file": "Files with most faces",
+    "file": "File",
+    "labels_of_file": "Labels",
+    "more_files": "{n} more files with faces are in the evidence table.",
+    "by_date": "Faces by the day that the files say they were recorded on",
+    "by_date_note": "As the files say; clocks of cameras are often wrong. {n} faces are in files that say"
+    " no day.",
+    "no_dates": "No file says when it was recorded.",
+    "day": "Day",
+    "states": "How the work on each path ended",
+    "state": "State",
+    "paths_in_state": "Paths",
+    "meaning": "Meaning",
+    "reviewed": "What reviewers said",
+    "reviewed_text": "{n} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected}"
+    " rejected. Of the {judged} whose expression was judged, reviewer and machine agree on {agreed}."
+    " Reviewers saw the machine's answer and chose what to review: this is no error rate.",
+    "reviewing": "You are reviewing. What you say is kept in the case with your name and the time, and chained in its audit table; what femo found stays as it is. Open a face to begin.",
+    "none_reviewed": "No face was reviewed.",
+    # ---- faces ----
+    "faces_title": "Faces",
+    "no_faces": "No face was detected at these settings.",
+    "left_out": "{n} faces are in the case and not shown here",
+    "left_out_how": "(--max-faces). All of them:",
+    "pictures_left_out": "{n} faces stand without their picture, to keep this file small"
+    " (--picture-budget). All pictures are in the case, table faces, column thumbnail.",
+    "needs_script": "The gallery needs JavaScript, which is switched off. Print this page from a browser"
+    " that has it, or query the case: docs/querying.md.",
+    # ---- recordings ----
+    "recordings": "Recordings",
+    "recordings_text": "Each dot is a face: its height is the highest score, its colour the class, a ring"
+    " is an uncertain one. Dots of a track are joined where one follows the other within two sampled"
+    " frames; where there is no line, no face was detected or looked for. A track links faces by place"
+    " and motion, it is no identity.",
+    "no_recordings": "There is no face in a recording.",
+    "recording_facts": "{length} long, {frames} of {decoded} frames looked at, {faces} faces in {tracks}"
+    " tracks",
+    # ---- evidence ----
+    "evidence": "Evidence",
+    "evidence_left_out": "{n} further paths are in the case and not shown here. All of them:",
+    "path": "Path",
+    "type": "Type by content",
+    "bytes": "Bytes",
+    "looked_at": "Frames looked at",
+    "times": "Modified · changed · accessed (UTC)",
+    "hashes": "SHA-256, SHA-1, MD5",
+    "says": "What the file says of itself",
+    "same_bytes": "same bytes as {path}",
+    "is_notable": "notable: its hash is in {list}",
+    "is_known": "known: its hash is in {list}",
+    "misnamed": "its name says otherwise",
+    "recorded": "recorded {value} ({tag}; {zone})",
+    "zone_offset_tag": "time zone from a tag of its own",
+    "zone_in_value": "time zone given with it",
+    "zone_format": "UTC by the rule of the format, which many cameras break",
+    "zone_none": "no time zone",
+    "place": "place {latitude}, {longitude}",
+    "camera": "camera {name}",
+    "smallest": "smallest face {n} px",
+    "duplicates": "The same bytes under several paths",
+    "copies": "Paths",
+    "none": "None.",
+    "notable_matches": "Known and notable",
+    "list": "List",
+    # ---- problems ----
+    "problems": "Problems",
+    "stage": "Stage",
+    "class": "Class",
+    "message": "What happened",
+    # ---- methods ----
+    "methods": "Methods",
+    "methods_1": "Each file was opened read-only, hashed, and told by its content. Stills were decoded by"
+    " Pillow, video by FFmpeg. A decoder may conceal damage; in particular an MPEG transport stream or a"
+    " fragmented MP4 that is cut off, and holes in ASF and MXF, cannot be noticed.",
+    "methods_2": "The time of a video frame is its own presentation timestamp, on the recording's clock."
+    " By the setting sample, the first frame of each stretch of so many seconds was looked at, counted"
+    " from the first frame (every), or key frames, or frames that differ much from the one before"
+    " (scenes), or all; other frames were not. Of an interlaced frame one half picture was looked at;"
+    " pixels that are not square were stretched to what is displayed. Frames that a file's edit list"
+    " hides were not looked at.",
+    "methods_3": "Faces were found by the detector named with each: centerface is a convolutional network"
+    " (Xu et al. 2019), its score lies between 0 and 1; hog is dlib's frontal face detector, which finds"
+    " upright faces that look towards the camera and often misses turned, hidden and small ones, and mmod"
+    " dlib's convolutional one; their score is the margin of a classifier. No detector finds all faces,"
+    " and each takes other things for faces now and then. A face is marked poor where it is small,"
+    " blurred, dark, bright, turned, cut off by the border, or where the landmarks do not fit; its scores"
+    " are worth less than the measured error rate says. Head pose is a rough estimate. Boxes are pixels"
+    " of the picture as displayed, left and top inclusive, right and bottom exclusive, from 0. dlib's"
+    " shape predictor placed 68 landmarks, and a 48 × 48 grey picture of the face with its landmarks was"
+    " scored by the model. Scores are cut off after three digits, so the seven of a face may add up to"
+    " less than 1.",
+    "settings": "Settings",
+    "command": "command",
+    "model": "Model",
+    "confusion": "Confusion matrix on {split} ({n} faces): rows are the labels given by people, columns"
+    " the model's answers",
+    "reliability": "How often an answer of some score was right on {split}: share, 95 % interval, number"
+    " of faces. On the dotted line, score and share are the same.",
+    "score_between": "Score",
+    "right": "Right",
+    "interval": "95 % interval",
+    "robustness": "Share of right answers on the same faces made worse",
+    "condition": "Condition",
+    "integrity": "Integrity",
+    "integrity_text": "Whoever holds the case can check all of this with femo verify. The digests cover"
+    " every row of the run; the head chains the audit table up to the last entry that may have changed"
+    " results. They show changes made after the scan to whoever kept them elsewhere, and nothing about"
+    " what happened before it. The SHA-256 of the case file itself changes with each audit entry, also"
+    " with the one for this report; femo info prints it.",
+    "row_digest": "Digest of all rows",
+    "results_digest": "Digest of the results",
+    "audit_head": "Audit head",
+    "model_hash": "Model weights",
+    "legal": "Notes on the law and on the science",
+    "versions": "Versions",
+    "footer": "Written by femo {version} from {title}, run {run}.",
+    "footer_model": "Model {hash}.",
+}
+
+LEGAL: tuple[tuple[str, str], ...] = (
+    (
+        "What a face shows. Facial movements vary substantially across cultures, situations, and people in"
+        " one situation; a scowl is often no sign of anger.",
+        "Barrett, Adolphs, Marsella, Martinez & Pollak 2019, Psychological Science in the Public Interest"
+        " 20(1), 1–68, doi 10.1177/1529100619832930",
+    ),
+    (
+        "European Union. Regulation (EU) 2024/1689, Article 3(39), calls a system that infers emotions or"
+        " intentions from biometric data emotion recognition; Article 5(1)(f) prohibits it at work and in"
+        " education but for medical and safety reasons; Annex III(1)(c) makes other uses high-risk."
+        " Recital 44 names limited reliability, lack of specificity and limited generalisability.",
+        "Artificial Intelligence Act; check the dates of application in the Official Journal",
+    ),
+    (
+        "United States. Federal Rule of Evidence 702 (as amended in 2023) asks the proponent to show that a"
+        " method was reliably applied; Daubert names testing, peer review, a known error rate, standards"
+        " and acceptance. Rule 902(14) lets copied data authenticate by hash and certification.",
+        "Federal Rules of Evidence 702, 902(14); Daubert v. Merrell Dow Pharmaceuticals, 509 U.S. 579"
+        " (1993)",
+    ),
+    (
+        "Error rates. One rate is not enough: name the sources of error and what was done about each.",
+        "ASTM E3016-18, Standard Guide for Establishing Confidence in Digital and Multimedia Evidence"
+        " Forensic Results by Error Mitigation Analysis",
+    ),
+    (
+        "Bias. Classifiers of this kind are more likely to rate faces of people labelled as not white as"
+        " negative, and FER2013 is among the sets audited for bias. How this model fares by group was not"
+        " measured: FER2013 does not say.",
+        "Khan & Stinson 2025, arXiv 2507.10755; arXiv 2502.11049",
+    ),
+)
+
+SCRIPT: dict[str, str] = {
+    "shown": "{n} of {all} faces",
+    "nothing": "No face meets these filters.",
+    "search": "Search in names, labels and notes",
+    "any_label": "any label",
+    "any_file": "any file",
+    "any_quality": "any quality",
+    "good": "without faults",
+    "poor": "poor in any way",
+    "any_review": "reviewed or not",
+    "reviewed": "reviewed",
+    "unreviewed": "not reviewed",
+    "sort": "Sort by",
+    "sort_order": "evidence",
+    "sort_score": "highest score",
+    "sort_low": "lowest score",
+    "sort_size": "largest face",
+    "sort_time": "time in the recording",
+    "sort_detector": "detector's score",
+    "label": "Label",
+    "class": "Highest class",
+    "file": "File",
+    "quality": "Quality",
+    "review": "Review",
+    "least_score": "Score at least",
+    "least_size": "Pixels at least",
+    "from": "From second",
+    "to": "To second",
+    "track": "Track",
+    "blur": "Blur pictures",
+    "reset": "Reset filters",
+    "keys": "Keys: arrows move, Enter opens, Escape closes, / searches, b blurs",
+    "face_of": "Face {n} of {all}",
+    "close": "Close",
+    "previous": "Previous",
+    "next": "Next",
+    "no_picture": "picture left out",
+    "broken_picture": "no picture",
+    "marks": "Box and landmarks",
+    "highest": "highest: {label}",
+    "scores": "Scores of the seven classes",
+    "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were right"
+    " (95 % interval {from} to {to}, n = {n}).",
+    "worth_unknown": "How often such a score is right was not measured.",
+    "where": "Where and when",
+    "still": "still picture",
+    "page": "page {n}",
+    "frame": "frame {n}",
+    "stream": "stream {n}",
+    "pts": "presentation timestamp {pts} × {base} s = {seconds} s",
+    "clock": "by the file's own clock {when}, not checked",
+    "no_clock": "clock time: the file does not prove it",
+    "says_recorded": "the file says: {value}, {zone}",
+    "copies": "the same bytes also lie at {paths}",
+    "face_facts": "Face",
+    "box": "box {left}, {top} to {right}, {bottom}",
+    "detected_by": "detector {name}, score {score}",
+    "side": "{n} pixels wide",
+    "sharp": "sharpness {n}",
+    "light": "mean grey {n}",
+    "pose": "yaw {yaw}°, pitch {pitch}°, roll {roll}°",
+    "outside": "{n} of the box outside the picture",
+    "spread": "landmark spread {n}",
+    "faults": "poor: {words}",
+    "no_faults": "no fault noticed",
+    "of_track": "track {n} of {file}",
+    "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}",
+    "unsure": ", uncertain",
+    "show_track": "Show the track's faces",
+    "show_chart": "Show in the chart",
+    "hashes": "File",
+    "review_title": "Review",
+    "review_said": "{verdict} by {who}, {at}",
+    "confirmed": "confirmed",
+    "rejected": "rejected",
+    "relabelled": "relabelled as {label}",
+    "confirm": "The highest class fits",
+    "reject": "No face, or none to be judged",
+    "relabel": "Another class fits better:",
+    "withdraw": "Withdraw the review",
+    "review_note": "Note",
+    "saved": "Saved",
+    "not_saved": "Not saved: {why}",
+    "all_tracks": "Show all {n} tracks",
+    "chart": "Highest score of each face over the recording, by track; the faces are in the gallery",
+    "track_row": "track {n}, {faces} faces",
+    "no_track": "no track",
+    "printing": "{n} faces that meet the filters are printed below; {more} more are left out.",
+    "printing_all": "The {n} faces that meet the filters:",
+}
