@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import stat
+import sys
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 
-from forensic_emotion.case.queries import opened_case, read_evidence_roots
+from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_faces
+from forensic_emotion.case.reviews import read_reviews
+from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.pages import render_page
+from forensic_emotion.pages import data_uri, render_page
 from forensic_emotion.paths import refuse_inside
 from forensic_emotion.report.context import build_context
 from forensic_emotion.settings import ReportSettings
@@ -51,6 +57,29 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
         unfinished.unlink(missing_ok=True)
         raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
     return context.run.id
+
+
+def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
+    """The page on which the faces of a run are reviewed; ``femo review`` serves it.
+
+    Raises:
+        CaseError: the case cannot be read.
+    """
+    with opened_case(case) as opened:
+        faces = read_faces(opened, run_id, sys.maxsize)
+        reviews = read_reviews(opened, run_id)
+    script = files("forensic_emotion.templates").joinpath("review.js").read_text(encoding="utf-8")
+    values = {
+        "run_id": run_id,
+        "reviewer": reviewer,
+        "classes": CLASSES,
+        "faces": [
+            (face, data_uri("image/jpeg", face.thumbnail), reviews.get(face.id)) for face in faces
+        ],
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    }
+    return render_page("review.html", values).encode()
 
 
 def _refuse_to_replace(out: Path) -> None:
