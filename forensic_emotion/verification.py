@@ -67,6 +67,7 @@ def verify(
     if not faults:  # what lies in a broken database is no statement of anyone
         faults += [*_broken_rows(case), *_broken_runs(case)]
         faults += [*audit.broken_at(case), *_beside(case, audit_file(path))]
+        faults += _broken_reviews(case)
     files = None if evidence is None else list(_compare(case, run_id, evidence, on_file))
     return Verification(faults, rows, audit.head(case), files)
 
@@ -102,6 +103,28 @@ def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
         noted = ended.get(run_id, {})
         if (noted.get("state"), noted.get("row_digest")) != (state, rows):
             yield f"run {run_id}: the audit table notes another end of it"
+
+
+def _broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
+    """Reviews that are not what the audit table says was written."""
+    noted = {
+        e.detail.get("review"): {"run_id": e.run_id, "at": e.at, **e.detail}
+        for e in audit.entries(case)
+        if e.action == "review"
+    }
+    columns = ("id", "run_id", "face_id", "at", "reviewer", "verdict", "label", "note")
+    there = set()
+    for values in case.execute(f"SELECT {', '.join(columns)} FROM reviews ORDER BY id"):
+        row = dict(zip(("review", *columns[1:]), values, strict=True))
+        there.add(row["review"])
+        name = f"review {row['review']} of face {row['face_id']}"
+        if row["review"] not in noted:
+            yield f"{name}: the audit table does not know of it"
+        elif row != noted[row["review"]]:
+            yield f"{name}: it was changed after it was written"
+    for number, detail in noted.items():
+        if number not in there:
+            yield f"review {number} of face {detail.get('face_id')} is missing"
 
 
 def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:

@@ -13,9 +13,19 @@ PACKAGE = Path(__file__).parents[1] / "forensic_emotion"
 
 LAYERS = [
     {"records", "errors", "__init__"},
-    {"settings", "chips", "hashes", "thumbnails", "paths", "pages", "onnx_session", "outcomes"},
+    {
+        "settings",
+        "chips",
+        "hashes",
+        "thumbnails",
+        "paths",
+        "pages",
+        "onnx_session",
+        "outcomes",
+        "intervals",
+    },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
-    {"pipeline", "report", "export", "training", "verification"},
+    {"pipeline", "report", "export", "training", "verification", "review"},
     {"isolation"},
     {"engine"},
     {"cli"},

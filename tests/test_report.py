@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forensic_emotion.case.reviews import Judgement
+from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.pages import clock, score
 from forensic_emotion.paths import visible
@@ -371,6 +373,27 @@ def test_an_empty_case_gives_a_report(evidence: Path, case: Path) -> None:
     assert "No face was detected at these settings." in page.text
     assert "There is no face in a recording." in page.text
     assert "cannot be decoded" in page.text
+
+
+def test_reviews_and_how_far_they_agree_are_shown(evidence: Path, case: Path) -> None:
+    write_video(evidence / "v.mkv", range(0, 3000, 1000), lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, case)
+    assert "No face was reviewed." in Page(report(case)).text
+    store = CaseStore(case)
+    for said in (
+        Judgement(1, "confirmed"),
+        Judgement(2, "relabelled", "sad", "<b>tears\u202e"),
+        Judgement(3, "rejected"),
+    ):
+        store.add_review(1, said, "Ann", "2026-01-02T00:00:00Z", ("femo",))
+    store.close()
+    html = report(case)
+    text = Page(html).text
+    assert "3 of 3 faces were reviewed: 1 confirmed, 1 relabelled, 1 rejected." in text
+    assert "Of the 2 whose expression was judged, reviewer and machine agree on 50.0 %" in text
+    assert told(html)["reviews"]["2"] == [
+        *("relabelled", "sad", "<b>tears\\u202e", "Ann", "2026-01-02T00:00:00Z")
+    ]
 
 
 def test_every_text_is_used_and_every_text_that_is_used_is_there() -> None:

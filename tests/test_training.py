@@ -20,6 +20,7 @@ from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
+from forensic_emotion.intervals import wilson
 from forensic_emotion.settings import EvaluateSettings, TrainSettings
 from forensic_emotion.training import data, sources
 from forensic_emotion.training.calibrate import choose_threshold, fit_temperature, soften
@@ -30,7 +31,6 @@ from forensic_emotion.training.metrics import (
     expected_calibration_error,
     measure,
     risk_coverage,
-    wilson,
 )
 from tests.builders import ALWAYS, write_fer2013
 

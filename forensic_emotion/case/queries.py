@@ -278,25 +278,6 @@ def read_tracks(case: sqlite3.Connection, run_id: int) -> list[TrackInfo]:
 
 
 @dataclass(frozen=True)
-class ReviewInfo:
-    """What a person said last of a face."""
-
-    face_id: int
-    at: str
-    reviewer: str
-    verdict: str
-    label: str | None
-    note: str
-
-
-def read_reviews(case: sqlite3.Connection, run_id: int) -> list[ReviewInfo]:
-    """Of each face that was reviewed."""
-    names = ", ".join(ReviewInfo.__dataclass_fields__)
-    rows = case.execute(f"SELECT {names} FROM face_reviews WHERE run_id = ? ORDER BY face_id", (run_id,))
-    return [ReviewInfo(**dict(row)) for row in rows]
-
-
-@dataclass(frozen=True)
 class ProblemInfo:
     """A problem of a run with the path it concerns."""
 

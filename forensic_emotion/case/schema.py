@@ -42,6 +42,15 @@ def _face_results(scores: str) -> str:
         """
 
 
+def _only_added_to(db: Database, table: str) -> None:
+    """No protection against whoever means it, who can drop these; the audit chain tells of that."""
+    for change in ("UPDATE", "DELETE"):
+        db.execute(
+            f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, 'the {table} table is only added to'); END"
+        )
+
+
 @MIGRATIONS()
 def m001_first_tables(db: Database) -> None:
     probabilities = ",\n".join(f'"{c}" REAL NOT NULL' for c in CLASSES)
@@ -227,12 +236,7 @@ def m002_second_version(db: Database) -> None:
         )
         """
     )
-    # No protection against whoever means it, who can drop these; the chain is what tells of that.
-    for change in ("UPDATE", "DELETE"):
-        db.execute(
-            f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit"
-            " BEGIN SELECT RAISE(ABORT, 'the audit table is only added to'); END"
-        )
+    _only_added_to(db, "audit")
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label"))
 
 
@@ -321,6 +325,7 @@ def m004_reviews(db: Database) -> None:
         """
     )
     db.execute("CREATE INDEX reviews_by_face ON reviews (face_id, id)")
+    _only_added_to(db, "reviews")
     db.execute(
         """
         CREATE VIEW face_reviews AS

@@ -27,6 +27,7 @@ from forensic_emotion.case.queries import (
     read_first,
     read_summary,
 )
+from forensic_emotion.case.reviews import Judgement, check_face
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
@@ -162,7 +163,7 @@ class CaseStore:
                     "threshold": model.card["abstention"]["threshold"],
                     "coverage": model.card["abstention"]["coverage"],
                     "host": socket.gethostname(),
-                    "user": _user(),
+                    "user": account(),
                     **asdict(run.about),
                 },
             )
@@ -233,12 +234,34 @@ class CaseStore:
                 at=at,
                 action=action,
                 run_id=run_id,
-                user=_user(),
+                user=account(),
                 host=socket.gethostname(),
                 femo=__version__,
                 arguments=arguments,
                 detail=detail,
             )
+
+    # ---- what people say --------------------------------------------------------------------------
+
+    def add_review(
+        self, run_id: int, said: Judgement, reviewer: str, at: str, arguments: tuple[str, ...]
+    ) -> None:
+        """Write down what a reviewer says of a face, in ``reviews`` and in the audit table.
+
+        What the machine said stays as it is, and so does what was said before; the last word counts.
+
+        Raises:
+            UsageError: the run has no such face, or the label is the one that scored highest.
+            CaseError: it could not be written.
+        """
+        with self._transaction():
+            if said.label == check_face(self._connection, run_id, said.face_id):
+                raise UsageError(
+                    f"{said.label} is the class that scored highest: confirm the face instead."
+                )
+            row = {**asdict(said), "reviewer": reviewer}
+            number = self._insert("reviews", {"run_id": run_id, "at": at, **row})
+            self.note("review", run_id, at, arguments, {"review": number, **row})
 
     # ---- a file ---------------------------------------------------------------------------------
 
@@ -295,13 +318,20 @@ class CaseStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing.
+        """All or nothing; within a transaction a part of it.
 
         Raises:
             CaseError: SQLite could not write it, as on a full disk.
         """
         try:
-            with self._db.atomic():
+            if self._connection.in_transaction:
+                with self._db.atomic():
+                    yield
+                return
+            # Begun for writing: if another process writes, such as a review beside a scan, this one
+            # waits here. One that reads first and writes then could be refused without a wait.
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:  # commits, or rolls back
                 yield
         except sqlite3.OperationalError as error:
             raise CaseError(
@@ -443,7 +473,8 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _user() -> str:
+def account() -> str:
+    """Who works with the case, as the system knows them."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in containers

@@ -32,6 +32,7 @@ class Group(TyperGroup):
         order = (
             "scan",
             "report",
+            "review",
             "query",
             "info",
             "verify",
@@ -148,6 +149,7 @@ from forensic_emotion.cli import (  # noqa: E402
     models,  # noqa: F401
     query,  # noqa: F401
     report,  # noqa: F401
+    review,  # noqa: F401
     scan,  # noqa: F401
     train,  # noqa: F401
     verify,  # noqa: F401

@@ -18,13 +18,18 @@ def arguments() -> tuple[str, ...]:
     return tuple(as_text(os.fsencode(argument)) for argument in sys.argv)
 
 
+def writable(case: Path) -> bool:
+    """May a case be written, and beside it what SQLite and the audit need there?"""
+    return os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)
+
+
 def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
     """Add the entry; a case that cannot be written stays as it is, and the user is told."""
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.errors import CaseError
     from forensic_emotion.evidence import utc_now
 
-    if not (os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)):
+    if not writable(case):
         print("Not in the audit table: the case may only be read.", file=sys.stderr)
         return
     try:

@@ -18,16 +18,15 @@ from forensic_emotion.case.queries import (
     Counts,
     FileInfo,
     ProblemInfo,
-    ReviewInfo,
     RunInfo,
     count,
     read_faces,
     read_files,
     read_problems,
-    read_reviews,
     read_run,
     read_tracks,
 )
+from forensic_emotion.case.reviews import Agreement, agreement, read_reviews
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.pages import clock, data_uri
 from forensic_emotion.paths import visible
@@ -136,21 +135,6 @@ class RecordingView:
 
 
 @dataclass(frozen=True)
-class ReviewCounts:
-    """What reviewers said of the faces of a run."""
-
-    reviewed: int
-    confirmed: int
-    relabelled: int
-    rejected: int
-
-    @property
-    def judged(self) -> int:
-        """Faces of which a reviewer said which class fits."""
-        return self.confirmed + self.relabelled
-
-
-@dataclass(frozen=True)
 class ReportContext:
     """What ``report.html`` is given."""
 
@@ -184,7 +168,8 @@ class ReportContext:
     matches: list[tuple[str, str, str]]
     """Name, ``known`` or ``notable``, which list."""
     problems: list[tuple[str, ProblemInfo]]
-    reviews: ReviewCounts
+    agreement: Agreement
+    """Of reviewers and machine."""
     settings: list[tuple[str, str, str]]
     """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
@@ -198,8 +183,8 @@ class ReportContext:
     """JSON for the script: see ``data.py``."""
     pictures: str
     """A line a picture."""
-    review_at: str | None
-    """Where the script sends reviews; None in a report."""
+    reviewer: str | None
+    """Who reviews on this page; None in a report."""
 
 
 def build_context(
@@ -209,7 +194,7 @@ def build_context(
     settings: ReportSettings,
     *,
     logo: bytes | None = None,
-    review_at: str | None = None,
+    reviewer: str | None = None,
 ) -> ReportContext:
     """Read one run of a case.
 
@@ -219,7 +204,7 @@ def build_context(
         run_id: which run; None for the latest.
         settings: see ``ReportSettings``.
         logo: a PNG to show on the cover.
-        review_at: where the page sends reviews, if it is a page for reviewing.
+        reviewer: who reviews on the page, if it is one for that.
 
     Raises:
         UsageError: the case has no such run.
@@ -284,7 +269,7 @@ def build_context(
             if found is not None
         ],
         problems=[(names[p.path], p) for p in read_problems(case, run.id)],
-        reviews=_review_counts(reviews),
+        agreement=agreement(case, run.id),
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
         legal=LEGAL,
@@ -302,13 +287,13 @@ def build_context(
                 "reliability": error_rate.reliability if error_rate else [],
                 "files": _script_files(every_file, names, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
-                "reviews": reviews_of(reviews),
-                "review": review_at,
+                "reviews": reviews_of(reviews.values()),
+                "review": "reviews" if reviewer is not None else None,
                 "faces": gallery.columns,
             }
         ),
         pictures="\n".join(gallery.pictures),
-        review_at=review_at,
+        reviewer=reviewer,
     )
 
 
@@ -422,11 +407,6 @@ def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterato
         key = "not_covered_size_one" if max(sizes) == min(sizes) else "not_covered_size"
         yield t[key].format(least=f"{min(sizes):g}", most=f"{max(sizes):g}")
     yield t["not_covered_deleted"]
-
-
-def _review_counts(reviews: list[ReviewInfo]) -> ReviewCounts:
-    said = Counter(review.verdict for review in reviews)
-    return ReviewCounts(len(reviews), said["confirmed"], said["relabelled"], said["rejected"])
 
 
 def _script_files(

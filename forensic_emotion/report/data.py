@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from forensic_emotion.case.queries import FaceInfo, FileInfo, ReviewInfo, TrackInfo
+from forensic_emotion.case.queries import FaceInfo, FileInfo, TrackInfo
+from forensic_emotion.case.reviews import Review
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.paths import visible
 from forensic_emotion.records import FAULTS, Box
@@ -196,7 +197,7 @@ def tracks_of(tracks: Iterable[TrackInfo], number_of: dict[str, int]) -> list[li
     ]
 
 
-def reviews_of(reviews: Iterable[ReviewInfo]) -> dict[str, list[str | None]]:
+def reviews_of(reviews: Iterable[Review]) -> dict[str, list[str | None]]:
     """Face → [verdict, label, note, reviewer, at]."""
     return {
         str(r.face_id): [r.verdict, r.label, visible(r.note), visible(r.reviewer), r.at] for r in reviews

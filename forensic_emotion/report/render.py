@@ -66,7 +66,7 @@ def page(context: ReportContext) -> str:
         {s.name: getattr(context, s.name) for s in fields(context)},
         script="report.js",
         page_css=_paper(context),
-        answers=context.review_at is not None,
+        answers=context.reviewer is not None,
     )
 
 
@@ -78,7 +78,7 @@ def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
         UsageError: it has no such run.
     """
     with opened_case(case) as opened:
-        context = build_context(opened, case, run_id, ReportSettings(), review_at="reviews")
+        context = build_context(opened, case, run_id, ReportSettings(), reviewer=reviewer)
     return page(context).encode("utf-8")
 
 

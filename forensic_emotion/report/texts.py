@@ -97,10 +97,12 @@ TEXTS: dict[str, str] = {
     "paths_in_state": "Paths",
     "meaning": "Meaning",
     "reviewed": "What reviewers said",
-    "reviewed_text": "{n} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected}"
-    " rejected. Of the {judged} whose expression was judged, reviewer and machine agree on {agreed}."
-    " Reviewers saw the machine's answer and chose what to review: this is no error rate.",
-    "reviewing": "You are reviewing. What you say is kept in the case with your name and the time, and chained in its audit table; what femo found stays as it is. Open a face to begin.",
+    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected.",
+    "agreed": "Of the {judged} whose expression was judged, reviewer and machine agree on {share} (95 % interval {low} to {high}){kappa}.",
+    "kappa": "; Cohen's kappa {value}",
+    "agreement_table": "Judged faces: rows are the machine's highest classes, columns the reviewers'",
+    "no_error_rate": "Reviewers saw the machine's answer, unless they were kept from it, and chose what to review: this tells how far they agree with it and is no error rate.",
+    "reviewing": "You are reviewing as {name}. What you say is kept in the case with your name and the time, and chained in its audit table; what femo found stays as it is. Open a face to begin.",
     "none_reviewed": "No face was reviewed.",
     # ---- faces ----
     "faces_title": "Faces",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.training.metrics import Interval, surest_first, wilson
+from forensic_emotion.intervals import Interval, wilson
+from forensic_emotion.training.metrics import surest_first
 
 if TYPE_CHECKING:
     import keras

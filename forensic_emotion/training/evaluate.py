@@ -18,6 +18,7 @@ from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import DataError, FemoError
+from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.disturb import DISTURBANCES
@@ -25,11 +26,9 @@ from forensic_emotion.training.evaluation_page import write_page
 from forensic_emotion.training.metrics import (
     Answered,
     Figures,
-    Interval,
     answered_above,
     measure,
     surest_first,
-    wilson,
 )
 from forensic_emotion.training.pictures import (
     draw_confusion,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensic_emotion import __version__
+from forensic_emotion.intervals import Interval
 from forensic_emotion.pages import data_uri, render_page
-from forensic_emotion.training.metrics import Interval
 from forensic_emotion.training.sources import LABELS
 
 if TYPE_CHECKING:

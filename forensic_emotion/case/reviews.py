@@ -1,0 +1,221 @@
+"""What people said of faces → what counts of it, and how far it agrees with the machine."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forensic_emotion.case.schema import CLASSES, REVIEW_VERDICTS
+from forensic_emotion.errors import UsageError
+from forensic_emotion.intervals import Interval, wilson
+from forensic_emotion.records import UNCERTAIN
+
+MOST_NOTE = 10_000
+"""Characters of a note."""
+
+CAVEAT = (
+    "Unless they were kept from it, the reviewers saw the machine's answer before they gave theirs, and"
+    " they chose which faces to review. This tells how far they agreed with it; it is no error rate."
+)
+"""Stands wherever the agreement is shown."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a reviewer says of a face.
+
+    Raises:
+        UsageError: the parts do not fit together.
+    """
+
+    face_id: int
+    verdict: str
+    """One of ``REVIEW_VERDICTS``."""
+    label: str | None = None
+    """Of ``relabelled`` and of nothing else: the class that fits better."""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        wrong = self._wrong()
+        if wrong:
+            raise UsageError(wrong)
+
+    def _wrong(self) -> str | None:
+        # From outside: the types are not to be trusted either. To Python, True is an integer.
+        if not isinstance(self.face_id, int) or isinstance(self.face_id, bool):
+            return "face_id is no whole number."
+        if self.verdict not in REVIEW_VERDICTS:
+            return f"The verdict is none of {', '.join(REVIEW_VERDICTS)}."
+        if self.verdict == "relabelled" and self.label not in CLASSES:
+            return f"The label of a relabelled face is none of {', '.join(CLASSES)}."
+        if self.verdict != "relabelled" and self.label is not None:
+            return f"A face that is {self.verdict} takes no label."
+        if not isinstance(self.note, str):
+            return "The note is no text."
+        if len(self.note) > MOST_NOTE:
+            return f"The note has {len(self.note)} characters; {MOST_NOTE} is the most."
+        try:
+            self.note.encode()
+        except UnicodeEncodeError:  # half a character, which JSON can spell and a case cannot hold
+            return "The note holds something that is no character."
+        return None
+
+
+@dataclass(frozen=True)
+class Review:
+    """A row of ``reviews``."""
+
+    id: int
+    run_id: int
+    face_id: int
+    at: str
+    reviewer: str
+    verdict: str
+    label: str | None
+    """As it was given: of ``relabelled`` only."""
+    note: str
+    seen: str | None
+    """The class that the reviewer saw: the highest-scoring one if ``confirmed``, ``label`` if
+    ``relabelled``, else None."""
+
+
+REVIEWS = """
+    SELECT reviews.id, reviews.run_id, reviews.face_id, reviews.at, reviews.reviewer, reviews.verdict,
+        reviews.label, reviews.note,
+        CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END AS seen
+    FROM reviews JOIN faces ON faces.id = reviews.face_id
+    """
+LAST = """
+    reviews.id = (SELECT MAX(id) FROM reviews AS later WHERE later.face_id = reviews.face_id)
+    AND reviews.verdict <> 'withdrawn'
+    """
+
+
+def read_reviews(case: sqlite3.Connection, run_id: int) -> dict[int, Review]:
+    """What counts of each reviewed face of a run, by ``face_id``: the last word, unless withdrawn."""
+    sql = f"{REVIEWS} WHERE reviews.run_id = ? AND {LAST} ORDER BY reviews.face_id"
+    return {review.face_id: review for review in _reviews(case, sql, run_id)}
+
+
+def read_history(case: sqlite3.Connection, run_id: int, face_id: int) -> list[Review]:
+    """All that was said of a face, the first first.
+
+    Raises:
+        UsageError: the run has no such face.
+    """
+    check_face(case, run_id, face_id)
+    sql = f"{REVIEWS} WHERE reviews.face_id = ? ORDER BY reviews.id"
+    return list(_reviews(case, sql, face_id))
+
+
+def check_face(case: sqlite3.Connection, run_id: int, face_id: int) -> str:
+    """The highest-scoring class of a face of a run.
+
+    Raises:
+        UsageError: the run has no such face.
+    """
+    row = None
+    if abs(face_id) < 2**63:  # what SQLite takes for an integer
+        row = case.execute(
+            "SELECT top_class FROM faces WHERE id = ? AND run_id = ?", (face_id, run_id)
+        ).fetchone()
+    if row is None:
+        raise UsageError(f"Run {run_id} has no face {face_id}.")
+    return str(row[0])
+
+
+def _reviews(case: sqlite3.Connection, sql: str, *values: object) -> Iterator[Review]:
+    for row in case.execute(sql, values):
+        yield Review(*row)
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """How many faces were reviewed, and what was said of them."""
+
+    reviewed: int
+    confirmed: int
+    rejected: int
+    relabelled: int
+    share: Interval | None
+    """Of confirmed faces among the judged ones, which are those confirmed or relabelled; None if
+    there is none. A rejected face has no class on which to agree."""
+
+
+@dataclass(frozen=True)
+class Agreement(Reviewed):
+    """How far reviewers and machine agree on a run; see ``CAVEAT``, which belongs to it."""
+
+    faces: int
+    """Of the run, reviewed or not."""
+    reviewers: int
+    """Distinct names among the reviews that count."""
+    answered: Reviewed
+    """Faces that the machine gave a class."""
+    uncertain: Reviewed
+    """Faces that it left ``uncertain``; what counts there is the highest-scoring class."""
+    classes: tuple[str, ...]
+    table: tuple[tuple[int, ...], ...]
+    """Judged faces: rows are the highest-scoring classes, columns the reviewers', as in ``classes``."""
+    kappa: float | None
+    """Cohen's, of that table; None where it is undefined."""
+    caveat: str = CAVEAT
+
+
+def agreement(case: sqlite3.Connection, run_id: int) -> Agreement:
+    """How far what counts of the reviews of a run agrees with the machine."""
+    (faces,) = case.execute("SELECT COUNT(*) FROM faces WHERE run_id = ?", (run_id,)).fetchone()
+    rows = case.execute(
+        f"""
+        SELECT faces.label = '{UNCERTAIN}', reviews.verdict, faces.top_class,
+            CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END,
+            reviews.reviewer
+        FROM reviews JOIN faces ON faces.id = reviews.face_id WHERE reviews.run_id = ? AND {LAST}
+        """,
+        (run_id,),
+    ).fetchall()
+    table = [[0] * len(CLASSES) for _ in CLASSES]
+    for _, _, machine, seen, _ in rows:
+        if seen is not None:
+            table[CLASSES.index(machine)][CLASSES.index(seen)] += 1
+    total = _reviewed([verdict for _, verdict, *_ in rows])
+    return Agreement(
+        **vars(total),
+        faces=faces,
+        reviewers=len({reviewer for *_, reviewer in rows}),
+        answered=_reviewed([verdict for uncertain, verdict, *_ in rows if not uncertain]),
+        uncertain=_reviewed([verdict for uncertain, verdict, *_ in rows if uncertain]),
+        classes=CLASSES,
+        table=tuple(tuple(row) for row in table),
+        kappa=cohens_kappa(table),
+    )
+
+
+def _reviewed(verdicts: list[str]) -> Reviewed:
+    confirmed, relabelled = verdicts.count("confirmed"), verdicts.count("relabelled")
+    judged = confirmed + relabelled
+    return Reviewed(
+        reviewed=len(verdicts),
+        confirmed=confirmed,
+        rejected=verdicts.count("rejected"),
+        relabelled=relabelled,
+        share=wilson(confirmed, judged) if judged else None,
+    )
+
+
+def cohens_kappa(table: list[list[int]]) -> float | None:
+    """Agreement beyond chance (Cohen 1960), of a square table of counts.
+
+    None where it is undefined: nothing was judged, or both gave one and the same class to all.
+    """
+    n = sum(map(sum, table))
+    agreed = sum(table[i][i] for i in range(len(table)))
+    # n² times what two would agree on who give their classes as often, and blindly; whole numbers, so
+    # that "certain" is told exactly.
+    by_chance = sum(
+        sum(row) * sum(column) for row, column in zip(table, zip(*table, strict=True), strict=True)
+    )
+    if n == 0 or by_chance == n * n:
+        return None
+    return (agreed * n - by_chance) / (n * n - by_chance)

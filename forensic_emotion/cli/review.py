@@ -1,0 +1,62 @@
+"""``femo review``: a person's word beside the machine's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forensic_emotion.cli import app
+from forensic_emotion.cli.options import RunNumber
+from forensic_emotion.paths import visible
+
+
+@app.command()
+def review(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    run: RunNumber = None,
+    reviewer: Annotated[
+        str | None,
+        typer.Option("--reviewer", help="Who reviews; kept with each review. Default: the account."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Port of this machine. Default: a free one."),
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
+) -> None:
+    """Serve pages on this machine where a person confirms, rejects or relabels the faces of a run.
+
+    The pages are at an address that holds a secret token and that no other machine can reach. Reviews
+    are added to the case; what the machine said stays as it is. Ctrl-C ends it. See docs/review.md.
+    """
+    import webbrowser
+
+    from forensic_emotion.case.queries import opened_case, read_run
+    from forensic_emotion.case.store import account
+    from forensic_emotion.cli.noting import arguments, writable
+    from forensic_emotion.errors import CaseError, UsageError
+    from forensic_emotion.evidence import as_text
+    from forensic_emotion.report.render import review_page
+    from forensic_emotion.review import Desk, ReviewServer
+
+    name = account() if reviewer is None else as_text(os.fsencode(reviewer)).strip()
+    if not name:
+        raise UsageError("--reviewer: the name is empty.")
+    with opened_case(case) as opened:
+        number = read_run(opened, run).id
+    if not writable(case):
+        raise CaseError(
+            f"The case {case} may only be read; a review could not be written.",
+            "See that you may write to it and to its folder, or review a copy.",
+        )
+    desk = Desk(case, number, name, arguments(), lambda: review_page(case, number, name))
+    server = ReviewServer(desk, port or 0)
+    print(f"Run {number}, reviewed by {visible(name)}: {server.url}")
+    print("Ctrl-C ends it.", flush=True)
+    if open:
+        webbrowser.open(server.url)
+    head = server.serve()
+    print(f"Reviews written: {desk.written}. Audit head: {head}")
