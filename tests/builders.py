@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -259,6 +260,69 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
         return scan(find_evidence(root), store, run, [InProcess(tools)], FakeProgress()).summary
     finally:
         store.close()
+
+
+def write_large_case(path: Path, faces: int, files: int) -> Path:
+    """A case of so many faces, spread over videos, as if it had been scanned; all have one small picture."""
+    store = CaseStore(path)
+    try:
+        run_id = store.begin(fake_run(Path("/evidence")))
+        store.set_discovered(run_id, files)
+        thumbnail = encoded(picture(64, 64, [Box(10, 10, 54, 54)]), "JPEG")
+        landmarks = json.dumps([[30.0, 30.0]] * 68)
+        chance = np.random.default_rng(0)
+        with store._transaction():
+            for f in range(files):
+                sha256 = f"{f:064x}"
+                store._insert(
+                    "evidence",
+                    {"sha256": sha256, "md5": "0" * 32, "sha1": "0" * 40, "size": 1, "kind": "video"},
+                )
+                n = faces // files
+                file_id = store._insert(
+                    "files",
+                    {
+                        **{"run_id": run_id, "path": f"folder/{f:05}.mp4", "sha256": sha256},
+                        **{
+                            "path_bytes": b"folder/%05d.mp4" % f,
+                            "state": "faces",
+                            "time_base": "1/1000",
+                        },
+                        **{
+                            "first_pts": 0,
+                            "last_pts": n * 1000,
+                            "frames_decoded": n,
+                            "frames_hidden": 0,
+                        },
+                        **{"frames": n, "faces": n, "width": 64, "height": 64},
+                    },
+                )
+                for i in range(n):
+                    scores = chance.dirichlet(np.ones(7))
+                    best = int(scores.argmax())
+                    store._insert(
+                        "faces",
+                        {
+                            **{"run_id": run_id, "sha256": sha256, "stream": 0, "frame_index": i},
+                            **{"pts": i * 1000, "time_base": "1/1000", "seconds": float(i), "face": 0},
+                            **{"left": 10, "top": 10, "right": 54, "bottom": 54, "detector": "fake"},
+                            **{"score": 0.9, "landmarks": landmarks, "thumbnail": thumbnail},
+                            **dict(zip(CLASSES, map(float, scores), strict=True)),
+                            **{"top_class": CLASSES[best], "confidence": float(scores[best])},
+                            **{"label": CLASSES[best] if scores[best] > 0.4 else "uncertain"},
+                            **{
+                                "track": i // 20,
+                                "size": 44.0,
+                                "faults": "" if i % 3 else "blurred small",
+                            },
+                            **{"frame_width": 64, "frame_height": 64},
+                        },
+                    )
+                store._seal_file(file_id)
+        store.end_run(run_id, "done", "2026-01-01T01:00:00.000000Z", ("femo",))
+    finally:
+        store.close()
+    return path
 
 
 def write_fer2013(

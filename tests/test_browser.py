@@ -1,0 +1,284 @@
+"""The report and the review pages as a person uses them, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from forensic_emotion.case.queries import opened_case
+from forensic_emotion.case.reviews import read_reviews
+from forensic_emotion.errors import FemoError
+from forensic_emotion.report.printing import find_browser, write_pdf
+from forensic_emotion.report.render import review_page, write_report
+from forensic_emotion.review import Desk, ReviewServer
+from forensic_emotion.settings import ReportSettings
+from tests.builders import Box, encoded, picture, scanned, write_large_case, write_video
+
+pytestmark = pytest.mark.slow
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra 'dev'")
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>.png",
+    "'\"><script>alert(2)<∕script>.png",
+    "=cmd|' ∕C calc'!A0.png",
+    "'; DROP TABLE faces; --.png",
+    "\x1b[31mred\x07.png",
+    "\u202egnp.exe.png",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    try:
+        path = find_browser()
+    except FemoError as error:
+        pytest.skip(error.text)
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails the test if it complains, asks, or sends anything anywhere."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+    own = ("file:", "data:", "http://127.0.0.1:")
+    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
+    page.on("dialog", lambda d: (wrong.append(f"dialog {d.message}"), d.dismiss()))
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def face_at(pts: int) -> np.ndarray:
+    """A face that moves on; none between the fifth and the tenth second."""
+    return picture(faces=[] if 5000 < pts < 10_000 else [Box(20 + pts // 1000, 10, 60, 50)])
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("case")
+    evidence = folder / "evidence"
+    evidence.mkdir()
+    for i, name in enumerate(HOSTILE):
+        (evidence / name).write_bytes(
+            encoded(picture(background=(i, i, 90), faces=[Box(20, 10, 60, 50)]))
+        )
+    write_video(evidence / "walk.mkv", range(0, 15_000, 1000), face_at)
+    scanned(evidence, folder / "case.db")
+    return folder / "case.db"
+
+
+@pytest.fixture(scope="module")
+def report(case: Path) -> str:
+    out = case.parent / "report.html"
+    write_report(case, out, None, ReportSettings())
+    return out.as_uri()
+
+
+def count(page: Any) -> int:
+    """How many faces the gallery says that it shows."""
+    text = page.locator("#count").inner_text()
+    return int(text.split()[0].replace(",", "")) if text[0].isdigit() else 0
+
+
+def opened(page: Any, address: str) -> Any:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    return page
+
+
+def test_filters_narrow_the_gallery_and_stay_in_the_address(page: Any, report: str) -> None:
+    opened(page, report)
+    assert count(page) == 17
+    page.select_option("#filter-file", label="walk.mkv")
+    assert count(page) == 11
+    page.fill("#filter-from", "10")
+    assert count(page) == 5
+    page.fill("#filter-to", "12")
+    assert count(page) == 3
+    address = page.evaluate("location.href")
+    assert "from=10" in address
+    page.goto("about:blank")
+    opened(page, address)
+    assert count(page) == 3
+    assert page.input_value("#filter-to") == "12"
+    page.click("#reset")
+    assert count(page) == 17
+    page.select_option("#filter-label", "sad")
+    assert count(page) == 0
+    assert "No face meets these filters" in page.locator("#count").inner_text()
+    page.click("#reset")
+    page.fill("#filter-q", "drop table")
+    assert count(page) == 1
+    page.click("#reset")
+    page.evaluate("document.querySelector('#filter-min').value = 0.5")
+    page.dispatch_event("#filter-min", "input")
+    assert count(page) == 0
+
+
+def test_links_in_the_findings_set_the_filters(page: Any, report: str) -> None:
+    opened(page, report)
+    page.locator("#findings a", has_text="walk.mkv").click()
+    assert count(page) == 11
+
+
+def test_the_gallery_is_used_by_keys(page: Any, report: str) -> None:
+    opened(page, report + "#sort=order")
+    page.locator(".card").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.position") == "2"
+    page.keyboard.press("Enter")
+    assert page.locator("#detail").is_visible()
+    assert "Face 3 of 17" in page.locator("#detail-title").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "Face 4 of 17" in page.locator("#detail-title").inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("#detail").is_visible()
+    assert page.evaluate("document.activeElement.dataset.position") == "3"
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.dataset.position") == "16"
+    page.keyboard.press("b")
+    assert "blurred" in page.evaluate("document.body.className")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "filter-q"
+
+
+def test_a_face_is_opened_by_its_address_and_tells_all(page: Any, report: str) -> None:
+    opened(page, report + "#file=&face=8")
+    text = page.locator("#detail").inner_text()
+    assert "walk.mkv" in text
+    assert "presentation timestamp 1000 × 1/1000 s = 1 s" in text
+    assert "clock time: the file does not prove it" in text
+    assert "How often such a score is right was not measured." in text
+    assert re.search(r"\b[0-9a-f]{64}\b", text)
+    assert len(page.locator("#detail .marks path").all()) == 68
+    assert page.locator("#detail .scores li").count() == 7
+    page.get_by_text("Show the track's faces").click()
+    assert 0 < count(page) < 17
+
+
+def test_a_gap_in_a_recording_is_a_gap_in_its_chart(page: Any, report: str) -> None:
+    opened(page, report + "#recordings")
+    chart = page.locator(".recording svg.lanes")
+    chart.wait_for()
+    assert chart.locator("circle").count() == 11
+    lines = [
+        d for d in chart.locator("path.joined").evaluate_all("n => n.map(p => p.getAttribute('d'))") if d
+    ]
+    # As many strokes begin as there are stretches with a face.
+    assert sum(d.count("M") for d in lines) == 2
+    chart.locator("circle").nth(4).dispatch_event("click")
+    assert page.locator("#detail").is_visible()
+
+
+def test_hostile_names_are_text(page: Any, report: str) -> None:
+    opened(page, report)
+    names = page.locator("#filter-file option").all_inner_texts()
+    assert "<img src=x onerror=alert(1)>.png" in names
+    assert "\\u001b[31mred\\u0007.png" in names
+    assert "\\u202egnp.exe.png" in names
+    assert page.locator("#gallery img[onerror]").count() == 0
+
+
+def test_paper_has_every_face(page: Any, report: str) -> None:
+    opened(page, report)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".print-face").count() == 17
+    assert page.locator(".print-face").first.is_visible()
+    assert not page.locator("#filters").is_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".print-face").count() == 0
+
+
+@pytest.mark.usefixtures("browser")
+def test_a_report_is_printed(case: Path, report: str, tmp_path: Path) -> None:
+    write_pdf(Path(report.removeprefix("file://")), tmp_path / "report.pdf")
+    content = (tmp_path / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type /Page\b", content)) >= 4
+
+
+@pytest.mark.parametrize("where", ["", "#face=8", "#recordings"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nobody_is_kept_out(page: Any, report: str, where: str, width: int) -> None:
+    """axe-core finds no fault that it calls serious or critical."""
+    import axe_playwright_python
+
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, report + where)
+    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
+    found = page.evaluate("axe.run().then(r => r.violations)")
+    serious = [
+        (v["id"], [n["html"][:120] for n in v["nodes"]][:3])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    # And nothing has to be scrolled sideways.
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_100_000_faces_open_at_once(page: Any, tmp_path: Path) -> None:
+    case = write_large_case(tmp_path / "large.db", 100_000, 500)
+    write_report(case, tmp_path / "large.html", None, ReportSettings())
+    started = time.perf_counter()
+    opened(page, (tmp_path / "large.html").as_uri() + "#sort=order")
+    page.wait_for_selector(".card")
+    seconds = time.perf_counter() - started
+    print(f"\n100,000 faces: {(tmp_path / 'large.html').stat().st_size >> 20} MiB, {seconds:.2f} s")
+    assert count(page) == 100_000
+    # Only what is in view is drawn.
+    assert page.locator(".card").count() < 150
+    page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
+    page.wait_for_function("document.querySelectorAll('.card').length > 0")
+    assert page.locator(".card").count() < 150
+    assert seconds < 3
+
+
+def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
+    desk = Desk(case, 1, "Ann", ("femo",), lambda: review_page(case, 1, "Ann"))
+    server = ReviewServer(desk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        opened(page, server.url + "#face=8")
+        page.fill("#note", "<b>looks \u202e sad</b>")
+        page.select_option(".review select", "sad")
+        page.click("#relabel")
+        page.wait_for_selector(".review p:has-text('relabelled as sad by Ann')")
+        page.keyboard.press("Escape")
+        page.select_option("#filter-review", "relabelled")
+        assert count(page) == 1
+        with opened_case(case) as at:
+            review = read_reviews(at, 1)[8]
+        assert (review.verdict, review.label, review.note) == (
+            "relabelled",
+            "sad",
+            "<b>looks \u202e sad</b>",
+        )
+        opened(page, server.url + "#face=8")
+        page.click("#withdraw")
+        page.wait_for_selector("#withdraw", state="detached")
+        with opened_case(case) as at:
+            assert read_reviews(at, 1) == {}
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert json.dumps(desk.reviews()["reviews"]) == "[]"
