@@ -234,3 +234,14 @@ class ReportSettings(Settings):
     max_faces: int = setting(
         5000, "Show no more faces than this; the report says how many are left out.", least=1
     )
+
+
+@dataclass(frozen=True)
+class ExportSettings(Settings):
+    """How a run is exported."""
+
+    face_events: bool = setting(
+        False,
+        "timesketch: an event for each face of a video too, at the container's creation time plus the"
+        " face's offset, where the container tells the zone of that time; its clock is not verified.",
+    )

@@ -33,6 +33,7 @@ class Group(TyperGroup):
             "scan",
             "report",
             "query",
+            "export",
             "info",
             "verify",
             "compare",
@@ -141,6 +142,7 @@ from forensic_emotion.cli import (  # noqa: E402
     compare,  # noqa: F401
     data,  # noqa: F401
     evaluate,  # noqa: F401
+    export,  # noqa: F401
     info,  # noqa: F401
     manifest,  # noqa: F401
     merge,  # noqa: F401
