@@ -41,5 +41,5 @@ $(VENV)/.core: $(VENV)/.venv $(INSTALLS)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.venv $(INSTALLS)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,parquet,dev]'
 	touch $(VENV)/.core $@

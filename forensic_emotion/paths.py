@@ -14,6 +14,8 @@ def visible(text: str) -> str:
     A file's name may hold line breaks, terminal control sequences, or characters that turn the
     direction of reading.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 

@@ -249,3 +249,14 @@ class ReportSettings(Settings):
         "Pixelate faces, replace the names of files by hashes, leave out places and what files say of"
         " themselves.",
     )
+
+
+@dataclass(frozen=True)
+class ExportSettings(Settings):
+    """How a run is exported."""
+
+    face_events: bool = setting(
+        False,
+        "timesketch: an event for each face of a video too, at the container's creation time plus the"
+        " face's offset, where the container tells the zone of that time; its clock is not verified.",
+    )

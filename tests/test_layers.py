@@ -95,6 +95,14 @@ def test_report_and_query_need_neither_dlib_nor_a_model_runtime() -> None:
     assert loaded_by(code) & (HEAVY - {"numpy"}) == set()
 
 
+def test_exports_need_neither_dlib_nor_a_model_runtime() -> None:
+    from forensic_emotion.export.formats import FORMATS
+
+    plain = [name for name in FORMATS if name != "frames"]  # which decodes the evidence once more
+    code = "\n".join(f"import forensic_emotion.export.{name}" for name in plain)
+    assert loaded_by(code) & (HEAVY - {"numpy"}) == set()
+
+
 def test_scanning_needs_nothing_of_the_training_extra() -> None:
     code = "import forensic_emotion.engine, forensic_emotion.emotions.onnx_runtime"
     assert loaded_by(code) & {"keras", "tensorflow", "matplotlib", "h5py", "onnx"} == set()

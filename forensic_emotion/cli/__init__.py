@@ -34,6 +34,7 @@ class Group(TyperGroup):
             "report",
             "review",
             "query",
+            "export",
             "info",
             "verify",
             "compare",
@@ -142,6 +143,7 @@ from forensic_emotion.cli import (  # noqa: E402
     compare,  # noqa: F401
     data,  # noqa: F401
     evaluate,  # noqa: F401
+    export,  # noqa: F401
     info,  # noqa: F401
     manifest,  # noqa: F401
     merge,  # noqa: F401

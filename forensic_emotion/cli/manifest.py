@@ -25,6 +25,7 @@ def manifest(
     Check the evidence with it, without femo: cd EVIDENCE && sha256sum -c MANIFEST
     """
     from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_manifest, read_run
+    from forensic_emotion.export.manifest import line
     from forensic_emotion.paths import refuse_inside
 
     with opened_case(case) as opened:
@@ -41,9 +42,3 @@ def manifest(
     except OSError as error:
         raise FemoError(f"The manifest {out} cannot be written: {error.strerror}.") from error
     print(f"Manifest: {visible(str(out))}")
-
-
-def line(sha256: str, path: bytes) -> bytes:
-    """One line as coreutils write it: a name with a line break or a backslash is escaped and marked."""
-    escaped = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-    return (b"\\" if escaped != path else b"") + sha256.encode() + b"  " + escaped + b"\n"

@@ -1,0 +1,69 @@
+"""``femo export``: case → what other programs read."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from forensic_emotion.cli import EXIT_PROBLEMS, app
+from forensic_emotion.cli.options import RunNumber, takes
+from forensic_emotion.paths import visible
+from forensic_emotion.settings import ExportSettings
+
+
+class Name(str, Enum):
+    """The formats; ``export/formats.py`` has them, and a test holds the two together."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    timesketch = "timesketch"
+    case = "case"
+    dfxml = "dfxml"
+    coco = "coco"
+    vtt = "vtt"
+    frames = "frames"
+    manifest = "manifest"
+
+
+@app.command()
+@takes(ExportSettings)
+def export(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    format: Annotated[Name, typer.Argument(help="What to write; docs/export.md tells of each.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write; vtt and frames: folder to make.")],
+    run: RunNumber = None,
+    evidence: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--evidence", help="frames: where the evidence lies now. Default: where it lay."),
+    ] = None,
+    *,
+    settings: ExportSettings,
+) -> None:
+    """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
+
+    Nothing is replaced, and what cannot be written whole is not left in part. Exit code 3 says that
+    something could not be exported: it is told, and the rest was done.
+    """
+    from forensic_emotion.cli.noting import note
+    from forensic_emotion.cli.rows import RowProgress
+    from forensic_emotion.export.formats import FORMATS
+    from forensic_emotion.export.words import state_line
+    from forensic_emotion.export.write import Order, export
+
+    order = Order(case, FORMATS[format.value], out, run, settings, evidence)
+    with RowProgress() as progress:
+        written = export(order, progress)
+    what = {"files": written.files} if written.sha256 is None else {"sha256": written.sha256}
+    note(case, "export", written.run.id, {"format": format.value, "name": out.name, **what})
+    print(f"Export: {visible(str(out))} (run {written.run.id})")
+    print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
+    if incomplete := state_line(written.run):
+        print(f"{incomplete}.", file=sys.stderr)
+    if progress.problems:
+        print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
+        raise typer.Exit(EXIT_PROBLEMS)

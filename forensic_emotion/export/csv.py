@@ -1,0 +1,43 @@
+"""Faces → CSV (RFC 4180), one row a face and path, in UTF-8 with a mark that spreadsheets know it by.
+
+A cell of text that a spreadsheet would take for a formula gets an apostrophe in front, and so does one
+that begins with an apostrophe: take one away from every cell that has it, and the text is as it was.
+What is invisible in a name is written out; then ``path_bytes`` has the name itself, as hex.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import BinaryIO
+
+from forensic_emotion.export.job import Job
+from forensic_emotion.export.table import COLUMNS, flat
+from forensic_emotion.export.words import hex_if_changed, plain_json
+from forensic_emotion.paths import visible
+
+Cell = str | int | float | None
+
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+"""What a formula may begin with, also in the wide letters of East Asian spreadsheets."""
+
+
+def write(job: Job, out: BinaryIO) -> None:
+    text = io.TextIOWrapper(out, encoding="utf-8-sig", newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for file, face in job.rows():
+        row = flat(job, file, face)
+        row["path_bytes"] = hex_if_changed(file)
+        row["landmarks"] = plain_json(face.landmarks)
+        writer.writerow([safe(row[name]) for name in COLUMNS])
+    text.flush()
+    text.detach()
+
+
+def safe(value: Cell) -> Cell:
+    """A cell that is no formula and holds nothing invisible; numbers stay numbers."""
+    if not isinstance(value, str):
+        return value
+    guarded = f"'{value}" if value.startswith(STARTS) else value
+    return visible(guarded)

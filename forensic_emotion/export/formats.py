@@ -1,0 +1,66 @@
+"""The formats by name: the one list. Each is a file beside this one with a function ``write``.
+
+``write(job, out)`` writes one run: to ``out``, a file opened for bytes, or into ``out``, an empty
+folder, as its entry here says. It takes what it writes from ``job``, row by row, and gathers none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from forensic_emotion.export.job import Job
+
+
+class FileWriter(Protocol):
+    """Writes a run as one file."""
+
+    def __call__(self, job: Job, out: BinaryIO) -> None: ...
+
+
+class FolderWriter(Protocol):
+    """Writes a run as files in a folder, which is there and empty."""
+
+    def __call__(self, job: Job, out: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of export."""
+
+    name: str
+    """Also of its file in ``export/``."""
+    about: str
+    folder: bool = False
+    """Whether it is a folder of files, not one file."""
+    passes: int = 1
+    """How often it goes through the rows; for the progress only."""
+
+    def write_file(self, job: Job, out: BinaryIO) -> None:
+        cast(FileWriter, self._writer())(job, out)
+
+    def write_folder(self, job: Job, out: Path) -> None:
+        cast(FolderWriter, self._writer())(job, out)
+
+    def _writer(self) -> object:
+        # By name and only now: each format may want libraries that the others do without.
+        return import_module(f"forensic_emotion.export.{self.name}").write
+
+
+FORMATS = {
+    format.name: format
+    for format in (
+        Format("csv", "every face, one a row, for spreadsheets"),
+        Format("jsonl", "every face, one JSON object a line"),
+        Format("parquet", "every face as a Parquet table (extra 'parquet')"),
+        Format("timesketch", "the files' times as events for a timeline"),
+        Format("case", "CASE/UCO 1.4 as JSON-LD", passes=2),
+        Format("dfxml", "files with hashes, times and faces as Digital Forensics XML"),
+        Format("coco", "boxes and landmarks for labelling tools", passes=2),
+        Format("vtt", "subtitles for each video (a folder)", folder=True),
+        Format("frames", "the pictures with boxes, landmarks, scores (a folder)", folder=True),
+        Format("manifest", "SHA-256 of every file, for sha256sum -c"),
+    )
+}

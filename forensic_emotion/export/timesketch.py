@@ -1,0 +1,197 @@
+"""Times of files → events for a timeline, as Timesketch imports them (JSON Lines).
+
+Every event has ``datetime`` with its offset and ``timestamp`` in microseconds: a time without a zone
+would be read in the zone of whatever server imports it. For the same reason a time that a file tells of
+itself is an event only if the file tells its zone too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from forensic_emotion.case.listing import ListedFile, labels_of
+from forensic_emotion.export.job import Job
+from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
+from forensic_emotion.paths import visible
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MICROSECOND = timedelta(microseconds=1)
+
+OF_FILE_SYSTEM = {
+    "modified_at": "Content Modification Time",
+    "changed_at": "Metadata Modification Time",
+    "accessed_at": "Last Access Time",
+}
+"""Column → what Timesketch users know such a time as."""
+
+LONGEST = 30_000
+"""Bytes of a value; an index of OpenSearch refuses over 32,766."""
+
+_TIME = re.compile(
+    r"(\d{4})[-:](\d\d)[-:](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(?:Z|[+-]\d\d:?\d\d)?"
+)
+_ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
+
+
+def write(job: Job, out: BinaryIO) -> None:
+    for file in job.files():
+        for event in _events(job, file):
+            out.write(f"{plain_json(event)}\n".encode())
+
+
+def moment(text: str, zone: str) -> datetime | None:
+    """A time as a file tells it, in UTC; None if it is none that a calendar has."""
+    time, offset = _TIME.fullmatch(text.strip()), _offset(zone)
+    if time is None or offset is None:
+        return None
+    *parts, fraction = time.groups()
+    try:
+        local = datetime(*map(int, parts), tzinfo=timezone(offset))  # type: ignore[arg-type, misc]
+        return (local + timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0")))).astimezone(
+            timezone.utc
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+def _offset(zone: str) -> timedelta | None:
+    if zone == "Z":
+        return timedelta(0)
+    parts = _ZONE.fullmatch(zone.strip())
+    if parts is None:
+        return None
+    minutes = int(parts[2]) * 60 + int(parts[3])
+    return timedelta(minutes=-minutes if parts[1] == "-" else minutes)
+
+
+def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
+    labels = labels_of(job.case, job.run.id, file.sha256)
+    of_file = _of_file(job, file, labels)
+    message = f"{visible(file.path)}: faces detected: {of_file['faces']}"
+    if labels:
+        message += f", labels by a classifier: {of_file['labels']}"
+    for column, description in OF_FILE_SYSTEM.items():
+        told = getattr(file, column)
+        if told is None:
+            continue
+        when = moment(told, "Z")
+        if when is None:
+            job.tell(f"{visible(file.path)}: {column} is no time of a calendar and no event: {told}")
+            continue
+        yield {
+            **_at(when, description, message),
+            "data_type": "femo:file",
+            "time_exact": told,
+            **of_file,
+        }
+    recorded = _recorded(job, file)
+    if recorded is None:
+        return
+    yield {
+        **_at(recorded, "Media creation time (unverified clock)", message),
+        "data_type": "femo:media",
+        "recorded": file.recorded,
+        "recorded_tag": file.recorded_tag,
+        "zone_source": file.zone_source,
+        **of_file,
+    }
+    if file.kind == "video" and job.settings.face_events:
+        yield from _face_events(job, file, recorded)
+
+
+def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, Any]:
+    return {
+        **_name(file),
+        "sha256": file.sha256,
+        "md5": file.md5,
+        "media_type": file.media_type,
+        "state": file.state,
+        "faces": sum(labels.values()),
+        "labels": ", ".join(f"{n} {label}" for label, n in labels.items()),
+        "run_id": job.run.id,
+        **_model(job),
+    }
+
+
+def _name(file: ListedFile) -> dict[str, str]:
+    """A path as people can read it, and its bytes where that is not the path itself."""
+    coded = hex_if_changed(file)
+    return {
+        "filename": _cut(visible(file.path)),
+        **({} if coded is None else {"filename_bytes_hex": _cut(coded)}),
+    }
+
+
+def _model(job: Job) -> dict[str, Any]:
+    return {
+        "model": job.run.model_name,
+        "model_sha256": job.run.model_sha256,
+        "threshold": job.run.threshold,
+        "notice": NOTICE,
+    }
+
+
+def _recorded(job: Job, file: ListedFile) -> datetime | None:
+    """When a file says it was recorded, if it says in which zone too."""
+    if file.recorded is None or not file.recorded_zone:
+        return None
+    when = moment(file.recorded, file.recorded_zone)
+    if when is None:
+        job.tell(
+            f"{visible(file.path)}: {file.recorded_tag} is no time of a calendar and no event:"
+            f" {visible(file.recorded)} {visible(file.recorded_zone)}"
+        )
+    return when
+
+
+def _face_events(job: Job, file: ListedFile, recorded: datetime) -> Iterator[dict[str, Any]]:
+    start = Fraction(0)
+    if file.first_pts is not None and file.time_base is not None:
+        start = file.first_pts * Fraction(file.time_base)
+    description = "Media creation time + frame offset (unverified clock)"
+    for face in job.faces_of(file, by_time=True):
+        if face.pts is None or face.time_base is None:
+            continue
+        offset = face.pts * Fraction(face.time_base) - start
+        try:
+            when = recorded + timedelta(microseconds=int(offset * 1_000_000))
+        except OverflowError:
+            continue
+        yield {
+            **_at(
+                when, description, f"{visible(file.path)}: face, label by a classifier: {answer(face)}"
+            ),
+            "data_type": "femo:face",
+            "media_offset_s": float(offset),
+            **_name(file),
+            "sha256": file.sha256,
+            "stream": face.stream,
+            "frame_index": face.frame_index,
+            "face": face.face,
+            "track": face.track,
+            "label": face.label,
+            "top_class": face.top_class,
+            "confidence": face.confidence,
+            "zone_source": file.zone_source,
+            "run_id": job.run.id,
+            **_model(job),
+        }
+
+
+def _at(when: datetime, description: str, message: str) -> dict[str, Any]:
+    return {
+        "message": _cut(message),
+        "datetime": when.isoformat(timespec="microseconds"),
+        "timestamp": (when - EPOCH) // MICROSECOND,
+        "timestamp_desc": description,
+    }
+
+
+def _cut(text: str) -> str:
+    """As much of a text as an index takes."""
+    coded = text.encode()
+    return text if len(coded) <= LONGEST else coded[:LONGEST].decode(errors="ignore") + "…"

@@ -1,0 +1,105 @@
+"""Videos → WebVTT, one file each, to watch a recording with the expression scores of its faces.
+
+Cues count from the first frame that is shown, as players do; the recording's own clock may begin
+elsewhere. A cue stands until the next frame of its track that was looked at, and never longer than the
+distance at which frames were looked at: nothing is said of what lies between.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TextIO
+
+from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.export.job import Job
+from forensic_emotion.export.words import NOTICE, answer, model_line, safe_name, state_line
+from forensic_emotion.paths import visible
+
+LOOKED_AT = ("faces", "no_face", "partial")
+"""States of videos that get a file."""
+
+
+@dataclass
+class Cue:
+    """What is shown of one face; times in milliseconds from the first frame."""
+
+    start: int
+    end: int
+    key: tuple[int, int]
+    """Stream and track."""
+    text: str
+
+
+def write(job: Job, out: Path) -> None:
+    for file in job.files():
+        if file.kind == "video" and file.state in LOOKED_AT:
+            name = f"{safe_name(file.path_bytes, file.path)}.vtt"
+            with (out / name).open("w", encoding="utf-8", newline="\n") as text:
+                _write_video(job, file, text)
+
+
+def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
+    text.write("WEBVTT - expression class scores by femo\n\n")
+    said = [f"File {file.path}", f"SHA-256 {file.sha256}", NOTICE, f"{model_line(job.run)}."]
+    if file.state == "partial":
+        said.append("This video was looked at in part only.")
+    for line in (*said, state_line(job.run)):
+        if line:
+            text.write(f"NOTE {_escaped(line)}\n\n")
+    faces = job.faces_of(file, by_time=True)
+    for cue in cues(faces, _first_seconds(file), _step(job)):
+        text.write(f"{stamp(cue.start)} --> {stamp(cue.end)}\n{_escaped(cue.text)}\n\n")
+
+
+def _first_seconds(file: ListedFile) -> Fraction:
+    if file.first_pts is None or file.time_base is None:
+        return Fraction(0)
+    return file.first_pts * Fraction(file.time_base)
+
+
+def _step(job: Job) -> Fraction:
+    """Seconds between two frames that were looked at, at most; one where only their content tells."""
+    settings = job.run.settings
+    if settings.get("sample", "every") != "every":
+        return Fraction(1)
+    if per_second := settings.get("per_second"):
+        return 1 / Fraction(str(per_second))
+    return Fraction(str(settings.get("every", 1)))
+
+
+def cues(faces: Iterable[ListedFace], first: Fraction, step: Fraction) -> Iterator[Cue]:
+    """One a face, by their starts; only those that may still be cut short are kept back."""
+    hold = max(1, round(step * 1000))
+    waiting: deque[Cue] = deque()
+    for face in faces:
+        if face.pts is None or face.time_base is None:
+            continue
+        start = max(0, round((face.pts * Fraction(face.time_base) - first) * 1000))
+        key = (face.stream, -1 if face.track is None else face.track)
+        for cue in waiting:
+            if face.track is not None and cue.key == key and cue.start < start < cue.end:
+                cue.end = start
+        while waiting and waiting[0].end <= start:
+            yield waiting.popleft()
+        waiting.append(Cue(start, start + hold, key, _text(face)))
+    yield from waiting
+
+
+def _text(face: ListedFace) -> str:
+    who = f"face {face.face}" if face.track is None else f"track {face.track}"
+    where = f"stream {face.stream}, " if face.stream else ""
+    return f"{where}{who}: {answer(face)}"
+
+
+def stamp(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
+
+
+def _escaped(text: str) -> str:
+    """Text that is no mark-up, on one line; no arrow of a cue can stand in it either."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,88 @@
+"""What all formats say alike, and how they write text that comes from evidence.
+
+Names in evidence may hold line breaks, bytes that are no UTF-8, sequences that steer a terminal, marks
+that turn the direction of reading. Formats for people write those out (``paths.visible``) and give the
+name's bytes beside it; JSON escapes them, so that the name itself is still there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.case.queries import RunInfo
+from forensic_emotion.pages import score
+from forensic_emotion.paths import visible
+
+NOTICE = (
+    "A score tells how a classifier rates the picture of a face against the categories of its training"
+    " pictures. It does not show what a person felt, intended or experienced, nor whether they were"
+    " truthful."
+)
+"""As in the report (``templates/report.html``); a test holds the two together."""
+
+NAMESPACE = "urn:femo:"
+"""Of what femo says in formats that have no word for it."""
+
+
+def model_line(run: RunInfo) -> str:
+    """Which classifier gave the scores, and from which score on it names a class."""
+    threshold = "none: every face is answered" if run.threshold is None else f"{run.threshold:.7g}"
+    return f"Model {run.model_name}, SHA-256 {run.model_sha256}, threshold {threshold}"
+
+
+def state_line(run: RunInfo) -> str | None:
+    """That a run is not complete; None if it is."""
+    if run.state == "done":
+        return None
+    return (
+        f"Run {run.id} is not complete (its state is {run.state}): what it has not looked at is missing"
+    )
+
+
+def is_utf8(path: bytes) -> bool:
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def hex_if_not_text(file: ListedFile) -> str | None:
+    """A path's bytes, where the text beside them is not the path itself."""
+    return None if is_utf8(file.path_bytes) else file.path_bytes.hex()
+
+
+def hex_if_changed(file: ListedFile) -> str | None:
+    """A path's bytes, where ``visible`` writes it out as something else."""
+    return None if visible(file.path).encode() == file.path_bytes else file.path_bytes.hex()
+
+
+def answer(face: ListedFace) -> str:
+    """A face's label with its score, and what a person said of it, for people to read."""
+    shown = score(face.confidence)
+    text = f"{face.label} {shown}"
+    if face.label != face.top_class:
+        text = f"{face.label} ({face.top_class} {shown})"
+    if face.review is not None:
+        text += f", reviewed: {face.review.verdict}"
+        if face.review.verdict == "relabelled":
+            text += f" {face.review.label}"
+    return text
+
+
+def plain_json(value: object) -> str:
+    """JSON on one line in which nothing invisible stands as itself."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if text.isprintable():
+        return text
+    # What is not printable can only stand inside a string, where JSON has an escape for it.
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def safe_name(path: bytes, text: str) -> str:
+    """A file's name for what is made of a path: plain, unique by the path's hash, no folder in it."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in text)
+    # Neither hidden nor an option of some command.
+    return f"{plain[-80:].lstrip('.-')}-{hashlib.sha256(path).hexdigest()[:16]}"

@@ -1,0 +1,162 @@
+"""A case → one file or folder in some format, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensic_emotion.case.listing import count_rows
+from forensic_emotion.case.queries import RunInfo, opened_case, read_evidence_roots, read_run
+from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.export.formats import Format
+from forensic_emotion.export.job import Job
+from forensic_emotion.hashes import file_sha256
+from forensic_emotion.paths import refuse_inside
+from forensic_emotion.settings import ExportSettings
+
+BESIDE_A_CASE = ("-wal", "-shm", "-journal", ".audit")
+"""Endings of the files that SQLite and femo keep beside a case."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be exported, and how."""
+
+    case: Path
+    format: Format
+    out: Path
+    run_id: int | None
+    """None for the latest."""
+    settings: ExportSettings
+    evidence: Path | None
+    """Where the evidence lies now; None where it lay when it was scanned."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    run: RunInfo
+    files: int
+    sha256: str | None
+    """Of the file; None for a folder."""
+
+
+class Watcher:
+    """Is told how an export goes on; this one keeps it to itself."""
+
+    def start(self, rows: int) -> None:
+        """So many rows will be taken."""
+
+    def row(self) -> None:
+        """One was taken."""
+
+    def tell(self, text: str) -> None:
+        """Something could not be done; the rest goes on."""
+
+
+def export(order: Order, watcher: Watcher) -> Exported:
+    """Write one run of a case in a format.
+
+    Raises:
+        CaseError: the case cannot be read.
+        UsageError: it has no such run; the output would lie inside the evidence, or is there already;
+            an option is for another format.
+        MissingExtra: the format needs a library that is not installed.
+        FemoError: the output cannot be written; then nothing of it is left.
+    """
+    _refuse_useless(order)
+    with opened_case(order.case) as case:
+        # One view of the case for all that is read, also while a scan goes on writing to it.
+        case.execute("BEGIN")
+        run = read_run(case, order.run_id)
+        roots = read_evidence_roots(case)
+        for root in roots if order.evidence is None else (*roots, order.evidence):
+            refuse_inside(root, order.out, "export")
+        _refuse_to_replace(order)
+        evidence = order.evidence or Path(os.fsdecode(run.evidence_root_bytes))
+        job = Job(case, run, order.settings, evidence, watcher.row, watcher.tell)
+        watcher.start(sum(count_rows(case, run.id)) * order.format.passes)
+        if order.format.folder:
+            return Exported(run, _write_folder(order, job), None)
+        return Exported(run, 1, _write_file(order, job))
+
+
+def _refuse_useless(order: Order) -> None:
+    """An option that would have no effect was meant to have one.
+
+    Raises:
+        UsageError: with the format that it is for.
+    """
+    for flag, given, name in (
+        ("--evidence", order.evidence is not None, "frames"),
+        ("--face-events", order.settings.face_events, "timesketch"),
+    ):
+        if given and order.format.name != name:
+            raise UsageError(f"{flag} has no effect on {order.format.name}.", f"It is for {name}.")
+
+
+def _refuse_to_replace(order: Order) -> None:
+    """An export is written over nothing; only an empty folder may be there for one that is a folder.
+
+    Raises:
+        UsageError: something is there already, or the name is one that belongs to the case.
+    """
+    out = order.out
+    if out.name in [order.case.name + ending for ending in BESIDE_A_CASE]:
+        raise UsageError(f"{out} is a name that belongs to the case.", "Choose another name.")
+    try:
+        if order.format.folder and out.is_dir() and not any(out.iterdir()):
+            return
+        there = os.path.lexists(out)
+    except OSError as error:
+        raise FemoError(f"The export {out} cannot be written: {error.strerror}.") from error
+    if there:
+        raise UsageError(f"{out} is there already; an export replaces nothing.", "Choose another name.")
+
+
+def _write_file(order: Order, job: Job) -> str:
+    with _unfinished(order.out) as beside:
+        with beside.open("xb") as target:
+            order.format.write_file(job, target)
+            target.flush()
+            os.fsync(target.fileno())  # a full disk may show only now
+        sha256 = file_sha256(beside)
+        _refuse_to_replace(order)  # once more: it took its time
+        beside.replace(order.out)
+    return sha256
+
+
+def _write_folder(order: Order, job: Job) -> int:
+    with _unfinished(order.out) as beside:
+        beside.mkdir()
+        order.format.write_folder(job, beside)
+        files = sum(1 for _ in beside.iterdir())
+        _refuse_to_replace(order)
+        beside.replace(order.out)
+    return files
+
+
+@contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """A name beside the output for what is not finished; whatever ends the work, nothing stays there."""
+    beside = Path(os.path.realpath(out.parent)) / f".femo-export-{os.getpid()}.new"
+    try:
+        yield beside
+    except OSError as error:
+        _remove(beside)
+        raise FemoError(f"The export {out} cannot be written: {error.strerror or error}.") from error
+    except BaseException:
+        _remove(beside)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,732 @@
+"""Each format, read back by something that is not femo."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from forensic_emotion.case import audit
+from forensic_emotion.case.queries import opened_case
+from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.case.store import CaseStore
+from forensic_emotion.cli import app
+from forensic_emotion.cli.export import Name
+from forensic_emotion.export.csv import STARTS, safe
+from forensic_emotion.export.formats import FORMATS
+from forensic_emotion.export.frames import READERS
+from forensic_emotion.export.timesketch import moment
+from forensic_emotion.export.words import NOTICE, plain_json, safe_name
+from forensic_emotion.paths import visible
+from forensic_emotion.records import Box
+from tests.builders import encoded, fake_run, picture, scanned, write_video
+
+NAMES = (
+    b"=cmd|' -C calc'!A0.png",
+    b"+1.png",
+    b"'quoted.png",
+    b"line\nbreak.png",
+    b"carriage\rreturn.png",
+    b"\x1b[31mred.png",
+    "\u202egnp.exe.png".encode(),
+    b"<b>&\"'.png",
+    b"'; DROP TABLE files; --.png",
+    b"--> arrow & <c>.png",
+    b"not \xff\xfe UTF-8.png",
+    "Gr\u00fc\u00dfe, \U0001f600.png".encode(),
+    b"back\\slash\\xff.png",
+)
+"""What names in evidence may hold."""
+FILES = [name for name in FORMATS if not FORMATS[name].folder]
+FOLDERS = [name for name in FORMATS if FORMATS[name].folder]
+DFXML = "{http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML}"
+
+
+def femo(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(
+        app, [os.fsdecode(a) if isinstance(a, bytes) else str(a) for a in arguments]
+    )
+    return result.exit_code, result.output
+
+
+def exported(case: Path, format: str, out: Path, *options: object, code: int = 0) -> Path:
+    got, output = femo("export", case, format, "--out", out, *options)
+    assert got == code, output
+    return out
+
+
+def change(case: Path, sql: str, *values: object) -> None:
+    connection = sqlite3.connect(case)
+    connection.execute(sql, values)
+    connection.commit()
+    connection.close()
+
+
+def rows(case: Path, sql: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(case)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Evidence with every kind of name, and its case; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("whole")
+    root = folder / "evidence"
+    (root / "sub").mkdir(parents=True)
+    for n, name in enumerate(NAMES):
+        with open(os.path.join(os.fsencode(root), name), "wb") as target:
+            target.write(encoded(picture(faces=[Box(20 + n, 10, 60 + n, 50)])))
+    shutil.copy(root / "+1.png", root / "sub" / "copy.png")
+    (root / "none.png").write_bytes(encoded(picture()))
+    (root / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    write_video(
+        root / "sub" / "film -->.mp4",
+        range(5000, 9000, 500),
+        lambda pts: picture(faces=[Box(20, 10, 60, 50)] if pts < 8000 else []),
+    )
+    case = folder / "case.db"
+    scanned(root, case)
+    told = ", ".join(
+        f"{name} = ?" for name in ("recorded", "recorded_tag", "recorded_zone", "zone_source")
+    )
+    run = f"update files set {told} where path = ?"
+    film = "sub/film -->.mp4"
+    change(case, run, "2024-05-01T10:00:00.000000Z", "creation_time", "Z", "format", film)
+    change(case, run, "2024:05:01 12:00:00", "DateTime", None, "none", "none.png")
+    change(
+        case,
+        "update files set exif = ? where path = '+1.png'",
+        json.dumps({"Make": "=Acme\x1b", "ISO": 100, "Exif.Ratio": "1/60", "List": [1, 2]}),
+    )
+    change(case, "update faces set label = 'uncertain' where id = 1")
+    review = (
+        "insert into reviews (run_id, face_id, at, reviewer, verdict, label, note)"
+        " values (1, ?, '2026-01-02T00:00:00.000000000Z', 'R. Evans', ?, ?, ?)"
+    )
+    change(case, review, 1, "confirmed", None, "")
+    change(case, review, 1, "relabelled", "sad", "=note\nof two lines <b>")
+    change(case, review, 2, "rejected", None, "")
+    change(case, review, 2, "withdrawn", None, "")
+    return root, case
+
+
+@pytest.fixture
+def case(whole: tuple[Path, Path], tmp_path: Path) -> Path:
+    shutil.copy(whole[1], tmp_path / "case.db")
+    return tmp_path / "case.db"
+
+
+@pytest.fixture
+def root(whole: tuple[Path, Path]) -> Path:
+    return whole[0]
+
+
+def test_there_is_one_list_of_formats() -> None:
+    assert [name.value for name in Name] == list(FORMATS)
+    page = (Path(__file__).parents[1] / "docs" / "export.md").read_text()
+    for name in FORMATS:
+        assert f"\n## {name}\n" in page
+        assert f"femo export case.db {name} --out" in page
+    report = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
+    assert NOTICE in report
+
+
+# ---- tables ----------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    with path.open(encoding="utf-8-sig", newline="") as source:
+        return list(csv.DictReader(source, strict=True))
+
+
+def test_csv_loses_nothing_and_holds_no_formula(case: Path, tmp_path: Path) -> None:
+    table = read_csv(exported(case, "csv", tmp_path / "f.csv"))
+    assert len(table) == len(NAMES) + 1 + 3
+    for row in table:
+        assert None not in row
+        for value in row.values():
+            assert value.isprintable()
+            assert not value.startswith(("=", "+", "@"))
+            assert not value.startswith("-") or float(value) < 0
+    names = [bytes.fromhex(r["path_bytes"]) or r["path"].removeprefix("'").encode() for r in table]
+    assert set(names) == {*NAMES, b"sub/copy.png", b"sub/film -->.mp4"}
+    (first,) = [r for r in table if r["face_id"] == "1"]
+    assert (first["label"], first["top_class"], float(first["happy"])) == (
+        *("uncertain", "happy"),
+        pytest.approx(0.4),
+    )
+    assert (first["review_verdict"], first["review_label"]) == ("relabelled", "sad")
+    assert first["review_note"] == "'=note\\u000aof two lines <b>"
+    assert np.array(json.loads(first["landmarks"])).shape == (68, 2)
+    assert all(r["review_verdict"] == "" for r in table if r["face_id"] == "2")
+    film = [r for r in table if r["path"] == "sub/film -->.mp4"]
+    assert [float(r["seconds"]) for r in film] == [5.0, 6.0, 7.0]
+    assert [r["frame_index"] for r in film] == ["0", "2", "4"]
+    assert {r["track"] for r in film} == {"0"}
+    assert {r["model_sha256"] for r in table} == {"f" * 64}
+    assert {r["notice"] for r in table} == {NOTICE}
+    assert len({r["sha256"] for r in table}) == len(NAMES) + 1
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_formula_gets_an_apostrophe_that_can_be_taken_away(start: str) -> None:
+    assert safe(f"{start}x") == visible(f"'{start}x")
+    assert safe("plain") == "plain"
+    assert safe(-1.5) == -1.5
+    assert safe(None) is None
+
+
+def test_jsonl(case: Path, tmp_path: Path) -> None:
+    text = exported(case, "jsonl", tmp_path / "f.jsonl").read_text(encoding="utf-8")
+    assert all(line.isprintable() for line in text.splitlines())
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert len(lines) == len(NAMES) + 1 + 3
+    paths = {bytes.fromhex(r.get("path_bytes_hex", "")) or r["path"].encode() for r in lines}
+    assert paths == {*NAMES, b"sub/copy.png", b"sub/film -->.mp4"}
+    (first,) = [r for r in lines if r["face_id"] == 1]
+    assert first["probabilities"].keys() == set(CLASSES)
+    assert first["review"]["note"] == "=note\nof two lines <b>"
+    assert first["model"] == {"name": "fake", "sha256": "f" * 64, "threshold": 0.0}
+    stored = rows(case, "select sum(happy), count(*) from face_results")[0]
+    assert (sum(r["probabilities"]["happy"] for r in lines), len(lines)) == stored
+
+
+def test_parquet(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("forensic_emotion.export.parquet.GROUP", 4)
+    file = reader.ParquetFile(exported(case, "parquet", tmp_path / "f.parquet"))
+    assert file.num_row_groups == 5
+    assert file.schema_arrow.metadata[b"femo.notice"].decode() == NOTICE
+    table = file.read().to_pylist()
+    assert {r["path_bytes"] for r in table} == {*NAMES, b"sub/copy.png", b"sub/film -->.mp4"}
+    assert all(np.array(r["landmarks"]).shape == (68, 2) for r in table)
+    assert {r["review_verdict"] for r in table} == {None, "relabelled"}
+
+
+def test_a_library_that_is_not_there_is_told(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, output = femo("export", case, "parquet", "--out", tmp_path / "f.parquet")
+    assert code == 1
+    assert "[parquet]" in output
+    assert [p.name for p in tmp_path.iterdir()] == ["case.db"]
+
+
+# ---- events ----------------------------------------------------------------------------------------
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for event in events:
+        when = datetime.fromisoformat(event["datetime"])
+        assert when.utcoffset() == timedelta(0)
+        assert event["datetime"].endswith("+00:00")
+        since = when - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        assert event["timestamp"] == since // timedelta(microseconds=1)
+        assert event["message"].isprintable()
+        assert event["timestamp_desc"]
+        assert all(len(v.encode()) <= 32766 for v in event.values() if isinstance(v, str))
+    return events
+
+
+def test_timesketch_has_every_time_that_has_a_zone(case: Path, root: Path, tmp_path: Path) -> None:
+    events = read_events(exported(case, "timesketch", tmp_path / "t.jsonl"))
+    paths = len(NAMES) + 4
+    kinds = [e["timestamp_desc"] for e in events]
+    assert kinds.count("Content Modification Time") == kinds.count("Metadata Modification Time") == paths
+    # The still's time has no zone: no event. Faces of videos only if they are asked for.
+    (media,) = [e for e in events if e["data_type"] == "femo:media"]
+    assert media["datetime"] == "2024-05-01T10:00:00.000000+00:00"
+    assert (media["faces"], media["labels"], media["zone_source"]) == (3, "3 happy", "format")
+    assert not [e for e in events if e["data_type"] == "femo:face"]
+    status = (root / "none.png").stat()
+    (none,) = [e for e in events if e["filename"] == "none.png" and e["timestamp_desc"] == kinds[0]]
+    assert none["timestamp"] == status.st_mtime_ns // 1000
+    assert "faces detected: 0" in none["message"]
+
+
+def test_timesketch_places_faces_by_the_recordings_own_start(case: Path, tmp_path: Path) -> None:
+    events = read_events(exported(case, "timesketch", tmp_path / "t.jsonl", "--face-events"))
+    faces = [e for e in events if e["data_type"] == "femo:face"]
+    assert [e["media_offset_s"] for e in faces] == [0.0, 1.0, 2.0]
+    assert faces[1]["datetime"] == "2024-05-01T10:00:01.000000+00:00"
+    expected = "Media creation time + frame offset (unverified clock)"
+    assert {e["timestamp_desc"] for e in faces} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "expected"),
+    [
+        ("2024:05:01 12:00:00", "+02:00", "2024-05-01T10:00:00+00:00"),
+        ("2024-05-01T12:00:00-0330", "-0330", "2024-05-01T15:30:00+00:00"),
+        ("2024-05-01T12:00:00.25Z", "Z", "2024-05-01T12:00:00.250000+00:00"),
+        ("1969-12-31T23:59:59.999999999Z", "Z", "1969-12-31T23:59:59.999999+00:00"),
+        ("2024:05:01 12:00:00", "   :  ", None),
+        ("2024:05:01 12:00:00", "+99:00", None),
+        ("0000:00:00 00:00:00", "Z", None),
+        ("99999999999999999999 ns since 1970", "Z", None),
+        ("0001:01:01 00:00:00", "+02:00", None),
+        ("9999-12-31 23:59:59", "-01:00", None),
+    ],
+)
+def test_times_of_files_in_utc(text: str, zone: str, expected: str | None) -> None:
+    when = moment(text, zone)
+    assert (when and when.isoformat()) == expected
+
+
+def test_a_time_of_no_calendar_is_told(case: Path, tmp_path: Path) -> None:
+    change(case, "update files set modified_at = '99 ns since 1970' where path = 'none.png'")
+    code, output = femo("export", case, "timesketch", "--out", tmp_path / "t.jsonl")
+    assert code == 3
+    assert "none.png: modified_at" in output
+    assert len(read_events(tmp_path / "t.jsonl")) > 0
+
+
+# ---- graphs and trees ------------------------------------------------------------------------------
+
+
+def test_case_is_a_graph_whose_nodes_are_all_there(case: Path, tmp_path: Path) -> None:
+    first = exported(case, "case", tmp_path / "a.jsonld").read_bytes()
+    assert exported(case, "case", tmp_path / "b.jsonld").read_bytes() == first
+    nodes = json.loads(first)["@graph"]
+    names = [n["@id"] for n in nodes]
+    assert len(set(names)) == len(names)
+    told = set(re.findall(r'\{"@id":"([^"]+)"\}', first.decode()))
+    assert told <= set(names)
+    kinds = [n["@type"] for n in nodes]
+    faces = [n for n in nodes if "femo:DetectedFace" in n["@type"]]
+    assert len(faces) == len(NAMES) + 3
+    assert kinds.count("uco-observable:ObservableRelationship") == len(faces) + 1  # the copy
+    assert kinds.count("uco-analysis:AnalyticResult") == len(faces)
+    (action,) = [n for n in nodes if "uco-analysis:Analysis" in n["@type"]]
+    assert NOTICE in action["uco-core:description"]
+    assert len(action["uco-action:object"]) == len(NAMES) + 4
+    assert len(action["uco-action:result"]) == len(faces)
+    (bytes_of_name,) = [n["femo:pathBytes"] for n in nodes if "femo:pathBytes" in n]
+    assert bytes.fromhex(bytes_of_name) in NAMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("empty", [False, True])
+def test_case_conforms_to_the_ontology(case: Path, root: Path, tmp_path: Path, empty: bool) -> None:
+    if empty:
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none" / "note.txt").write_text("no media")
+        case = tmp_path / "empty.db"
+        scanned(tmp_path / "none", case)
+    program = shutil.which("case_validate", path=str(Path(sys.executable).parent))
+    assert program, "pip install -e '.[dev]'"
+    graph = exported(case, "case", tmp_path / "a.jsonld")
+    command = [program, "--built-version", "case-1.4.0", str(graph)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Conforms: True" in done.stdout
+
+
+def test_dfxml_is_well_formed_whatever_names_hold(case: Path, tmp_path: Path) -> None:
+    top = ET.parse(exported(case, "dfxml", tmp_path / "d.xml")).getroot()
+    assert top.get("version") == "2.0.0-beta.0"
+    assert top[0].tag == f"{DFXML}metadata"
+    assert top.findtext(f"{DFXML}creator/{DFXML}program") == "femo"
+    files = top.findall(f"{DFXML}fileobject")
+    names = [bytes.fromhex(f.findtext("{urn:femo:}pathBytes") or "") for f in files]
+    named = [
+        name or f.findtext(f"{DFXML}filename", "").encode() for name, f in zip(names, files, strict=True)
+    ]
+    assert {*NAMES, b"sub/copy.png", b"none.png"} <= set(named)
+    assert len(files) == len(NAMES) + 4
+    stored = dict(rows(case, "select sha256, md5 from evidence"))
+    for file in files:
+        hashes = {h.get("type"): h.text for h in file.findall(f"{DFXML}hashdigest")}
+        assert stored[hashes["sha256"]] == hashes["md5"]
+        datetime.fromisoformat((file.findtext(f"{DFXML}mtime") or "")[:26] + "+00:00")
+    assert len(top.findall(".//{urn:femo:}face")) == len(NAMES) + 1 + 3
+    (error,) = top.findall(f".//{DFXML}error")
+    assert "damaged" in (error.text or "")
+    assert top.findtext("{urn:femo:}run/{urn:femo:}notice") == NOTICE
+    assert "=note\\u000aof" in (top.findtext(".//{urn:femo:}review") or "")
+
+
+def test_coco_keeps_its_own_rules(case: Path, tmp_path: Path) -> None:
+    change(
+        case,
+        "update faces set \"left\" = -7, landmarks = json_set(landmarks, '$[0][0]', -3) where id = 2",
+    )
+    coco = json.loads(exported(case, "coco", tmp_path / "c.json").read_text(encoding="utf-8"))
+    images = {image["id"]: image for image in coco["images"]}
+    categories = {c["id"]: c for c in coco["categories"]}
+    assert len(images) == len(coco["images"]) == len(NAMES) + 1 + 1 + 3
+    assert [c["name"] for c in coco["categories"]] == list(CLASSES)
+    assert all(len(set(c["keypoints"])) == 68 for c in coco["categories"])
+    assert all(1 <= p <= 68 for c in coco["categories"] for pair in c["skeleton"] for p in pair)
+    assert len({a["id"] for a in coco["annotations"]}) == len(coco["annotations"]) == len(NAMES) + 4
+    for annotation in coco["annotations"]:
+        image = images[annotation["image_id"]]
+        left, top, width, height = annotation["bbox"]
+        assert 0 <= left <= left + width <= image["width"] == 120
+        assert 0 <= top <= top + height <= image["height"] == 80
+        assert annotation["area"] == width * height > 0
+        assert len(annotation["keypoints"]) == 3 * 68
+        assert set(annotation["keypoints"][2::3]) <= {1, 2}
+        assert annotation["num_keypoints"] == 68
+        assert categories[annotation["category_id"]]["name"] == "happy"
+    told = {a["attributes"]["face_id"]: a["attributes"] for a in coco["annotations"]}
+    assert told[1]["uncertain"]
+    assert told[1]["review"]["label"] == "sad"
+    assert told[2]["box"][0] == -7
+    assert NOTICE in coco["info"]["description"]
+    assert all((a["image_id"] in images) for a in coco["annotations"])
+
+
+# ---- folders ---------------------------------------------------------------------------------------
+
+
+def read_vtt(path: Path) -> list[tuple[float, float, str]]:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("WEBVTT")
+    cues = []
+    for block in text.split("\n\n")[1:]:
+        if block.startswith("NOTE") or not block.strip():
+            assert "-->" not in block
+            continue
+        times, content = block.split("\n")
+        assert "-->" not in content
+        assert "<" not in content
+        start, end = (
+            sum(float(part) * 60**n for n, part in enumerate(reversed(time.split(":"))))
+            for time in times.split(" --> ")
+        )
+        assert 0 <= start < end
+        cues.append((start, end, content))
+    assert cues == sorted(cues, key=lambda cue: cue[0])
+    return cues
+
+
+def test_vtt_counts_from_the_first_frame(case: Path, tmp_path: Path) -> None:
+    change(case, "update faces set label = 'uncertain' where seconds = 6")
+    (page,) = exported(case, "vtt", tmp_path / "v").iterdir()
+    assert page.name.startswith("sub_film_--_.mp4-")
+    assert NOTICE in page.read_text()
+    assert "&gt;" in page.read_text()
+    cues = read_vtt(page)
+    assert [cue[0] for cue in cues] == [0, 1, 2]
+    assert [cue[1] for cue in cues] == [1, 2, 3]
+    assert cues[0][2] == "track 0: happy 0.400"
+    assert cues[1][2] == "track 0: uncertain (happy 0.400)"
+
+
+def test_vtt_of_a_video_without_faces_says_so_by_being_empty(evidence: Path, tmp_path: Path) -> None:
+    write_video(evidence / "a.mp4", [0, 1000])
+    scanned(evidence, tmp_path / "case.db")
+    (page,) = exported(tmp_path / "case.db", "vtt", tmp_path / "v").iterdir()
+    assert read_vtt(page) == []
+
+
+def test_names_made_of_paths_are_plain_unique_and_short() -> None:
+    paths = [*NAMES, b"../../etc/passwd", b"..", b"a/b", b"a_b", b"A_b", b"CON", b"x" * 4000, b"/" * 9]
+    names = [safe_name(path, path.decode("utf-8", "backslashreplace")) for path in paths]
+    assert len({name.lower() for name in names}) == len(names)
+    for name in names:
+        assert re.fullmatch(r"[\w-][\w.-]{0,99}", name, re.ASCII), name
+
+
+def test_frames_are_drawn_from_the_evidence_itself(case: Path, root: Path, tmp_path: Path) -> None:
+    files = [p for p in root.rglob("*") if p.is_file()]
+    before = [(p.stat().st_mtime_ns, p.stat().st_atime_ns) for p in files]
+    out = exported(case, "frames", tmp_path / "p")
+    assert before == [(p.stat().st_mtime_ns, p.stat().st_atime_ns) for p in files]
+    index = read_csv(out / "index.csv")
+    assert len(index) == len(NAMES) + 3  # the copy's bytes once
+    assert {r["picture"] for r in index} | {"README.txt", "index.csv"} == {p.name for p in out.iterdir()}
+    assert NOTICE in (out / "README.txt").read_text()
+    for row in index:
+        with Image.open(out / row["picture"]) as drawn:
+            assert drawn.size == (120, 80)
+            pixels = np.asarray(drawn.convert("RGB")).astype(int)
+        assert ((pixels[..., 1] - pixels[..., 0]) > 60).any() or (
+            (pixels[..., 0] - pixels[..., 2]) > 60
+        ).any()
+
+
+def test_frames_of_evidence_that_is_gone_or_changed_are_told(
+    case: Path, root: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(root, moved)
+    (moved / "+1.png").unlink()  # its copy is still there
+    (moved / "'quoted.png").write_bytes(encoded(picture()))
+    (moved / "sub" / "film -->.mp4").unlink()
+    code, output = femo("export", case, "frames", "--out", tmp_path / "p", "--evidence", moved)
+    assert code == 3, output
+    assert "'quoted.png: is not what was scanned" in output
+    assert "film -->.mp4: was listed, and is not there" in output
+    paths = {r["path"] for r in read_csv(tmp_path / "p" / "index.csv")}
+    assert "sub/copy.png" in paths
+    assert len(paths) == len(NAMES) - 1
+
+
+def test_options_without_effect_and_evidence_that_is_not_there(case: Path, tmp_path: Path) -> None:
+    for arguments, message in (
+        (("csv", "--evidence", tmp_path), "--evidence has no effect on csv"),
+        (("csv", "--face-events"), "--face-events has no effect on csv"),
+        (("frames", "--evidence", tmp_path / "gone"), "There is no evidence at"),
+    ):
+        code, output = femo("export", case, *arguments, "--out", tmp_path / "out")
+        assert (code, message in output) == (2, True), output
+    assert [p.name for p in tmp_path.iterdir()] == ["case.db"]
+
+
+def test_a_fault_of_a_decoder_costs_one_file(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in a library")
+
+    monkeypatch.setitem(READERS, "video", broken)
+    code, output = femo("export", case, "frames", "--out", tmp_path / "p")
+    assert code == 3
+    assert "film -->.mp4: fault in femo or a library: ZeroDivisionError" in output
+    assert "3 frames with faces could not be taken again" in output
+    assert len(read_csv(tmp_path / "p" / "index.csv")) == len(NAMES)
+
+
+def test_frames_of_a_single_file_as_evidence(tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    file.write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(file, tmp_path / "case.db")
+    out = exported(tmp_path / "case.db", "frames", tmp_path / "p")
+    assert len(read_csv(out / "index.csv")) == 1
+
+
+def test_a_path_that_leads_out_of_the_evidence_is_not_opened(case: Path, tmp_path: Path) -> None:
+    change(case, "update files set path_bytes = ? where path = 'sub/film -->.mp4'", b"../case.db")
+    code, output = femo("export", case, "frames", "--out", tmp_path / "p")
+    assert code == 3
+    assert "leads out of the evidence" in output
+
+
+def test_manifest_is_what_sha256sum_checks(case: Path, root: Path, tmp_path: Path) -> None:
+    exported(case, "manifest", tmp_path / "m")
+    check = ["sha256sum", "--check", "--strict", tmp_path / "m"]
+    done = subprocess.run(check, cwd=root, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b": OK") == len(NAMES) + 4
+    assert femo("manifest", case, "--out", tmp_path / "n")[0] == 0
+    assert (tmp_path / "m").read_bytes() == (tmp_path / "n").read_bytes()
+
+
+# ---- all of them -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_export_is_in_the_audit_table(case: Path, tmp_path: Path, format: str) -> None:
+    out = exported(case, format, tmp_path / "out")
+    with opened_case(case) as opened:
+        *_, last = audit.entries(opened)
+    assert last.action == "export"
+    assert (last.detail["format"], last.detail["name"]) == (format, "out")
+    if format in FOLDERS:
+        assert last.detail["files"] == len(list(out.iterdir()))
+    else:
+        done = subprocess.run(["sha256sum", out], capture_output=True, text=True, check=True)
+        assert last.detail["sha256"] == done.stdout.split()[0]
+    assert not list(tmp_path.glob(".femo*"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_is_replaced_and_nothing_lies_in_the_evidence(
+    case: Path, root: Path, tmp_path: Path, format: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for out in (tmp_path / "there", tmp_path / "there" / "file", case, tmp_path / "link"):
+        code, output = femo("export", case, format, "--out", out)
+        assert (code, "is there already" in output) == (2, True), output
+    code, output = femo("export", case, format, "--out", tmp_path / "case.db.audit")
+    assert (code, "belongs to the case" in output) == (2, True), output
+    code, output = femo("export", case, format, "--out", root / "sub" / "new")
+    assert (code, "inside" in output) == (2, True), output
+    assert (tmp_path / "there" / "file").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "link", "there"]
+
+
+@pytest.mark.parametrize("format", [*FILES, "vtt"])
+def test_a_run_in_which_nothing_was_found(evidence: Path, tmp_path: Path, format: str) -> None:
+    case = tmp_path / "case.db"
+    (evidence / "note.txt").write_text("no media")
+    scanned(evidence, case)
+    exported(case, format, tmp_path / "empty")
+    (evidence / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    os.mkfifo(evidence / "pipe")
+    scanned(evidence, case)
+    for run, name in ((1, "again"), (2, "problems")):
+        out = exported(case, format, tmp_path / name, "--run", run)
+        if format in ("case", "coco"):
+            json.loads(out.read_text())
+        if format == "dfxml":
+            assert len(ET.parse(out).getroot().findall(f"{DFXML}fileobject")) == 2 * run - 1
+        if format == "csv":
+            assert read_csv(out) == []
+            assert len(out.read_bytes()) > 100
+    code, output = femo("export", case, format, "--out", tmp_path / "third", "--run", 3)
+    assert (code, "has no run 3" in output) == (2, True), output
+
+
+def test_a_case_without_a_run_and_one_of_an_older_femo(tmp_path: Path, case: Path) -> None:
+    CaseStore(tmp_path / "new.db").close()
+    code, output = femo("export", tmp_path / "new.db", "csv", "--out", tmp_path / "x")
+    assert (code, "holds no run yet" in output) == (2, True), output
+    change(case, "delete from _sqlite_migrations where name = 'm004_reviews'")
+    code, output = femo("export", case, "csv", "--out", tmp_path / "x")
+    assert (code, "femo migrate" in output) == (1, True), output
+
+
+def test_a_case_that_is_being_written(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    case = tmp_path / "case.db"
+    scanned(evidence, case)
+    store = CaseStore(case)
+    try:
+        number = store.begin(fake_run(tmp_path / "other"))
+        code, output = femo("export", case, "jsonl", "--out", tmp_path / "now")
+        assert code == 0, output
+        assert f"Run {number} is not complete (its state is running)" in output
+        assert (tmp_path / "now").read_text() == ""
+        exported(case, "jsonl", tmp_path / "before", "--run", 1)
+        assert len((tmp_path / "before").read_text().splitlines()) == 1
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("format", ["csv", "frames"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_whatever_ends_an_export_leaves_nothing(
+    case: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    format: str,
+    error: type[BaseException],
+) -> None:
+    def ends(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("forensic_emotion.export.csv.flat", ends)
+    monkeypatch.setattr("forensic_emotion.export.frames._write_file", ends)
+    assert femo("export", case, format, "--out", tmp_path / "out")[0] != 0
+    assert [p.name for p in tmp_path.iterdir()] == ["case.db"]
+
+
+@pytest.mark.parametrize("format", [*FILES, *FOLDERS])
+def test_a_full_disk_leaves_nothing(case: Path, tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow")
+    out = tmp_path / "out"
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+    code = (
+        "import sys; from pathlib import Path; from forensic_emotion.export.write import *\n"
+        "from forensic_emotion.export.formats import FORMATS\n"
+        "from forensic_emotion.errors import FemoError\n"
+        "case, name, out = sys.argv[1:]\n"
+        "order = Order(Path(case), FORMATS[name], Path(out), None, ExportSettings(), None)\n"
+        "try: export(order, Watcher())\n"
+        "except FemoError as error: print(error.text)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, case, format, out],
+        preexec_fn=small_files,
+        capture_output=True,
+        text=True,
+    )
+    assert "cannot be written: File too large" in done.stdout, done.stdout + done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["case.db"]
+
+
+@pytest.fixture(scope="module")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Number of faces → a case with so many."""
+    folder = tmp_path_factory.mktemp("crowds")
+    cases = {faces: folder / f"{faces}.db" for faces in (1_000, 100_000)}
+    for faces, case in cases.items():
+        many_faces(case, folder, faces)
+    return cases
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_memory_does_not_grow_with_the_faces(crowds: dict[int, Path], format: str) -> None:
+    peaks = []
+    for faces, case in crowds.items():
+        code = (
+            "import resource, sys; from forensic_emotion.cli import main\n"
+            "try: main()\n"
+            "except SystemExit as end: assert not end.code, end.code\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        command = [sys.executable, "-c", code, "export", case, format, "--out", f"{case}.out"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.split()[-1]))
+        with open(f"{case}.out", "rb") as out:
+            assert sum(1 for _ in out) == faces + (format == "csv")
+        Path(f"{case}.out").unlink()
+    assert peaks[1] < peaks[0] + 20_000, peaks  # KiB
+
+
+def many_faces(case: Path, root: Path, faces: int) -> None:
+    """A case with one video of so many faces, written by SQL alone."""
+    store = CaseStore(case)
+    number = store.begin(fake_run(root / "nowhere"))
+    store.close()
+    connection = sqlite3.connect(case)
+    connection.execute(
+        "insert into evidence (sha256, sha1, md5, size, media_type, kind)"
+        " values ('a', 'b', 'c', 1, 'video/mp4', 'video')"
+    )
+    connection.execute(
+        "insert into files (run_id, path, path_bytes, sha256, state, frames_decoded, frames_hidden,"
+        " frames, faces) values (?, 'v.mp4', x'762e6d7034', 'a', 'faces', 1, 0, 1, ?)",
+        (number, faces),
+    )
+    points = json.dumps([[1.5, 2.5]] * 68)
+    columns = ", ".join(CLASSES)
+    connection.executemany(
+        "insert into faces (run_id, sha256, frame_index, pts, time_base, seconds, face, left, top,"
+        f" right, bottom, detector, score, landmarks, {columns}, top_class, label, confidence,"
+        " thumbnail) values (?, 'a', ?, ?, '1/25', ?, 0, 1, 2, 3, 4, 'fake', 0.5, ?, 0, 0, 0, 1, 0,"
+        " 0, 0, 'happy', 'happy', 1.0, x'00')",
+        ((number, n, n, n / 25, points) for n in range(faces)),
+    )
+    connection.execute("update runs set state = 'done' where id = ?", (number,))
+    connection.commit()
+    connection.close()
+
+
+def test_json_escapes_what_is_invisible_and_nothing_else() -> None:
+    text = "a\x1b\u202e\U000e0001\x7f\ud800 ü😀"
+    line = plain_json({"name": text})
+    assert line.isprintable()
+    assert "ü😀" in line
+    assert json.loads(line) == {"name": text}
