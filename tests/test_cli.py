@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
-from forensic_emotion.cli.query import as_csv
+from forensic_emotion.cli.rows import as_csv
 from forensic_emotion.records import Box
 from tests.builders import encoded, picture, scanned, write_fer2013
 

@@ -13,7 +13,17 @@ PACKAGE = Path(__file__).parents[1] / "forensic_emotion"
 
 LAYERS = [
     {"records", "errors", "__init__"},
-    {"settings", "chips", "hashes", "thumbnails", "paths", "pages", "onnx_session", "outcomes"},
+    {
+        "settings",
+        "chips",
+        "hashes",
+        "thumbnails",
+        "paths",
+        "pages",
+        "onnx_session",
+        "outcomes",
+        "spreadsheet",
+    },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification"},
     {"isolation"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -424,8 +424,10 @@ def _allow(action: int, *_: object) -> int:
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
-def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Run one statement: its column names, and its rows as they come.
+def run_sql(
+    case: sqlite3.Connection, sql: str, values: Mapping[str, object] | None = None
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Run one statement, with values for its parameters: its column names, and its rows as they come.
 
     Raises:
         UsageError: SQLite refuses it, also because it would write.
@@ -435,7 +437,7 @@ def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tup
         case.set_progress_handler(lambda: 0, 100_000)
         # Opened read-only the case cannot be changed, but SQL could still attach and write other files.
         case.set_authorizer(_allow)
-        cursor = case.execute(sql)
+        cursor = case.execute(sql, values or {})
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise _query_error(error) from error
     if cursor.description is None:

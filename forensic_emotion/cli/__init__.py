@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -24,27 +25,36 @@ EXIT_PROBLEMS = 3
 EXIT_INTERRUPTED = 130
 
 
+PANELS = {
+    "Work on a case": ("scan", "migrate"),
+    "Look at results": ("report", "query", "info"),
+    "Prove it": ("verify", "compare", "manifest"),
+    "Models and training": ("models", "data", "train", "merge", "evaluate"),
+}
+"""Every command, in the order of work, under its heading in ``femo --help``; each is a file of that name
+in this folder."""
+
+
+def examples(*shown: tuple[str, str]) -> str:
+    """The end of a command's help: what one may want, and the command line that does it."""
+    return "\n\n".join(["Examples", *(f"{text}:\n  {line}" for text, line in shown)])
+
+
 class Group(TyperGroup):
     """Turns femo's errors into a message and an exit code; ``FEMO_DEBUG=1`` shows tracebacks."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of work, not of the alphabet."""
-        order = (
-            "scan",
-            "report",
-            "query",
-            "info",
-            "verify",
-            "compare",
-            "manifest",
-            "migrate",
-            "models",
-            "data",
-            "train",
-            "merge",
-            "evaluate",
-        )
-        return sorted(super().list_commands(ctx), key=order.index)
+        return [name for names in PANELS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.rich_help_panel = next(panel for panel, names in PANELS.items() if cmd_name in names)
+            # A docstring's lines are as long as the file's; a terminal has its own width.
+            paragraphs = (command.help or "").split("\n\n")
+            command.help = "\n\n".join(" ".join(p.split()) for p in paragraphs)
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -76,7 +86,6 @@ app = typer.Typer(
     cls=Group,
     name="femo",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Find faces in photographs and video, with the place, the time and the expression scores of"
@@ -137,18 +146,6 @@ def main() -> None:
 
 
 # Each command's file registers itself with the app; heavy libraries are imported when it runs.
-from forensic_emotion.cli import (  # noqa: E402
-    compare,  # noqa: F401
-    data,  # noqa: F401
-    evaluate,  # noqa: F401
-    info,  # noqa: F401
-    manifest,  # noqa: F401
-    merge,  # noqa: F401
-    migrate,  # noqa: F401
-    models,  # noqa: F401
-    query,  # noqa: F401
-    report,  # noqa: F401
-    scan,  # noqa: F401
-    train,  # noqa: F401
-    verify,  # noqa: F401
-)
+for _names in PANELS.values():
+    for _name in _names:
+        import_module(f"forensic_emotion.cli.{_name}")
