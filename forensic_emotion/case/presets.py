@@ -186,7 +186,7 @@ FROM placed GROUP BY path, stretch ORDER BY path, stretch {LIMIT}
     {
         "path": PATH,
         "begins": "seconds on the recording's own clock",
-        "ends": "the same; this moment belongs to the next stretch. Where no row is, no face was found",
+        "ends": "the same; that moment is of the next stretch. A stretch without such a face has no row",
         "frames": "with a face",
         "faces": "found in them",
         **dict.fromkeys(CLASSES, "mean of this probability over those faces, 0 to 1"),

@@ -1,7 +1,4 @@
-"""The command ``femo``: one thin file a command; errors become words and exit codes here only.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 done with problems, 130 interrupted.
-"""
+"""The command ``femo``: one thin file a command; errors become words and exit codes here only."""
 
 from __future__ import annotations
 
@@ -23,6 +20,19 @@ from forensic_emotion.paths import visible
 
 EXIT_PROBLEMS = 3
 EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    1: "failed",
+    2: "usage error: asked for something that cannot be meant",
+    EXIT_PROBLEMS: "done with problems, of the commands that say so",
+    EXIT_INTERRUPTED: "interrupted",
+}
+PROBLEMS_MEAN = {
+    "scan": "there were problems: they are in the case and in the report",
+    "verify": "something does not hold",
+    "compare": "the runs differ",
+}
+"""What ``EXIT_PROBLEMS`` says, of each command that may end so."""
 
 
 PANELS = {
@@ -37,7 +47,8 @@ in this folder."""
 
 def examples(*shown: tuple[str, str]) -> str:
     """The end of a command's help: what one may want, and the command line that does it."""
-    return "\n\n".join(["Examples", *(f"{text}:\n  {line}" for text, line in shown)])
+    titled = (f"{text}{'' if text.endswith('?') else ':'}\n  {line}" for text, line in shown)
+    return "\n\n".join(["Examples", *titled])
 
 
 class Group(TyperGroup):
