@@ -37,7 +37,7 @@ PROBLEMS_MEAN = {
 
 PANELS = {
     "Work on a case": ("scan", "migrate"),
-    "Look at results": ("report", "query", "info"),
+    "Look at results": ("report", "query", "datasette", "info"),
     "Prove it": ("verify", "compare", "manifest"),
     "Models and training": ("models", "data", "train", "merge", "evaluate"),
 }
