@@ -40,14 +40,19 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(read_only(path), uri=True)
     except sqlite3.Error as error:
-        raise CaseError(f"The case {path} cannot be opened: {error}.") from error
+        raise CaseError(
+            f"The case {path} cannot be opened: {error}.", "See that you may read it and its folder."
+        ) from error
     try:
         check_is_case(Database(connection), path)
         check_is_current(Database(connection), path)
         connection.row_factory = sqlite3.Row
         yield connection
     except sqlite3.DatabaseError as error:
-        raise CaseError(f"The case {path} cannot be read: {error}.") from error
+        raise CaseError(
+            f"The case {path} cannot be read: {error}.",
+            "If it is damaged, use a copy that is whole. If it is locked, another program holds it.",
+        ) from error
     finally:
         connection.close()
 

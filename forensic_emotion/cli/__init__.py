@@ -140,9 +140,13 @@ def main() -> None:
     try:
         app()
     except OSError as error:
-        # Whatever femo opens it looks after; this is standard output.
-        if not isinstance(error, BrokenPipeError):
-            complain(f"Standard output cannot be written: {error.strerror}.")
+        # Whatever femo opens it looks after; what has no name is standard output.
+        if error.filename is not None:
+            complain(
+                f"{error.filename}: {error.strerror}.", "See that it is there and that you may use it."
+            )
+        elif not isinstance(error, BrokenPipeError):
+            complain(f"Standard output cannot be written: {error.strerror}.", "Is the disk full?")
         # Whoever read the output has seen enough; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FemoError.exit_code)

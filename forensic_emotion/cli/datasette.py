@@ -61,7 +61,10 @@ def datasette(
     except FileExistsError as error:
         raise FemoError(f"{out} is there already.", "Name another file with --out.") from error
     except OSError as error:
-        raise FemoError(f"The metadata {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The metadata {out} cannot be written: {error.strerror}.",
+            "Name a file in a folder that you may write to, with --out.",
+        ) from error
     print(f"Metadata: {visible(str(out))}")
 
 

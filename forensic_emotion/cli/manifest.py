@@ -41,7 +41,10 @@ def manifest(
         with out.open("xb") as target:
             target.write(content)
     except OSError as error:
-        raise FemoError(f"The manifest {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The manifest {out} cannot be written: {error.strerror}.",
+            "Name a file that is not there yet, in a folder that you may write to, with --out.",
+        ) from error
     print(f"Manifest: {visible(str(out))}")
 
 

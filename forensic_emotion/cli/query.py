@@ -152,9 +152,16 @@ def _check(given: dict[str, Any]) -> None:
 
     for name, allowed in (("label", (*CLASSES, UNCERTAIN)), ("state", STATES)):
         if name in given and given[name] not in allowed:
-            raise UsageError(f"--{name}: {given[name]!r} is none of {', '.join(allowed)}.")
+            raise UsageError(
+                f"--{name}: there is no {name} {given[name]!r}.", f"One of: {', '.join(allowed)}."
+            )
     for name in ("from", "to", "step", "min_confidence"):
         if not math.isfinite(given.get(name, 0)):
-            raise UsageError(f"--{name.replace('_', '-')}: {given[name]} is no number to compare with.")
+            raise UsageError(
+                f"--{name.replace('_', '-')}: {given[name]} is no number to compare with.",
+                "Give a finite number.",
+            )
     if given.get("from", -math.inf) > given.get("to", math.inf):
-        raise UsageError(f"--from {given['from']:g} lies after --to {given['to']:g}.")
+        raise UsageError(
+            f"--from {given['from']:g} lies after --to {given['to']:g}.", "Exchange the two."
+        )

@@ -49,7 +49,10 @@ def write_report(case: Path, out: Path, run_id: int | None, settings: ReportSett
         unfinished.replace(out)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The report {out} cannot be written: {error.strerror}.",
+            "Choose another place with --out, where there is room and you may write.",
+        ) from error
     return context.run.id
 
 
@@ -67,6 +70,9 @@ def _refuse_to_replace(out: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The report {out} cannot be written: {error.strerror}.",
+            "Choose another place with --out, where there is room and you may write.",
+        ) from error
     if head not in (b"", FIRST_LINES):
         raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")
