@@ -62,7 +62,10 @@ def find_evidence(root: Path) -> list[Found]:
     """
     paths = list(discover(root))
     if not paths:
-        raise UsageError(f"There is no evidence in {root}: the folder holds no files.")
+        raise UsageError(
+            f"There is no evidence in {root}: the folder holds no files.",
+            "Name the folder that holds the files, or one file. Is the drive mounted?",
+        )
     return paths
 
 
@@ -97,7 +100,10 @@ def scan(
             store.add(run_id, outcome)
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
-            raise FemoError(f"{expected} paths were discovered, but {summary.states} accounted for.")
+            raise FemoError(
+                f"{expected} paths were discovered, but {summary.states} accounted for.",
+                "That is a fault of femo. The run is kept and marked as failed; scan into a new case.",
+            )
         state = "done"
     except KeyboardInterrupt:
         state = "interrupted"

@@ -72,7 +72,10 @@ def discover(root: Path) -> Iterator[Found]:
     try:
         is_folder = stat.S_ISDIR(os.stat(top).st_mode)
     except OSError as error:
-        raise UsageError(f"No evidence at {root}: {error.strerror}.") from error
+        raise UsageError(
+            f"No evidence at {root}: {error.strerror}.",
+            "Check how the path is spelt, that the drive is mounted, and that you may read it.",
+        ) from error
     if is_folder:
         yield from _walk(top)
     else:

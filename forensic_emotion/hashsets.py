@@ -20,6 +20,9 @@ BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
 """Algorithm → length of its hashes; the surest first."""
 
 
+KNOWN_FORMS = "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, and NSRL RDSv3 (SQLite)."
+
+
 @dataclass(frozen=True, eq=False)
 class HashSet:
     """The hashes of one list."""
@@ -68,9 +71,12 @@ def read_hash_set(path: Path) -> HashSet:
                 algorithm = next(name for name, size in BYTES.items() if size == len(digest))
                 found.hashes[algorithm].add(digest)
     except OSError as error:
-        raise UsageError(f"The hash list {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The hash list {path} cannot be read: {error.strerror}.",
+            "Check how its path is spelt, and that you may read it.",
+        ) from error
     if not any(found.hashes.values()):
-        raise UsageError(f"The hash list {path} holds no hash.")
+        raise UsageError(f"The hash list {path} holds no hash.", KNOWN_FORMS)
     return found
 
 
@@ -104,7 +110,7 @@ def _digests(path: Path, lines: Iterable[str]) -> Iterator[bytes]:
 def _no_hash(path: Path, number: int) -> UsageError:
     return UsageError(
         f"The hash list {path}, line {number}: there is no hash where one is expected.",
-        "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, and NSRL RDSv3 (SQLite).",
+        KNOWN_FORMS,
     )
 
 
@@ -124,9 +130,14 @@ def _database(path: Path, sha256: str) -> HashSet:
             )
         )
     except sqlite3.Error as error:
-        raise UsageError(f"The hash list {path} cannot be read as SQLite: {error}.") from error
+        raise UsageError(
+            f"The hash list {path} cannot be read as SQLite: {error}.",
+            "Fetch it anew, or give it as text.",
+        ) from error
     if not there & set(BYTES):
-        raise UsageError(f"The hash list {path} is a database without NSRL's table FILE and its hashes.")
+        raise UsageError(
+            f"The hash list {path} is a database without NSRL's table FILE and its hashes.", KNOWN_FORMS
+        )
     if not indexed:
         raise UsageError(
             f"The hash list {path} has no index on its hashes: each file would take a pass over it.",

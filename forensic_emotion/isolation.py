@@ -212,7 +212,10 @@ class Worker:
         try:
             what, value = self._hear(LOADING, None)
         except Lost as lost:
-            raise FemoError(f"A worker could not be started: {lost.text}.") from lost
+            raise FemoError(
+                f"A worker could not be started: {lost.text}.",
+                "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
+            ) from lost
         if what == "failed":
             raise value
         self.facts: ToolFacts = value

@@ -35,4 +35,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except RUNTIME_ERRORS as error:
-        raise ModelError(f"{path} cannot be loaded by ONNX Runtime: {error}.") from error
+        raise ModelError(
+            f"{path} cannot be loaded by ONNX Runtime: {error}.",
+            "Restore the file; one that ships with femo comes back by installing femo again.",
+        ) from error

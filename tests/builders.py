@@ -263,7 +263,7 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
 
 
 def write_large_case(path: Path, faces: int, files: int) -> Path:
-    """A case of so many faces, spread over videos, as if it had been scanned; all have one small picture."""
+    """A case of so many faces, spread over videos, as if scanned; all have one small picture."""
     store = CaseStore(path)
     try:
         run_id = store.begin(fake_run(Path("/evidence")))

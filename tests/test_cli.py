@@ -5,13 +5,18 @@ import csv
 import hashlib
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from forensic_emotion.cli import app
-from forensic_emotion.cli.query import as_csv
+from forensic_emotion.cli import PANELS, app
+from forensic_emotion.cli.rows import as_csv
 from forensic_emotion.records import Box
 from tests.builders import encoded, picture, scanned, write_fer2013
 
@@ -212,3 +217,70 @@ def test_debugging_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("FEMO_DEBUG", "1")
     result = RUNNER.invoke(app, ["report", str(tmp_path / "none.db")])
     assert type(result.exception).__name__ == "CaseError"
+
+
+def test_help_shows_commands_under_headings(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = femo("--help")
+    assert code == 0
+    for panel, names in PANELS.items():
+        assert panel in out
+        for name in names:
+            assert re.search(rf"^│ {name} ", out, re.MULTILINE), name
+    assert "Examples" in femo("report", "--help")[1]
+
+
+def test_shells_can_complete_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_FEMO_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "femo query case.db un")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    result = RUNNER.invoke(app, [], prog_name="femo")
+    assert result.stdout.split() == ["uncertain"]
+
+
+def one_object(code: int, *arguments: object) -> dict[str, Any]:
+    """What a command prints for a script: one JSON object on one line, nothing else."""
+    ended, out, err = femo(*arguments, "--json")
+    assert ended == code, err
+    (line,) = out.splitlines()
+    return json.loads(line)
+
+
+def test_scripts_get_one_object(case: Path, evidence: Path, tmp_path: Path) -> None:
+    report = one_object(0, "report", case)
+    page = Path(report["report"])
+    assert hashlib.sha256(page.read_bytes()).hexdigest() == report["sha256"]
+    facts = one_object(0, "verify", case, "--evidence", evidence)
+    assert facts["holds"] is True
+    assert facts["evidence"]["unchanged"] == 2
+    (evidence / "none.png").write_bytes(b"other")
+    facts = one_object(3, "verify", case, "--evidence", evidence)
+    assert [(f["path"], f["fate"]) for f in facts["files"]] == [("none.png", "changed")]
+    scanned(evidence, tmp_path / "other.db")
+    facts = one_object(3, "compare", case, tmp_path / "other.db")
+    assert {d["path"] for d in facts["differences"]} == {"none.png"}
+    assert one_object(0, "compare", case, case)["differences"] == []
+    info = json.loads(femo("info", case, "--format", "json")[1])
+    assert (
+        info["results_digest"]
+        == facts["compared"][0]["results_digest"]
+        == info["runs"][-1]["results_digest"]
+    )
+    assert len(info["audit_head"]) == 64
+
+
+def test_an_error_prints_nothing_where_a_script_reads(tmp_path: Path) -> None:
+    for command in (("report",), ("verify",), ("migrate",)):
+        code, out, err = femo(*command, tmp_path / "none.db", "--json")
+        assert (code, out) == (1, "")
+        assert "There is no case" in err
+
+
+def test_no_color_is_honoured(tmp_path: Path) -> None:
+    """In a process of its own: rich looks at the environment when it is imported."""
+    coloured = re.compile(r"\x1b\[[0-9;]*3[0-7]")
+    script = "import sys; from forensic_emotion.cli import main; main()"
+    command = [sys.executable, "-c", script, "report", str(tmp_path / "none.db")]
+    for more, there in (({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)):
+        env = {**os.environ, "TERM": "xterm-256color", **more}
+        err = subprocess.run(command, env=env, capture_output=True, text=True).stderr
+        assert bool(coloured.search(err)) is there, err

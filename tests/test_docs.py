@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from typer.main import get_command
 
 from forensic_emotion import __version__
-from forensic_emotion.cli import app
+from forensic_emotion.cli import PROBLEMS_MEAN, app
 from forensic_emotion.emotions.card import ModelCard
 
 ROOT = Path(__file__).parents[1]
@@ -23,9 +25,32 @@ def test_every_command_and_option_is_on_the_page() -> None:
     assert set(sections) == set(commands)
     for name, command in commands.items():
         for parameter in command.params:
-            flag = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name
+            flag = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.metavar
+            flag = flag or parameter.name.upper()
             assert flag in sections[name], (name, flag)
             assert parameter.help in sections[name], (name, flag, "run python docs/make_cli.py")
+
+
+def test_the_page_is_that_of_the_commands() -> None:
+    subprocess.run([sys.executable, ROOT / "docs" / "make_cli.py", "--check"], check=True)
+
+
+def test_each_command_has_examples_that_it_would_take() -> None:
+    group = get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        lines = re.findall(r"\n  (.*)", command.epilog or "")
+        assert lines, name
+        for line in lines:
+            program, *words = takewhile(lambda word: word not in "|>", shlex.split(line))
+            if program == "femo":  # raises on what cannot be meant
+                chosen = group.commands[words[0]]  # type: ignore[attr-defined]
+                chosen.make_context(words[0], words[1:])
+
+
+def test_each_command_that_may_end_with_problems_says_what_they_are() -> None:
+    files = (ROOT / "forensic_emotion" / "cli").glob("*.py")
+    ends = {p.stem for p in files if "typer.Exit(EXIT_PROBLEMS)" in p.read_text()}
+    assert ends == set(PROBLEMS_MEAN)
 
 
 def test_the_model_card_is_that_of_the_models() -> None:

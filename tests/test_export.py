@@ -27,13 +27,13 @@ from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
 from forensic_emotion.cli.export import Name
-from forensic_emotion.export.csv import STARTS, safe
 from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.export.frames import READERS
 from forensic_emotion.export.timesketch import moment
-from forensic_emotion.export.words import NOTICE, plain_json, safe_name
+from forensic_emotion.export.words import NOTICE, plain_json, readable_cell, safe_name
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
+from forensic_emotion.spreadsheet import FORMULA
 from tests.builders import encoded, fake_run, picture, scanned, write_video
 
 NAMES = (
@@ -187,12 +187,12 @@ def test_csv_loses_nothing_and_holds_no_formula(case: Path, tmp_path: Path) -> N
     assert len({r["sha256"] for r in table}) == len(NAMES) + 1
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", FORMULA)
 def test_a_formula_gets_an_apostrophe_that_can_be_taken_away(start: str) -> None:
-    assert safe(f"{start}x") == visible(f"'{start}x")
-    assert safe("plain") == "plain"
-    assert safe(-1.5) == -1.5
-    assert safe(None) is None
+    assert readable_cell(f"{start}x") == visible(f"'{start}x")
+    assert readable_cell("plain") == "plain"
+    assert readable_cell(-1.5) == -1.5
+    assert readable_cell(None) is None
 
 
 def test_jsonl(case: Path, tmp_path: Path) -> None:

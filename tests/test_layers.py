@@ -23,6 +23,7 @@ LAYERS = [
         "onnx_session",
         "outcomes",
         "intervals",
+        "spreadsheet",
     },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification", "review"},
@@ -106,3 +107,17 @@ def test_exports_need_neither_dlib_nor_a_model_runtime() -> None:
 def test_scanning_needs_nothing_of_the_training_extra() -> None:
     code = "import forensic_emotion.engine, forensic_emotion.emotions.onnx_runtime"
     assert loaded_by(code) & {"keras", "tensorflow", "matplotlib", "h5py", "onnx"} == set()
+
+
+def test_every_error_says_what_to_do() -> None:
+    """But for a value out of its range: that sentence names option, value and range."""
+    kinds = {"FemoError", "UsageError", "CaseError", "ModelError", "DataError"}
+    silent = []
+    for path in PACKAGE.rglob("*.py"):
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+                text = ast.get_source_segment(source, node) or ""
+                if len(node.args) < 2 and '(f"--' not in text:
+                    silent.append((path.name, node.lineno, text))
+    assert silent == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +40,19 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(read_only(path), uri=True)
     except sqlite3.Error as error:
-        raise CaseError(f"The case {path} cannot be opened: {error}.") from error
+        raise CaseError(
+            f"The case {path} cannot be opened: {error}.", "See that you may read it and its folder."
+        ) from error
     try:
         check_is_case(Database(connection), path)
         check_is_current(Database(connection), path)
         connection.row_factory = sqlite3.Row
         yield connection
     except sqlite3.DatabaseError as error:
-        raise CaseError(f"The case {path} cannot be read: {error}.") from error
+        raise CaseError(
+            f"The case {path} cannot be read: {error}.",
+            "If it is damaged, use a copy that is whole. If it is locked, another program holds it.",
+        ) from error
     finally:
         connection.close()
 
@@ -472,8 +477,10 @@ def _allow(action: int, *_: object) -> int:
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
-def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Run one statement: its column names, and its rows as they come.
+def run_sql(
+    case: sqlite3.Connection, sql: str, values: Mapping[str, object] | None = None
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Run one statement, with values for its parameters: its column names, and its rows as they come.
 
     Raises:
         UsageError: SQLite refuses it, also because it would write.
@@ -483,7 +490,7 @@ def run_sql(case: sqlite3.Connection, sql: str) -> tuple[list[str], Iterator[tup
         case.set_progress_handler(lambda: 0, 100_000)
         # Opened read-only the case cannot be changed, but SQL could still attach and write other files.
         case.set_authorizer(_allow)
-        cursor = case.execute(sql)
+        cursor = case.execute(sql, values or {})
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise _query_error(error) from error
     if cursor.description is None:

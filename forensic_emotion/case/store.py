@@ -51,7 +51,10 @@ class CaseStore:
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:
-            raise CaseError(f"The case {path} cannot be opened: {error}.") from error
+            raise CaseError(
+                f"The case {path} cannot be opened: {error}.",
+                "Its folder must be there, and you must be allowed to write in it.",
+            ) from error
         self._db = Database(self._connection)
         try:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
@@ -65,7 +68,10 @@ class CaseStore:
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
-            raise CaseError(f"The case {path} cannot be written: {error}.") from error
+            raise CaseError(
+                f"The case {path} cannot be written: {error}.",
+                "Make room, see that you may write to it, and that no other program holds it.",
+            ) from error
         except CaseError:
             self._connection.close()
             raise
@@ -134,7 +140,8 @@ class CaseStore:
         if model.labels != CLASSES:
             raise ModelError(
                 f"The model {model.name} has the classes {', '.join(model.labels)}; a case has"
-                f" columns for {', '.join(CLASSES)}."
+                f" columns for {', '.join(CLASSES)}.",
+                "Name a model with those classes by --model; femo models lists the shipped ones.",
             )
         with self._transaction():
             self._insert(
@@ -489,7 +496,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
         UsageError: it is up to date.
     """
     if not path.is_file():
-        raise CaseError(f"There is no case {path}.")
+        raise CaseError(f"There is no case {path}.", "Name the case file that the older femo wrote.")
     check_is_database(path)
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
@@ -497,7 +504,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
             check_is_case(db, path)
             pending = [step.name for step in MIGRATIONS.pending(db)]
             if not pending:
-                raise UsageError(f"{path} is up to date; there is nothing to do.")
+                raise UsageError(f"{path} is up to date; there is nothing to do.", "Use it as it is.")
             kept = path.with_name(f"{path.name}.before-{pending[0]}")
             if kept.exists():
                 raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
@@ -507,7 +514,10 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
             with db.atomic():
                 MIGRATIONS.apply(db)
     except sqlite3.Error as error:
-        raise CaseError(f"The case {path} cannot be brought up to date: {error}.") from error
+        raise CaseError(
+            f"The case {path} cannot be brought up to date: {error}.",
+            "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
+        ) from error
     with closing(CaseStore(path)) as store:
         store.seal(at, arguments)
     return kept
@@ -536,4 +546,7 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise CaseError(f"The audit file {target} cannot be written: {error.strerror}.") from error
+        raise CaseError(
+            f"The audit file {target} cannot be written: {error.strerror}.",
+            "Make room there, or see that you may write in that folder.",
+        ) from error

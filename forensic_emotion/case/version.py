@@ -32,7 +32,9 @@ def check_is_database(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise CaseError(f"The case {path} cannot be read: {error.strerror}.") from error
+        raise CaseError(
+            f"The case {path} cannot be read: {error.strerror}.", "See that you may read it."
+        ) from error
     if head not in (b"", HEADER):
         raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
 

@@ -1,7 +1,4 @@
-"""The command ``femo``: one thin file a command; errors become words and exit codes here only.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 done with problems, 130 interrupted.
-"""
+"""The command ``femo``: one thin file a command; errors become words and exit codes here only."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +20,36 @@ from forensic_emotion.paths import visible
 
 EXIT_PROBLEMS = 3
 EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    1: "failed",
+    2: "usage error: asked for something that cannot be meant",
+    EXIT_PROBLEMS: "done with problems, of the commands that say so",
+    EXIT_INTERRUPTED: "interrupted",
+}
+PROBLEMS_MEAN = {
+    "scan": "there were problems: they are in the case and in the report",
+    "export": "something could not be exported: it was said what, and the rest was",
+    "verify": "something does not hold",
+    "compare": "the runs differ",
+}
+"""What ``EXIT_PROBLEMS`` says, of each command that may end so."""
+
+
+PANELS = {
+    "Work on a case": ("scan", "migrate"),
+    "Look at results": ("report", "review", "query", "export", "datasette", "info"),
+    "Prove it": ("verify", "compare", "manifest"),
+    "Models and training": ("models", "data", "train", "merge", "evaluate"),
+}
+"""Every command, in the order of work, under its heading in ``femo --help``; each is a file of that name
+in this folder."""
+
+
+def examples(*shown: tuple[str, str]) -> str:
+    """The end of a command's help: what one may want, and the command line that does it."""
+    titled = (f"{text}{'' if text.endswith('?') else ':'}\n  {line}" for text, line in shown)
+    return "\n\n".join(["Examples", *titled])
 
 
 class Group(TyperGroup):
@@ -29,24 +57,16 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order of work, not of the alphabet."""
-        order = (
-            "scan",
-            "report",
-            "review",
-            "query",
-            "export",
-            "info",
-            "verify",
-            "compare",
-            "manifest",
-            "migrate",
-            "models",
-            "data",
-            "train",
-            "merge",
-            "evaluate",
-        )
-        return sorted(super().list_commands(ctx), key=order.index)
+        return [name for names in PANELS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.rich_help_panel = next(panel for panel, names in PANELS.items() if cmd_name in names)
+            # A docstring's lines are as long as the file's; a terminal has its own width.
+            paragraphs = (command.help or "").split("\n\n")
+            command.help = "\n\n".join(" ".join(p.split()) for p in paragraphs)
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -78,7 +98,6 @@ app = typer.Typer(
     cls=Group,
     name="femo",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Find faces in photographs and video, with the place, the time and the expression scores of"
@@ -122,9 +141,13 @@ def main() -> None:
     try:
         app()
     except OSError as error:
-        # Whatever femo opens it looks after; this is standard output.
-        if not isinstance(error, BrokenPipeError):
-            complain(f"Standard output cannot be written: {error.strerror}.")
+        # Whatever femo opens it looks after; what has no name is standard output.
+        if error.filename is not None:
+            complain(
+                f"{error.filename}: {error.strerror}.", "See that it is there and that you may use it."
+            )
+        elif not isinstance(error, BrokenPipeError):
+            complain(f"Standard output cannot be written: {error.strerror}.", "Is the disk full?")
         # Whoever read the output has seen enough; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FemoError.exit_code)
@@ -139,20 +162,6 @@ def main() -> None:
 
 
 # Each command's file registers itself with the app; heavy libraries are imported when it runs.
-from forensic_emotion.cli import (  # noqa: E402
-    compare,  # noqa: F401
-    data,  # noqa: F401
-    evaluate,  # noqa: F401
-    export,  # noqa: F401
-    info,  # noqa: F401
-    manifest,  # noqa: F401
-    merge,  # noqa: F401
-    migrate,  # noqa: F401
-    models,  # noqa: F401
-    query,  # noqa: F401
-    report,  # noqa: F401
-    review,  # noqa: F401
-    scan,  # noqa: F401
-    train,  # noqa: F401
-    verify,  # noqa: F401
-)
+for _names in PANELS.values():
+    for _name in _names:
+        import_module(f"forensic_emotion.cli.{_name}")

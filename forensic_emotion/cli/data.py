@@ -9,11 +9,16 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
+from forensic_emotion.cli.rows import wide_console
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Look at a data set before training on it", "femo data fer2013.csv"),
+    )
+)
 def data(
     source: Annotated[
         Path,
@@ -26,7 +31,6 @@ def data(
     Faults are pictures with a pixel-identical twin, in the same split or in another (which lets a
     model be tested on what it was trained on), twins with different labels, and blank pictures.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from forensic_emotion.training.census import take_census
@@ -36,7 +40,7 @@ def data(
     if format is Format.json:
         print(json.dumps(asdict(census), indent=1))
         return
-    console = Console(highlight=False)
+    console = wide_console()
     table = Table("class", *census.counts)
     for name in LABELS:
         table.add_row(name, *(str(counts[name]) for counts in census.counts.values()))

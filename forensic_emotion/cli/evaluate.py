@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import FerplusVotes, takes
 from forensic_emotion.settings import EvaluateSettings
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Measure the default model", "femo evaluate face_resnet fer2013.csv"),
+        (
+            "Measure one of your own, figures and pictures into a folder",
+            "femo evaluate my_model fer2013.csv --out my_figures",
+        ),
+    )
+)
 @takes(EvaluateSettings)
 def evaluate(
     model: Annotated[

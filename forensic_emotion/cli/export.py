@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from forensic_emotion.cli import EXIT_PROBLEMS, app
+from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ExportSettings
@@ -30,7 +30,14 @@ class Name(str, Enum):
     manifest = "manifest"
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("For a spreadsheet", "femo export case.db csv --out faces.csv"),
+        ("For other forensic tools", "femo export case.db case --out case.jsonld"),
+        ("Subtitles to watch a video along with", "femo export case.db vtt --out subtitles/"),
+        ("Pictures with boxes and landmarks drawn", "femo export case.db frames --out pictures/"),
+    )
+)
 @takes(ExportSettings)
 def export(
     case: Annotated[Path, typer.Argument(help="Case file.")],
@@ -49,8 +56,8 @@ def export(
     Nothing is replaced, and what cannot be written whole is not left in part. Exit code 3 says that
     something could not be exported: it is told, and the rest was done.
     """
+    from forensic_emotion.cli.export_progress import RowProgress
     from forensic_emotion.cli.noting import note
-    from forensic_emotion.cli.rows import RowProgress
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.words import state_line
     from forensic_emotion.export.write import Order, export

@@ -9,12 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
 from forensic_emotion.paths import visible
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("For people", "femo info case.db"),
+        (
+            "The results digest of the latest run, for a script",
+            "femo info case.db --format json | jq -r .results_digest",
+        ),
+    )
+)
 def info(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
@@ -31,8 +39,12 @@ def info(
         head = audit.head(opened)
     sha256 = file_sha256(case)
     if format is Format.json:
-        facts = {"case": str(case), "sha256": sha256, "audit_head": head, "runs": runs}
-        print(json.dumps({**facts, "audit": [asdict(entry) for entry in entries]}, indent=1))
+        facts: dict[str, Any] = {"case": str(case), "sha256": sha256, "audit_head": head}
+        # That of the latest run, which is what a script asks for; each run has its own below.
+        facts["results_digest"] = runs[-1]["results_digest"] if runs else None
+        print(
+            json.dumps({**facts, "runs": runs, "audit": [asdict(entry) for entry in entries]}, indent=1)
+        )
         return
     print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {head}")
     for run in runs:

@@ -8,22 +8,24 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.errors import FemoError
 from forensic_emotion.paths import visible
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Write it", "femo manifest case.db --out evidence.sha256"),
+        ("Check the evidence with it, without femo", "cd evidence/ && sha256sum -c ../evidence.sha256"),
+    )
+)
 def manifest(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
     run: RunNumber = None,
 ) -> None:
-    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder.
-
-    Check the evidence with it, without femo: cd EVIDENCE && sha256sum -c MANIFEST
-    """
+    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder."""
     from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_manifest, read_run
     from forensic_emotion.export.manifest import line
     from forensic_emotion.paths import refuse_inside
@@ -40,5 +42,8 @@ def manifest(
         with out.open("xb") as target:
             target.write(content)
     except OSError as error:
-        raise FemoError(f"The manifest {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The manifest {out} cannot be written: {error.strerror}.",
+            "Name a file that is not there yet, in a folder that you may write to, with --out.",
+        ) from error
     print(f"Manifest: {visible(str(out))}")

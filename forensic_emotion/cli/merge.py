@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        (
+            "One model of two that were trained on the same data",
+            "femo merge first second --data fer2013.csv --out both",
+        ),
+    )
+)
 def merge(
     models: Annotated[list[Path], typer.Argument(help="Folders of trained models, two or more.")],
     data: Annotated[

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
+from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
 
 
-@app.command()
-def migrate(case: Annotated[Path, typer.Argument(help="Case file of an older femo.")]) -> None:
+@app.command(
+    epilog=examples(
+        ("Bring a case up to date; the copy is named", "femo migrate old.db"),
+    )
+)
+def migrate(
+    case: Annotated[Path, typer.Argument(help="Case file of an older femo.")],
+    as_json: AsJson = False,
+) -> None:
     """Bring a case of an older femo up to date. A copy of it as it was is kept beside it.
 
     The rows it holds get their digests, from which femo verify tells whether they were changed since.
@@ -22,4 +30,7 @@ def migrate(case: Annotated[Path, typer.Argument(help="Case file of an older fem
     from forensic_emotion.evidence import utc_now
 
     kept = store.migrate(case, utc_now(), arguments())
+    if as_json:
+        print_json({"case": str(case), "kept": str(kept)})
+        return
     print(f"Up to date: {visible(str(case))}\nAs it was:  {visible(str(kept))}")

@@ -7,12 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
+from forensic_emotion.cli.rows import wide_console
 from forensic_emotion.settings import ScanSettings
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("What is installed", "femo models"),
+        ("The same with every figure, for scripts", "femo models --format json"),
+    )
+)
 def models(
     format: Annotated[Format, typer.Option("--format", help="How to print the list.")] = Format.table,
 ) -> None:
@@ -20,7 +26,6 @@ def models(
 
     Any of them, or any folder that femo train wrote, can be named with femo scan --model.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from forensic_emotion.emotions.card import ModelCard
@@ -38,7 +43,7 @@ def models(
             measured = "{value:.4f} (95% {low:.4f}-{high:.4f}, n={n})".format(**accuracy)
         name = card["name"] + (" (default)" if card["default"] else "")
         table.add_row(name, str(card["size"]), measured, card["sha256"])
-    Console().print(table)
+    wide_console().print(table)
     for card in cards:
         print(f"{card['name']}: {card['path']}\n  {card['licence']}")
 

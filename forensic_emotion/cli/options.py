@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, fields
 from enum import Enum
 from inspect import Parameter, Signature, signature
@@ -63,7 +63,15 @@ def _option(spec: Field[Any]) -> Any:
     help_text = spec.metadata["help"]
     if spec.metadata["choices"]:
         help_text += f" One of: {', '.join(spec.metadata['choices'])}."
+    if allowed := _range(spec.metadata):
+        help_text += f" Allowed: {allowed}."
     flag = f"--{spec.name.replace('_', '-')}"
     if spec.default is True:
         flag += f"/--no-{spec.name.replace('_', '-')}"
     return typer.Option(flag, help=help_text)
+
+
+def _range(limits: Mapping[str, Any]) -> str:
+    """What ``Settings`` accepts, in words."""
+    words = (("above", "above"), ("least", "at least"), ("most", "at most"))
+    return ", ".join(f"{word} {limits[name]:,}" for name, word in words if limits[name] is not None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -75,6 +77,21 @@ class ScanProgress:
         for problem in outcome.problems:
             path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
             self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
+
+    def facts(self, ended: Ended, case: Path) -> dict[str, Any]:
+        """The same as ``print_end`` tells, for scripts."""
+        summary = asdict(ended.summary)
+        return {
+            "case": str(case),
+            "run": summary.pop("run_id"),
+            **summary,
+            "done_before": ended.done_before,
+            "changes": ended.changes and asdict(ended.changes),
+            "seconds": round(time.monotonic() - self._started, 3),
+            "timings": dict(self._seconds),
+            "results_digest": ended.results_digest,
+            "audit_head": ended.audit_head,
+        }
 
     def print_end(self, ended: Ended, case: Path, *, timings: bool) -> None:
         """The counts, and that they add up; on standard output."""

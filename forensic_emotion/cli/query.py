@@ -1,105 +1,167 @@
-"""``femo query``: SQL over a case → table, CSV or JSON."""
+"""``femo query``: a preset or SQL over a case → rows."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import sys
-from collections.abc import Iterator
-from enum import Enum
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
+from forensic_emotion.cli.options import RunNumber
+from forensic_emotion.cli.rows import RowFormat, print_rows
 from forensic_emotion.errors import UsageError
-from forensic_emotion.paths import visible
 
-Row = tuple[Any, ...]
-
-
-class Format(str, Enum):
-    """How rows are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
+SQL = re.compile(r"\s|^(select|with|pragma|values|explain)\b", re.IGNORECASE)
+"""What tells SQL from the name of a preset: more than one word, or a word that SQL begins with."""
 
 
-@app.command()
+def _preset_names(incomplete: str) -> list[tuple[str, str]]:
+    """For shells that complete."""
+    from forensic_emotion.case.presets import PRESETS
+
+    return [(p.name, p.title) for p in PRESETS.values() if p.name.startswith(incomplete)]
+
+
+@app.command(
+    epilog=examples(
+        ("What presets there are", "femo query case.db"),
+        ("What a run came to", "femo query case.db summary"),
+        (
+            "Faces called happy in one folder, for a spreadsheet",
+            "femo query case.db faces --label happy --path 'camera1/*' --format csv > faces.csv",
+        ),
+        (
+            "When faces are in a video, in stretches of ten seconds",
+            "femo query case.db timeline --path recording.mp4 --step 10",
+        ),
+        ("What was not looked at, and why", "femo query case.db problems --format markdown"),
+        (
+            "Anything else, by SQL",
+            'femo query case.db "select path, seconds, happy from face_results where happy > 0.8"',
+        ),
+    )
+)
 def query(
     case: Annotated[Path, typer.Argument(help="Case file.")],
-    sql: Annotated[
-        str, typer.Argument(help="One SQL statement, such as: select path, label from face_results")
-    ],
-    format: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.table,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a preset, or one SQL statement. Default: list the presets.",
+            metavar="PRESET|SQL",
+            autocompletion=_preset_names,
+        ),
+    ] = None,
+    format: Annotated[
+        RowFormat, typer.Option("--format", help="How to print the rows.")
+    ] = RowFormat.table,
+    run: RunNumber = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="Only faces with this label: a class, or uncertain."),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--min-confidence",
+            min=0,
+            max=1,
+            help="Only faces whose highest probability is at least this.",
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="Only paths like this; * and ? stand for anything, * for / too."),
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only paths in this state, such as failed.")
+    ] = None,
+    from_: Annotated[
+        float | None,
+        typer.Option("--from", help="Only from this second of the recording on; leaves stills out."),
+    ] = None,
+    to: Annotated[
+        float | None,
+        typer.Option("--to", help="Only up to this second of the recording; leaves stills out."),
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option("--step", min=0.001, help="Seconds in one row of the timeline. Default: 1."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Print no more rows than this.")
+    ] = None,
 ) -> None:
-    """Ask a case with SQL. The case is opened read-only.
+    """Ask a case: by the name of a preset, or with SQL. The case is opened read-only.
 
-    The view face_results has one row a face and path; docs/database.md explains all tables.
+    Each preset takes some of the options below; the list of presets says which. SQL takes none but
+    --format. The view face_results has one row a face and path; docs/database.md explains all tables,
+    docs/querying.md shows other tools.
+
+    In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    from forensic_emotion.case.queries import opened_case, run_sql
+    from forensic_emotion.case.presets import PRESETS, find_preset, option
+    from forensic_emotion.case.queries import opened_case, read_run, run_sql
 
+    chosen = {
+        "run": run,
+        "label": label,
+        "min_confidence": min_confidence,
+        "path": path,
+        "state": state,
+        "from": from_,
+        "to": to,
+        "step": step,
+        "limit": limit,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
     with opened_case(case) as opened:
-        names, rows = run_sql(opened, sql)
-        {Format.table: as_table, Format.csv: as_csv, Format.json: as_json}[format](names, rows)
+        if what is None:
+            _refuse_more(given, (), "The list of presets")
+            listed = [(p.name, p.title, " ".join(map(option, p.parameters))) for p in PRESETS.values()]
+            print_rows(format, ["preset", "what it shows", "options"], listed)
+        elif not what or SQL.search(what):
+            _refuse_more(given, (), "SQL")
+            print_rows(format, *run_sql(opened, what))
+        else:
+            preset = find_preset(what)
+            _refuse_more(given, preset.parameters, f"The preset {preset.name!r}")
+            _check(given)
+            values = {**dict.fromkeys(preset.parameters), **given, "run": read_run(opened, run).id}
+            print_rows(format, *run_sql(opened, preset.sql, values))
 
 
-def as_table(names: list[str], rows: Iterator[Row]) -> None:
-    """A table as wide as the terminal; as wide as it needs to be where there is none."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None:
+    """An option without effect would let somebody believe in a narrower answer than there is."""
+    from forensic_emotion.case.presets import option
 
-    table = Table()
-    for name in names:
-        table.add_column(Text(visible(name)), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
-    # Where nobody's window sets a width, nothing is cut to one.
-    Console(width=None if sys.stdout.isatty() else 100_000).print(table)
+    more = [option(name) for name in given if name not in taken]
+    if more:
+        takes = f"It takes: {', '.join(map(option, taken))}." if taken else ""
+        raise UsageError(
+            f"{by} takes no {', '.join(more)}.", takes or "Options other than --format narrow a preset."
+        )
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    # Enough digits that no score is shown as certain that is not.
-    return f"{value:.7g}" if isinstance(value, float) else visible(str(value))
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what could only give an empty answer that looks like a finding."""
+    from forensic_emotion.case.schema import CLASSES
+    from forensic_emotion.records import STATES, UNCERTAIN
 
-
-def as_csv(names: list[str], rows: Iterator[Row]) -> None:
-    """Bytes are written as hex."""
-    plain = csv.writer(sys.stdout, lineterminator="\n")
-    quoted = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(names)
-    for row in rows:
-        values = [value.hex() if isinstance(value, bytes) else value for value in row]
-        # Readers take a carriage return for the end of a row; the writer does not quote it by itself.
-        carriage = any(isinstance(value, str) and "\r" in value for value in values)
-        (quoted if carriage else plain).writerow(values)
-
-
-def as_json(names: list[str], rows: Iterator[Row]) -> None:
-    """A list of objects, one a line; bytes are written as hex, infinite numbers as null.
-
-    Raises:
-        UsageError: two columns have the same name, so that one would be lost.
-    """
-    if len(set(names)) < len(names):
-        raise UsageError("Two columns have the same name.", "Name them apart: select x as a, y as b.")
-    separator = "["
-    for row in rows:
-        record = dict(zip(names, map(_plain, row), strict=True))
-        sys.stdout.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
-        separator = ","
-    sys.stdout.write("\n]\n" if separator == "," else "[]\n")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.hex()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    for name, allowed in (("label", (*CLASSES, UNCERTAIN)), ("state", STATES)):
+        if name in given and given[name] not in allowed:
+            raise UsageError(
+                f"--{name}: there is no {name} {given[name]!r}.", f"One of: {', '.join(allowed)}."
+            )
+    for name in ("from", "to", "step", "min_confidence"):
+        if not math.isfinite(given.get(name, 0)):
+            raise UsageError(
+                f"--{name.replace('_', '-')}: {given[name]} is no number to compare with.",
+                "Give a finite number.",
+            )
+    if given.get("from", -math.inf) > given.get("to", math.inf):
+        raise UsageError(
+            f"--from {given['from']:g} lies after --to {given['to']:g}.", "Exchange the two."
+        )

@@ -7,13 +7,19 @@ from typing import Annotated, Optional
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import RunNumber, takes
+from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ReportSettings
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("The latest run, as case.html beside the case", "femo report case.db"),
+        ("An earlier run, somewhere else", "femo report case.db --run 1 --out first.html"),
+    )
+)
 @takes(ReportSettings)
 def report(
     case: Annotated[Path, typer.Argument(help="Case file.")],
@@ -28,6 +34,7 @@ def report(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print it to a PDF beside it too; needs Chromium.")
     ] = False,
+    as_json: AsJson = False,
     *,
     settings: ReportSettings,
 ) -> None:
@@ -45,10 +52,16 @@ def report(
     target = out or case.parent / f"{case.stem}.html"
     number = write_report(case, target, run, settings, logo)
     written = {"name": target.name, "sha256": file_sha256(target)}
-    print(f"Report: {visible(str(target))}")
-    if pdf:
-        paper = target.with_suffix(".pdf")
+    paper = target.with_suffix(".pdf") if pdf else None
+    if paper:
         write_pdf(target, paper)
         written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}
-        print(f"PDF: {visible(str(paper))}")
     note(case, "report", number, written)
+    if as_json:
+        files = {"report": str(target), "pdf": str(paper) if paper else None}
+        hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
+        print_json({"case": str(case), "run": number, **files, **hashes})
+        return
+    print(f"Report: {visible(str(target))}")
+    if paper:
+        print(f"PDF: {visible(str(paper))}")

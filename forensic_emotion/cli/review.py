@@ -8,12 +8,17 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.paths import visible
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Begin", 'femo review case.db --reviewer "A. Examiner"'),
+        ("An earlier run, at a fixed port", "femo review case.db --run 1 --port 8123"),
+    )
+)
 def review(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     run: RunNumber = None,

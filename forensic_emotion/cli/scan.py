@@ -9,12 +9,29 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import EXIT_PROBLEMS, app
+from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import takes
+from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.settings import ScanSettings
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Scan a folder into a new case", "femo scan evidence/ --case case.db"),
+        (
+            "The same, saying who scans, and skipping known files",
+            "femo scan evidence/ --case case.db --examiner 'A. Name' --known nsrl.txt",
+        ),
+        (
+            "A quick look: key frames of video only, faces of 40 pixels and more",
+            "femo scan evidence/ --case quick.db --sample keyframes --smallest-face 40",
+        ),
+        (
+            "Go on with a scan that was stopped: the same command again",
+            "femo scan evidence/ --case case.db",
+        ),
+    )
+)
 @takes(ScanSettings)
 def scan(
     evidence: Annotated[Path, typer.Argument(help="Folder of photographs and video, or one file.")],
@@ -47,6 +64,7 @@ def scan(
     examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
     agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
     note: Annotated[str, typer.Option("--note", help="Kept in the case.")] = "",
+    as_json: AsJson = False,
     *,
     settings: ScanSettings,
 ) -> None:
@@ -92,6 +110,9 @@ def scan(
         store = stack.enter_context(closing(CaseStore(case)))
         with ScanProgress() as progress:
             ended = engine.scan(paths, store, run, analysers, progress)
-    progress.print_end(ended, case, timings=timings)
+    if as_json:
+        print_json(progress.facts(ended, case))
+    else:
+        progress.print_end(ended, case, timings=timings)
     if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app
+from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import FerplusVotes, takes
 from forensic_emotion.settings import TrainSettings
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("Train the network that the project grew from", "femo train fer2013.csv --out my_model"),
+        ("Go on after it was stopped", "femo train fer2013.csv --out my_model --resume"),
+        ("Scan with the result", "femo scan evidence/ --case case.db --model my_model"),
+    )
+)
 @takes(TrainSettings)
 def train(
     data: Annotated[

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forensic_emotion.cli import EXIT_PROBLEMS, app
+from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
+from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
 
+if TYPE_CHECKING:
+    from forensic_emotion.case.queries import RunInfo
+    from forensic_emotion.verification import Verification
 
-@app.command()
+
+@app.command(
+    epilog=examples(
+        ("Is the case whole?", "femo verify case.db"),
+        ("And is the evidence what was scanned?", "femo verify case.db --evidence /mnt/evidence"),
+    )
+)
 def verify(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     evidence: Annotated[
@@ -23,6 +34,7 @@ def verify(
         int | None,
         typer.Option("--run", min=1, max=2**31, help="Run to compare with. Default: the latest."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check that a case is whole: its database, digests and audit chain; and the evidence, if given.
 
@@ -47,7 +59,22 @@ def verify(
             found = verification.verify(
                 opened, case, chosen.id, evidence, lambda: progress.advance(task)
             )
-    counts = Counter(f.fate for f in found.files or ())
+    if as_json:
+        print_json(_facts(case, chosen, found))
+    else:
+        _print(chosen, found)
+    if not any(fault.startswith("database") for fault in found.faults):
+        detail = {
+            "faults": len(found.faults),
+            "evidence": dict(Counter(f.fate for f in found.files or ())),
+            "holds": found.holds,
+        }
+        note(case, "verify", chosen.id, detail)
+    if not found.holds:
+        raise typer.Exit(EXIT_PROBLEMS)
+
+
+def _print(run: RunInfo, found: Verification) -> None:
     for fault in found.faults:
         print(f"FAULT  {visible(fault)}")
     for file in found.files or ():
@@ -55,12 +82,30 @@ def verify(
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
     print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}. Audit head: {found.head}")
     if found.files is not None:
-        fates = ", ".join(f"{counts[fate]} {fate}" for fate in verification.FATES)
-        print(f"Evidence of run {chosen.id}: {fates}")
-    print(f"Results digest of run {chosen.id}: {chosen.results_digest}")
-    if not any(fault.startswith("database") for fault in found.faults):
-        detail = {"faults": len(found.faults), "evidence": dict(counts), "holds": found.holds}
-        note(case, "verify", chosen.id, detail)
-    if not found.holds:
-        raise typer.Exit(EXIT_PROBLEMS)
-    print("All holds.")
+        fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
+        print(f"Evidence of run {run.id}: {fates}")
+    print(f"Results digest of run {run.id}: {run.results_digest}")
+    if found.holds:
+        print("All holds.")
+
+
+def _facts(case: Path, run: RunInfo, found: Verification) -> dict[str, Any]:
+    return {
+        "case": str(case),
+        "run": run.id,
+        "holds": found.holds,
+        "rows": found.rows,
+        "faults": found.faults,
+        "evidence": None if found.files is None else _fates(found),
+        "files": [asdict(file) for file in found.files or () if file.fate != "unchanged"],
+        "results_digest": run.results_digest,
+        "audit_head": found.head,
+    }
+
+
+def _fates(found: Verification) -> dict[str, int]:
+    """How many files met which fate, those that none met too."""
+    from forensic_emotion.verification import FATES
+
+    counts = Counter(file.fate for file in found.files or ())
+    return {fate: counts[fate] for fate in FATES}

@@ -59,9 +59,15 @@ class ModelCard:
                 " wrote.",
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is no model card: {type(error).__name__}: {error}.") from error
+            raise ModelError(
+                f"{path} is no model card: {type(error).__name__}: {error}.",
+                "Restore its folder, or name another model; femo models lists the shipped ones.",
+            ) from error
         if not 0 <= threshold <= 1:
-            raise ModelError(f"{path} names the threshold {threshold}, which is no probability.")
+            raise ModelError(
+                f"{path} names the threshold {threshold}, which is no probability.",
+                "Restore its folder, or name another model; femo models lists the shipped ones.",
+            )
         if not complete or facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
                 f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"
@@ -94,9 +100,15 @@ class ModelCard:
             found = file_sha256(path)
             listed = self.facts["files"][name]["sha256"]
         except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+            raise ModelError(
+                f"{path} cannot be read: {error.strerror}.",
+                "Restore its folder, or name another model; femo models lists the shipped ones.",
+            ) from error
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{self.folder / 'model.json'} does not list {name}.") from error
+            raise ModelError(
+                f"{self.folder / 'model.json'} does not list {name}.",
+                "Restore its folder, or name another model; femo models lists the shipped ones.",
+            ) from error
         if found != listed:
             raise ModelError(
                 f"{path} has SHA-256 {found}, its model.json says {listed}.",

@@ -64,9 +64,13 @@ def _try_out(classifier: Classifier) -> None:
     try:
         shape = classifier.probabilities(to_inputs([blank, blank])).shape
     except Exception as error:  # runtimes raise kinds of their own
-        raise ModelError(f"The model {classifier.card.name} cannot be computed: {error}.") from error
+        raise ModelError(
+            f"The model {classifier.card.name} cannot be computed: {error}.",
+            "Restore its folder, or name another model; femo models lists the shipped ones.",
+        ) from error
     if shape != (2, len(classifier.card.labels)):
         raise ModelError(
             f"The model {classifier.card.name} gives {shape[-1]} numbers a face, its card names"
-            f" {len(classifier.card.labels)} classes."
+            f" {len(classifier.card.labels)} classes.",
+            "Restore its folder, or name another model; femo models lists the shipped ones.",
         )

@@ -28,7 +28,10 @@ class KerasClassifier:
         try:
             self._model = keras.models.load_model(path, compile=False)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"{path} cannot be loaded by Keras: {error}.") from error
+            raise ModelError(
+                f"{path} cannot be loaded by Keras: {error}.",
+                "Restore its folder, or name another model; femo models lists the shipped ones.",
+            ) from error
 
     def probabilities(self, inputs: Inputs) -> Probabilities:
         return self.answers(inputs)["output"]

@@ -13,13 +13,7 @@ from typing import BinaryIO
 
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import COLUMNS, flat
-from forensic_emotion.export.words import hex_if_changed, plain_json
-from forensic_emotion.paths import visible
-
-Cell = str | int | float | None
-
-STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-"""What a formula may begin with, also in the wide letters of East Asian spreadsheets."""
+from forensic_emotion.export.words import hex_if_changed, plain_json, readable_cell
 
 
 def write(job: Job, out: BinaryIO) -> None:
@@ -30,14 +24,6 @@ def write(job: Job, out: BinaryIO) -> None:
         row = flat(job, file, face)
         row["path_bytes"] = hex_if_changed(file)
         row["landmarks"] = plain_json(face.landmarks)
-        writer.writerow([safe(row[name]) for name in COLUMNS])
+        writer.writerow([readable_cell(row[name]) for name in COLUMNS])
     text.flush()
     text.detach()
-
-
-def safe(value: Cell) -> Cell:
-    """A cell that is no formula and holds nothing invisible; numbers stay numbers."""
-    if not isinstance(value, str):
-        return value
-    guarded = f"'{value}" if value.startswith(STARTS) else value
-    return visible(guarded)

@@ -20,9 +20,15 @@ import numpy.typing as npt
 from forensic_emotion.case.listing import ListedFace, ListedFile, faces_in, frames_with_faces
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, OpenEvidence, opened
-from forensic_emotion.export.csv import safe
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, model_line, safe_name
+from forensic_emotion.export.words import (
+    NOTICE,
+    answer,
+    hex_if_changed,
+    model_line,
+    readable_cell,
+    safe_name,
+)
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.paths import visible
@@ -146,7 +152,7 @@ def _write_frame(work: _Work, frame: Frame) -> None:
     (work.out / name).write_bytes(annotated(frame.image, faces))
     first = faces[0]
     row = (name, file.path, hex_if_changed(file), file.sha256, frame.stream, frame.index)
-    work.index.writerow([safe(cell) for cell in (*row, first.pts, first.seconds, len(faces))])
+    work.index.writerow([readable_cell(cell) for cell in (*row, first.pts, first.seconds, len(faces))])
     for _ in faces:
         job.on_row()
 

@@ -14,6 +14,7 @@ from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.case.queries import RunInfo
 from forensic_emotion.pages import score
 from forensic_emotion.paths import visible
+from forensic_emotion.spreadsheet import cell
 
 NOTICE = (
     "A score tells how a classifier rates the picture of a face against the categories of its training"
@@ -86,3 +87,9 @@ def safe_name(path: bytes, text: str) -> str:
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in text)
     # Neither hidden nor an option of some command.
     return f"{plain[-80:].lstrip('.-')}-{hashlib.sha256(path).hexdigest()[:16]}"
+
+
+def readable_cell(value: object) -> object:
+    """A CSV cell that is no formula and holds nothing invisible; numbers stay numbers."""
+    guarded = cell(value)
+    return visible(guarded) if isinstance(guarded, str) else guarded

@@ -59,7 +59,9 @@ class CenterFaceDetector:
         try:
             found = file_sha256(WEIGHTS)
         except OSError as error:
-            raise ModelError(f"{WEIGHTS} cannot be read: {error.strerror}.") from error
+            raise ModelError(
+                f"{WEIGHTS} cannot be read: {error.strerror}.", "Install femo again."
+            ) from error
         if found != SHA256:
             raise ModelError(
                 f"{WEIGHTS} is damaged or another file: its SHA-256 is {found}, not {SHA256}.",

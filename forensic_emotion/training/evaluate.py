@@ -92,7 +92,8 @@ def evaluate(
     if classifier.card.labels != LABELS:
         raise DataError(
             f"The model {model} has the classes {', '.join(classifier.card.labels)}; the data have"
-            f" {', '.join(LABELS)}."
+            f" {', '.join(LABELS)}.",
+            "Name a model that was trained on such data.",
         )
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     chosen = pictures.split(settings.split)
@@ -139,7 +140,8 @@ def evaluate(
             record(classifier.card, settings.split, summary)
     except OSError as error:
         raise FemoError(
-            f"The figures cannot be written: {error.filename or out}: {error.strerror}."
+            f"The figures cannot be written: {error.filename or out}: {error.strerror}.",
+            "Make room there, or choose another folder with --out.",
         ) from error
     return evaluation
 

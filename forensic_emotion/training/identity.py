@@ -41,7 +41,10 @@ def load_identity(model: keras.Model, path: Path) -> list[keras.layers.Layer]:
         content = path.read_bytes()
         kernels, scales = _parameters(content)
     except (OSError, ValueError, IndexError) as error:
-        raise ModelError(f"{path} cannot be read as dlib's identity network: {error}.") from error
+        raise ModelError(
+            f"{path} cannot be read as dlib's identity network: {error}.",
+            "Give dlib_face_recognition_resnet_model_v1.dat as dlib publishes it, unpacked.",
+        ) from error
     if model.name != "face_resnet":
         raise ModelError(
             f"{path} is of another architecture than {model.name}.", "Use it with --network face_resnet."

@@ -47,7 +47,7 @@ def merge(
         FemoError: the model cannot be written.
     """
     if len(folders) < 2:
-        raise UsageError("One model alone cannot be merged: name two or more.")
+        raise UsageError("One model alone cannot be merged.", "Name two or more.")
     if (out / "model.json").exists():
         raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
     cards = [ModelCard.find(str(folder)) for folder in folders]
@@ -116,7 +116,10 @@ def merge(
         out.mkdir(parents=True, exist_ok=True)
         write_model(model, out, card)
     except OSError as error:
-        raise FemoError(f"The model cannot be written to {out}: {error.strerror or error}.") from error
+        raise FemoError(
+            f"The model cannot be written to {out}: {error.strerror or error}.",
+            "Make room there, or choose another folder with --out.",
+        ) from error
     return out
 
 
@@ -125,12 +128,15 @@ def _load(card: ModelCard) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {error}.") from error
+        raise ModelError(
+            f"{path} cannot be loaded as a Keras model: {error}.",
+            "Give the model.h5 of a folder that femo train wrote.",
+        ) from error
 
 
 def _innermost(model: keras.Model) -> keras.Model:
     """The network that has the last layer: a symmetric model holds it as one of its layers."""
     inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     if len(inner) > 1:
-        raise ModelError("One of the models is a merged one already; merge its members instead.")
+        raise ModelError("One of the models is a merged one already.", "Merge its members instead.")
     return _innermost(inner[0]) if inner else model

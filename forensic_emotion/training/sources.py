@@ -59,7 +59,10 @@ def read_labelled(path: Path) -> Labelled:
     """
     rows = list(_from_folder(path) if path.is_dir() else _from_csv(path))
     if not rows:
-        raise DataError(f"{path} holds no pictures.")
+        raise DataError(
+            f"{path} holds no pictures.",
+            "Give fer2013.csv or icml_face_data.csv, whole, or a folder split/class/picture.",
+        )
     grey, labels, usage = zip(*rows, strict=True)
     sha256 = _folder_sha256(path) if path.is_dir() else file_sha256(path)
     return Labelled(np.stack(grey), np.array(labels, np.int64), np.array(usage), sha256)
@@ -85,9 +88,15 @@ def _from_csv(path: Path) -> Iterator[Row]:
                     usage = SPLITS[SPLITS.index(row[names["Usage"]])]
                     yield pixels.reshape(SIDE, SIDE), label, usage
                 except (ValueError, AttributeError, OverflowError) as error:
-                    raise DataError(f"{path}, picture {number}: {error}.") from error
+                    raise DataError(
+                        f"{path}, picture {number}: {error}.",
+                        "Correct that row, or fetch the file anew.",
+                    ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as fer2013.csv: {error}.") from error
+        raise DataError(
+            f"{path} cannot be read as fer2013.csv: {error}.",
+            "Give fer2013.csv or icml_face_data.csv, whole, or a folder split/class/picture.",
+        ) from error
 
 
 def _from_folder(path: Path) -> Iterator[Row]:
@@ -95,15 +104,22 @@ def _from_folder(path: Path) -> Iterator[Row]:
         try:
             split, label, _ = file.relative_to(path).parts
         except ValueError as error:
-            raise DataError(f"{file} does not lie at split/class/picture below {path}.") from error
+            raise DataError(
+                f"{file} does not lie at split/class/picture below {path}.",
+                "Sort the pictures into folders like Training/happy, and keep other files elsewhere.",
+            ) from error
         label = _FOLDER_LABELS.get(label.lower(), label.lower())
         if label not in LABELS:
-            raise DataError(f"{file} lies in {label!r}, which is no class ({', '.join(LABELS)}).")
+            raise DataError(
+                f"{file} lies in {label!r}, which is no class.", f"Classes: {', '.join(LABELS)}."
+            )
         try:
             with Image.open(file, formats=("JPEG", "PNG")) as picture:
                 grey = np.array(picture.convert("L"))
         except (OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"{file} cannot be decoded: {error}.") from error
+            raise DataError(
+                f"{file} cannot be decoded: {error}.", "Replace or remove it; JPEG and PNG are read."
+            ) from error
         if grey.shape != (SIDE, SIDE):
             raise DataError(
                 f"{file} has {grey.shape[1]}x{grey.shape[0]} pixels, not {SIDE}x{SIDE}.",
@@ -153,15 +169,23 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
             }
             missing = [n for n in ("usage", *VOTES) if n.lower() not in names]
             if missing:
-                raise DataError(f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.")
+                raise DataError(
+                    f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.",
+                    "Give fer2013new.csv as FER+ publishes it.",
+                )
             for number, row in enumerate(rows):
                 try:
                     votes = [float(row[names[name.lower()]]) for name in VOTES]
                 except (TypeError, ValueError) as error:
-                    raise DataError(f"{path}, picture {number}: {error}.") from error
+                    raise DataError(
+                        f"{path}, picture {number}: {error}.",
+                        "Correct that row, or fetch the file anew.",
+                    ) from error
                 by_split.setdefault(row[names["usage"]], []).append(votes)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as FER+ votes: {error}.") from error
+        raise DataError(
+            f"{path} cannot be read as FER+ votes: {error}.", "Give fer2013new.csv as FER+ publishes it."
+        ) from error
     found = np.zeros((len(usage), len(VOTES)), np.float32)
     for split in np.unique(usage):
         wanted, there = int((usage == split).sum()), len(by_split.get(str(split), ()))

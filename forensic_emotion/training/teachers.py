@@ -32,7 +32,10 @@ def load_teachers(
         classifier = load_classifier(str(folder), "onnx")
         facts = classifier.card.facts
         if classifier.card.labels != LABELS:
-            raise ModelError(f"The teacher {folder} has other classes than the data.")
+            raise ModelError(
+                f"The teacher {folder} has other classes than the data.",
+                "Name one that was trained on such data.",
+            )
         held_out = (facts["data"]["sha256"], facts["settings"]["validation_share"])
         if held_out != (data_sha256, validation_share):
             raise ModelError(

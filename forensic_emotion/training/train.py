@@ -293,7 +293,10 @@ def _sha256_of_model(path: Path) -> str:
     try:
         return file_sha256(path)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Check how its path is spelt, and that you may read it.",
+        ) from error
 
 
 def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator[Batch]:

@@ -45,7 +45,10 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
     try:
         earlier = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {error}.") from error
+        raise ModelError(
+            f"{path} cannot be loaded as a Keras model: {error}.",
+            "Give the model.h5 of a folder that femo train wrote.",
+        ) from error
     # A symmetric model holds the network as one of its layers.
     inner = [layer for layer in earlier.layers if isinstance(layer, keras.Model)]
     mine, theirs = _weighted(model), _weighted(inner[0] if inner else earlier)

@@ -1,0 +1,345 @@
+"""Questions that are asked of every case, by name: ``femo query CASE NAME``, and datasette's queries.
+
+Each is one statement with named parameters, among those of ``PARAMETERS``. A parameter that is not
+given is NULL, or an empty text where a web form sends it; then it asks for nothing. Numbers may come as
+text from there too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.errors import UsageError
+from forensic_emotion.records import UNCERTAIN
+
+PARAMETERS = {
+    "run": "number of the run; else the latest",
+    "label": f"only this label: {', '.join(CLASSES)} or {UNCERTAIN}",
+    "min_confidence": "only faces whose highest probability is at least this, 0 to 1",
+    "path": "only paths like this, with * and ? for what may differ; * goes over folders too",
+    "state": "only paths in this state, such as failed",
+    "from": "only from this time of the recording on, in seconds; stills have none and are left out",
+    "to": "only up to this time of the recording, in seconds, itself included",
+    "step": "length of the stretches of time, in seconds; else 1",
+    "limit": "no more rows than this",
+}
+"""What a preset may be narrowed by; the name of the option is the same, with hyphens."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A question with a name."""
+
+    name: str
+    title: str
+    sql: str
+    columns: dict[str, str]
+    """What each column is, with its unit."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Those that its SQL has, in the order of ``PARAMETERS``."""
+        used = set(re.findall(r":([a-z_]+)", self.sql))
+        return tuple(name for name in PARAMETERS if name in used)
+
+
+def given(name: str) -> str:
+    """The parameter, NULL if it was not given or came empty."""
+    return f"nullif(:{name}, '')"
+
+
+def number(name: str, otherwise: str = "NULL") -> str:
+    return f"coalesce(CAST({given(name)} AS REAL), {otherwise})"
+
+
+RUN = f"coalesce(CAST({given('run')} AS INTEGER), (SELECT max(id) FROM runs))"
+LIMIT = f"LIMIT coalesce(CAST({given('limit')} AS INTEGER), -1)"
+
+
+def narrowed(name: str, condition: str) -> str:
+    """A condition that holds for every row if its parameter was not given."""
+    return f"({given(name)} IS NULL OR {condition})"
+
+
+def path(column: str) -> str:
+    return narrowed("path", f"{column} GLOB :path")
+
+
+LABEL = narrowed("label", "label = :label")
+CONFIDENCE = narrowed("min_confidence", f"confidence >= {number('min_confidence')}")
+# A NULL in ``seconds`` is a still: it lies neither after nor before any time.
+AFTER = narrowed("from", f"seconds >= {number('from')}")
+BEFORE = narrowed("to", f"seconds <= {number('to')}")
+TIME = f"{AFTER} AND {BEFORE}"
+
+PATH = "path below the evidence folder"
+SECONDS = "seconds on the recording's own clock; empty for a still"
+FRAME = "0 for a still, else the page, or the frame of the video stream, from 0"
+NUMBER = "number of the face within its frame, from 0"
+ANSWER = f"the class, or {UNCERTAIN}: a classifier's answer, not a finding"
+PROBABILITY = "the highest probability, 0 to 1"
+FAULTS = "what is poor about the face; empty if nothing is"
+FACE_ID = "row in faces"
+
+SUMMARY = Preset(
+    "summary",
+    "What a run came to: paths by state, frames, faces by label, problems by class",
+    f"""
+WITH chosen AS (SELECT {RUN} AS id),
+counted AS (
+    SELECT 1 AS place, 'paths' AS topic, state AS what, count(*) AS number
+    FROM files, chosen WHERE run_id = chosen.id GROUP BY state
+    UNION ALL SELECT 2, 'frames', 'decoded', coalesce(sum(frames_decoded), 0)
+    FROM files, chosen WHERE run_id = chosen.id AND same_as IS NULL
+    UNION ALL SELECT 2, 'frames', 'looked at', coalesce(sum(frames), 0)
+    FROM files, chosen WHERE run_id = chosen.id AND same_as IS NULL
+    UNION ALL SELECT 3, 'faces', label, count(*)
+    FROM faces, chosen WHERE run_id = chosen.id GROUP BY label
+    UNION ALL SELECT 4, 'faces with a fault', 'any', count(*)
+    FROM faces, chosen WHERE run_id = chosen.id AND faults <> ''
+    UNION ALL SELECT 5, 'problems', class, count(*)
+    FROM problems, chosen WHERE run_id = chosen.id GROUP BY class
+)
+SELECT chosen.id AS run, topic, what, number FROM counted, chosen ORDER BY place, number DESC, what
+""",
+    {
+        "run": "number of the run",
+        "topic": "what is counted; the same bytes under several paths count once in frames and faces",
+        "what": "state, label or class",
+        "number": "how many",
+    },
+)
+
+FACES = Preset(
+    "faces",
+    "Every face: where it is, when, and its highest score",
+    f"""
+SELECT path, seconds, frame_index, face, label, confidence, top_class,
+    "left", top, "right", bottom, size, faults, face_id
+FROM face_results
+WHERE run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {path("path")} AND {TIME}
+ORDER BY path, stream, frame_index, face {LIMIT}
+""",
+    {
+        "path": PATH,
+        "seconds": SECONDS,
+        "frame_index": FRAME,
+        "face": NUMBER,
+        "label": ANSWER,
+        "confidence": PROBABILITY,
+        "top_class": "the class with that probability",
+        "left": "of the bounding box, in pixels of the picture as displayed",
+        "top": "the same",
+        "right": "the same, the first pixel outside",
+        "bottom": "the same, the first pixel outside",
+        "size": "side in pixels of the square around the face",
+        "faults": FAULTS,
+        "face_id": FACE_ID,
+    },
+)
+
+BY_FILE = Preset(
+    "by-file",
+    "Every path: its state, its faces, and how many got which label",
+    f"""
+SELECT files.path, files.state, files.frames, count(faces.id) AS faces,
+    {", ".join(f"count(CASE WHEN faces.label = '{name}' THEN 1 END) AS {name}" for name in CLASSES)},
+    count(CASE WHEN faces.label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN},
+    count(CASE WHEN faces.faults <> '' THEN 1 END) AS poor
+FROM files LEFT JOIN faces ON faces.run_id = files.run_id AND faces.sha256 = files.sha256
+WHERE files.run_id = {RUN} AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
+GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
+""",
+    {
+        "path": PATH,
+        "state": "how it ended",
+        "frames": "in which faces were looked for",
+        "faces": "found in its bytes; a copy shows those of its first path",
+        **dict.fromkeys(CLASSES, "faces with this label"),
+        UNCERTAIN: "faces with scores too low to name a class",
+        "poor": "faces with a fault",
+    },
+)
+
+TIMELINE = Preset(
+    "timeline",
+    "When faces are in a video, stretch by stretch, with the mean of each probability",
+    f"""
+WITH chosen AS (
+    SELECT *, {number("step", "1.0")} AS step FROM face_results
+    WHERE run_id = {RUN} AND seconds IS NOT NULL
+        AND {LABEL} AND {CONFIDENCE} AND {path("path")} AND {TIME}
+),
+-- CAST cuts towards 0; a time before 0 belongs to the stretch below.
+placed AS (
+    SELECT *, CAST(seconds / step AS INTEGER) - (seconds < step * CAST(seconds / step AS INTEGER))
+        AS stretch FROM chosen
+)
+SELECT path, stretch * step AS begins, (stretch + 1) * step AS ends,
+    count(DISTINCT stream || ' ' || frame_index) AS frames, count(*) AS faces,
+    {", ".join(f"avg({name}) AS {name}" for name in CLASSES)},
+    count(CASE WHEN label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN}
+FROM placed GROUP BY path, stretch ORDER BY path, stretch {LIMIT}
+""",
+    {
+        "path": PATH,
+        "begins": "seconds on the recording's own clock",
+        "ends": "the same; that moment is of the next stretch. A stretch without such a face has no row",
+        "frames": "with a face",
+        "faces": "found in them",
+        **dict.fromkeys(CLASSES, "mean of this probability over those faces, 0 to 1"),
+        UNCERTAIN: "faces with scores too low to name a class",
+    },
+)
+
+TRACKS = Preset(
+    "tracks",
+    "Faces of a video that follow one another: from when to when, and their mean score",
+    f"""
+SELECT files.path, tracks.stream, tracks.track, first_seconds, last_seconds, tracks.faces,
+    label, confidence, top_class
+FROM tracks JOIN files ON files.run_id = tracks.run_id AND files.sha256 = tracks.sha256
+WHERE tracks.run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {path("files.path")}
+    AND {narrowed("from", f"last_seconds >= {number('from')}")}
+    AND {narrowed("to", f"first_seconds <= {number('to')}")}
+ORDER BY files.path_bytes, tracks.track {LIMIT}
+""",
+    {
+        "path": PATH,
+        "stream": "number of the video stream",
+        "track": "number within the file, from 0; no identity",
+        "first_seconds": "of its first face, on the recording's own clock",
+        "last_seconds": "of its last",
+        "faces": "how many it has",
+        "label": f"the class with the highest mean, or {UNCERTAIN}",
+        "confidence": "the highest mean, 0 to 1",
+        "top_class": "the class with that mean",
+    },
+)
+
+DUPLICATES = Preset(
+    "duplicates",
+    "Paths that hold the same bytes as another one",
+    f"""
+WITH copies AS (
+    SELECT sha256, count(*) AS paths FROM files WHERE run_id = {RUN} AND sha256 IS NOT NULL
+    GROUP BY sha256 HAVING count(*) > 1
+)
+SELECT files.sha256, files.path, copies.paths, evidence.size, evidence.media_type
+FROM files JOIN copies ON copies.sha256 = files.sha256 JOIN evidence ON evidence.sha256 = files.sha256
+WHERE files.run_id = {RUN} AND {path("files.path")}
+ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
+""",
+    {
+        "sha256": "of the bytes",
+        "path": PATH,
+        "paths": "how many hold these bytes",
+        "size": "bytes",
+        "media_type": "by content; empty if femo does not know it",
+    },
+)
+
+PROBLEMS = Preset(
+    "problems",
+    "What was not looked at, or not wholly, and why",
+    f"""
+SELECT files.path, files.state, files.reason, problems.stage, problems.class, problems.message
+FROM files LEFT JOIN problems ON problems.file_id = files.id
+WHERE files.run_id = {RUN} AND (problems.id IS NOT NULL OR files.state NOT IN ('faces', 'no_face'))
+    AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
+ORDER BY files.path_bytes, problems.id {LIMIT}
+""",
+    {
+        "path": PATH,
+        "state": "how it ended",
+        "reason": "why it was skipped; else empty",
+        "stage": "where the problem was; empty if there was none",
+        "class": "what it was, in one word",
+        "message": "the same in a sentence",
+    },
+)
+
+UNCERTAINS = Preset(
+    "uncertain",
+    "Faces with scores too low to name a class, those nearest to an answer first",
+    f"""
+SELECT path, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults, face_id
+FROM face_results JOIN runs ON runs.id = face_results.run_id
+WHERE run_id = {RUN} AND label = '{UNCERTAIN}' AND {CONFIDENCE} AND {path("path")} AND {TIME}
+ORDER BY confidence DESC, path, stream, frame_index, face {LIMIT}
+""",
+    {
+        "path": PATH,
+        "seconds": SECONDS,
+        "frame_index": FRAME,
+        "face": NUMBER,
+        "top_class": "the class with the highest probability",
+        "confidence": PROBABILITY,
+        "threshold": "that it would have to be above",
+        "size": "side in pixels of the square around the face",
+        "faults": FAULTS,
+        "face_id": FACE_ID,
+    },
+)
+
+REVIEWS = Preset(
+    "reviews",
+    "What people said of faces, beside what the machine says",
+    f"""
+SELECT path, seconds, frame_index, face, face_results.label, top_class, verdict,
+    face_reviews.label AS seen, reviewer, at, note, face_id
+FROM face_reviews JOIN face_results USING (run_id, face_id)
+WHERE run_id = {RUN} AND {narrowed("label", "face_results.label = :label")} AND {path("path")}
+ORDER BY path, stream, frame_index, face {LIMIT}
+""",
+    {
+        "path": PATH,
+        "seconds": SECONDS,
+        "frame_index": FRAME,
+        "face": NUMBER,
+        "label": ANSWER,
+        "top_class": "the class that scored highest",
+        "verdict": "confirmed, rejected or relabelled",
+        "seen": "the class that the reviewer saw; empty if rejected",
+        "reviewer": "who",
+        "at": "when, UTC",
+        "note": "what else there was to say",
+        "face_id": FACE_ID,
+    },
+)
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        SUMMARY,
+        FACES,
+        BY_FILE,
+        TIMELINE,
+        TRACKS,
+        UNCERTAINS,
+        REVIEWS,
+        DUPLICATES,
+        PROBLEMS,
+    )
+}
+
+
+def option(name: str) -> str:
+    """The option of the command line that gives a parameter."""
+    return f"--{name.replace('_', '-')}"
+
+
+def find_preset(name: str) -> Preset:
+    """A preset by its name.
+
+    Raises:
+        UsageError: there is none; the message names those there are.
+    """
+    if name not in PRESETS:
+        raise UsageError(
+            f"There is no preset {name!r}.",
+            f'Presets: {", ".join(PRESETS)}. Or give SQL: femo query CASE "select ..."',
+        )
+    return PRESETS[name]

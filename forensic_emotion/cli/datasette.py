@@ -1,0 +1,171 @@
+"""``femo datasette``: case → pages in a browser, with every table and preset explained."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forensic_emotion.cli import app, examples
+from forensic_emotion.errors import CaseError, FemoError, MissingExtra
+from forensic_emotion.paths import visible
+
+HOST = "127.0.0.1"
+
+
+@app.command(
+    epilog=examples(
+        ("Look at a case in a browser; Ctrl-C ends it", "femo datasette case.db"),
+        ("Only write what datasette is to know of it", "femo datasette case.db --out metadata.json"),
+        (
+            "Start datasette yourself with it",
+            "datasette serve -i case.db --metadata metadata.json --port 8080",
+        ),
+    )
+)
+def datasette(
+    case: Annotated[Path, typer.Argument(help="Case file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write datasette's metadata to this file, and start nothing."),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes one that is free."),
+    ] = 8001,
+) -> None:
+    """Show a case in the browser with datasette: tables with their meaning, and the presets as forms.
+
+    The case is opened as a file that cannot change, and only this computer can reach the pages; on it,
+    other users can too. Needs the extra 'datasette', but for --out.
+    """
+    from forensic_emotion.case.queries import opened_case, read_evidence_roots
+    from forensic_emotion.paths import refuse_inside
+
+    with opened_case(case) as opened:
+        roots = read_evidence_roots(opened)
+    if out is None:
+        _serve(case, port)
+        return
+    for root in roots:
+        refuse_inside(root, out, "metadata")
+    try:
+        with out.open("x", encoding="utf-8") as target:
+            json.dump(metadata(case), target, indent=1, ensure_ascii=False)
+    except FileExistsError as error:
+        raise FemoError(f"{out} is there already.", "Name another file with --out.") from error
+    except OSError as error:
+        raise FemoError(
+            f"The metadata {out} cannot be written: {error.strerror}.",
+            "Name a file in a folder that you may write to, with --out.",
+        ) from error
+    print(f"Metadata: {visible(str(out))}")
+
+
+def metadata(case: Path) -> dict[str, Any]:
+    """What datasette shows beside the rows of a case, in the form of its ``--metadata``."""
+    from forensic_emotion.case.presets import PRESETS
+    from forensic_emotion.case.tables import tables
+
+    # Not a preset's bare name: as an address, it would hide the table of that name.
+    queries = {f"preset-{preset.name}": _query(preset) for preset in PRESETS.values()}
+    described = {t.name: {"description": t.text, "columns": t.columns} for t in tables()}
+    return {
+        "title": f"femo: {visible(case.name)}",
+        "description": "A score says how a classifier rates a picture of a face. It says nothing about"
+        " what anyone felt. Times are UTC, coordinates pixels of the picture as displayed.",
+        "databases": {case.stem: {"tables": described, "queries": queries}},
+    }
+
+
+def _query(preset: Any) -> dict[str, Any]:
+    from forensic_emotion.case.presets import PARAMETERS
+
+    lists = (
+        ("Leave empty what is not to narrow it", {p: PARAMETERS[p] for p in preset.parameters}),
+        ("Columns", preset.columns),
+    )
+    html = ""
+    for heading, items in lists:
+        lines = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in items.items())
+        html += f"<p>{heading}:</p><ul>{lines}</ul>"
+    return {
+        "title": preset.title,
+        "sql": preset.sql.strip(),
+        "params": list(preset.parameters),
+        "description_html": html,
+    }
+
+
+def _serve(case: Path, port: int) -> None:
+    """Show the case until somebody ends it.
+
+    Raises:
+        MissingExtra: datasette is not installed.
+        CaseError: something may still write to the case, or datasette cannot open a file of its name.
+        FemoError: the port cannot be had.
+    """
+    if find_spec("datasette") is None:
+        raise MissingExtra("femo datasette", "datasette")
+    path = case.absolute()
+    if path.with_name(f"{path.name}-wal").exists():
+        raise CaseError(
+            f"The case {case} is not whole in its file: beside it lies {case.name}-wal.",
+            "A scan writes to it: wait for its end. After one that was killed: femo verify CASE",
+        )
+    # datasette puts the path into an address without quoting it.
+    if any(c in str(path) for c in "?#%"):
+        raise CaseError(
+            f"datasette cannot open {path}: its path has one of the characters ? # %.",
+            "Open a link to it with another name: ln -s CASE /tmp/case.db",
+        )
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+            listening.listen()
+        except OSError as error:
+            raise FemoError(
+                f"Port {port} of {HOST} cannot be had: {error.strerror}.",
+                "Another program listens there? Choose another with --port; --port 0 takes a free one.",
+            ) from error
+        _run(path, metadata(path), listening)
+
+
+def _run(case: Path, about: dict[str, Any], listening: socket.socket) -> None:
+    import uvicorn
+    from datasette.app import Datasette
+
+    pages = Datasette([], immutables=[str(case)], metadata=about, settings={"sql_time_limit_ms": 10_000})
+    server = uvicorn.Server(uvicorn.Config(_from_here(pages.app()), log_level="warning", lifespan="on"))
+    port = listening.getsockname()[1]
+    print(f"{visible(case.name)}: http://{HOST}:{port}/  (Ctrl-C ends it)", flush=True)
+    with suppress(KeyboardInterrupt):  # the way to end it, no failure
+        server.run(sockets=[listening])
+
+
+def _from_here(pages: Any) -> Any:
+    """Only what a browser asks this computer for by its own name.
+
+    Any page on the web can name an address of its own that leads to 127.0.0.1, and then read a case
+    that is shown there.
+    """
+
+    async def checked(scope: Any, receive: Any, send: Any) -> None:
+        hosts = [value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"host"]
+        if scope["type"] == "http" and [h.rsplit(":", 1)[0] for h in hosts] not in (
+            [HOST],
+            ["localhost"],
+        ):
+            await send({"type": "http.response.start", "status": 421, "headers": []})
+            await send({"type": "http.response.body", "body": b"Ask for 127.0.0.1 or localhost.\n"})
+            return
+        await pages(scope, receive, send)
+
+    return checked

@@ -1,0 +1,280 @@
+"""``femo query``: the presets, and rows that harm neither a terminal nor a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from typer.testing import CliRunner
+
+from forensic_emotion.case.presets import PARAMETERS, PRESETS
+from forensic_emotion.case.queries import opened_case, run_sql
+from forensic_emotion.chips import Inputs
+from forensic_emotion.cli import app
+from forensic_emotion.cli.rows import as_csv, as_json, as_json_lines, as_markdown, as_table
+from forensic_emotion.records import RGB, Box
+from forensic_emotion.spreadsheet import cell
+from tests.builders import encoded, fake_card, picture, scanned, write_video
+
+RUNNER = CliRunner()
+FACE = Box(20, 10, 60, 50)
+
+
+def frame(pts: int) -> RGB:
+    """Of the video: no face at first, then one, before a bright ground from 3 s on."""
+    return picture(faces=[FACE] if pts else [], background=230 if pts >= 3000 else 90)
+
+
+class UnsureOfBright:
+    """Calls a face happy with 0.7 before a dark ground; before a bright one with 0.4, too little.
+
+    By the picture alone, as a model does: a copy may be scored too before it is known for one.
+    """
+
+    weights_sha256 = "f" * 64
+    card = fake_card(abstention={"max_error": 0.2, "threshold": 0.5, "coverage": 0.5, "error": 0.2})
+
+    def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float32]:
+        rows = np.empty((len(inputs["images"]), 7), np.float32)
+        for row, image in zip(rows, inputs["images"], strict=True):
+            happy = 0.4 if image.max() > 0.5 else 0.7
+            row[:] = (1 - happy) / 6
+            row[self.card.labels.index("happy")] = happy
+        return rows
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run 1: one picture; run 2: a still, its copy, a picture without a face, a broken one, a video."""
+    folder = tmp_path_factory.mktemp("query")
+    root, path = folder / "evidence", folder / "case.db"
+    (root / "camera").mkdir(parents=True)
+    (root / "a.png").write_bytes(encoded(picture(faces=[FACE])))
+    scanned(root, path)
+    shutil.copy(root / "a.png", root / "camera" / "copy of a.png")
+    (root / "none.png").write_bytes(encoded(picture()))
+    (root / "torn.png").write_bytes(encoded(picture())[:60])
+    times = range(0, 6000, 1000)
+    write_video(root / "camera" / "tape.mp4", times, frame)
+    scanned(root, path, classifier=UnsureOfBright())
+    return path
+
+
+def femo(*arguments: object) -> tuple[int, str, str]:
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def asked(case: Path, *arguments: object) -> list[dict[str, Any]]:
+    code, out, err = femo("query", case, *arguments, "--format", "jsonl")
+    assert code == 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_preset_gives_the_columns_that_it_describes(case: Path, name: str) -> None:
+    preset = PRESETS[name]
+    with opened_case(case) as opened:
+        names, rows = run_sql(opened, preset.sql, dict.fromkeys(preset.parameters))
+        plain = list(rows)
+        # A web form sends empty texts for what was not filled in.
+        assert list(run_sql(opened, preset.sql, dict.fromkeys(preset.parameters, ""))[1]) == plain
+    assert names == list(preset.columns)
+    assert bool(plain) == (name != "reviews")
+
+
+def test_each_parameter_is_an_option() -> None:
+    from typer.main import get_command
+
+    options = {p.opts[0] for p in get_command(app).commands["query"].params}  # type: ignore[attr-defined]
+    assert {f"--{name.replace('_', '-')}" for name in PARAMETERS} <= options
+    assert {name for p in PRESETS.values() for name in p.parameters} == set(PARAMETERS)
+
+
+def test_the_presets_are_listed(case: Path) -> None:
+    listed = {row["preset"]: row for row in asked(case)}
+    assert list(listed) == list(PRESETS)
+    assert "--min-confidence" in listed["faces"]["options"]
+
+
+def test_a_summary_adds_up(case: Path) -> None:
+    rows = asked(case, "summary")
+    assert {row["run"] for row in rows} == {2}
+    paths = {row["what"]: row["number"] for row in rows if row["topic"] == "paths"}
+    assert sum(paths.values()) == 5
+    assert paths["faces"] == 3
+    faces = {row["what"]: row["number"] for row in rows if row["topic"] == "faces"}
+    assert faces == {"happy": 3, "uncertain": 3}
+    assert [row["run"] for row in asked(case, "summary", "--run", 1)] == [1] * 5
+
+
+def test_faces_are_narrowed(case: Path) -> None:
+    assert len(asked(case, "faces")) == 7
+    assert len(asked(case, "faces", "--limit", 2)) == 2
+    assert {r["label"] for r in asked(case, "faces", "--label", "uncertain")} == {"uncertain"}
+    assert {r["label"] for r in asked(case, "faces", "--min-confidence", 0.6)} == {"happy"}
+    assert [r["path"] for r in asked(case, "faces", "--path", "camera/*.png")] == [
+        "camera/copy of a.png"
+    ]
+    assert [r["seconds"] for r in asked(case, "faces", "--from", 2, "--to", 4)] == [2, 3, 4]
+    assert len(asked(case, "faces", "--run", 1)) == 1
+
+
+def test_every_path_is_in_by_file(case: Path) -> None:
+    rows = {r["path"]: r for r in asked(case, "by-file")}
+    assert len(rows) == 5
+    assert (rows["camera/tape.mp4"]["faces"], rows["none.png"]["faces"]) == (5, 0)
+    assert rows["camera/copy of a.png"]["faces"] == rows["a.png"]["faces"] == 1
+    assert rows["camera/tape.mp4"]["happy"] + rows["camera/tape.mp4"]["uncertain"] == 5
+    assert [r["path"] for r in asked(case, "by-file", "--state", "no_face")] == ["none.png"]
+
+
+def test_a_timeline_goes_by_the_recordings_time(case: Path) -> None:
+    rows = asked(case, "timeline")
+    assert [r["begins"] for r in rows] == [1, 2, 3, 4, 5]
+    assert {r["path"] for r in rows} == {"camera/tape.mp4"}
+    rows = asked(case, "timeline", "--step", 4)
+    assert [(r["begins"], r["ends"], r["faces"]) for r in rows] == [(0, 4, 3), (4, 8, 2)]
+    mean = (0.7 * rows[0]["faces"] - 0.3 * rows[0]["uncertain"]) / rows[0]["faces"]
+    assert rows[0]["happy"] == pytest.approx(mean)
+
+
+def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
+    import sqlite3
+
+    case = sqlite3.connect(":memory:")
+    columns = "run_id, path, seconds, label, confidence, stream, frame_index"
+    classes = "angry, disgust, fear, happy, sad, surprise, neutral"
+    case.execute(f"CREATE TABLE face_results ({columns}, {classes})")
+    case.execute("CREATE TABLE runs (id)")
+    for i, seconds in enumerate((-1.5, -1.0, -0.5, 0.0, 0.5, None)):
+        names = "run_id, path, seconds, stream, frame_index"
+        case.execute(f"INSERT INTO face_results ({names}) VALUES (1, 'v', ?, 0, ?)", (seconds, i))
+    preset = PRESETS["timeline"]
+    _, rows = run_sql(case, preset.sql, {**dict.fromkeys(preset.parameters), "run": 1})
+    assert [(row[1], row[4]) for row in rows] == [(-2, 1), (-1, 2), (0, 2)]
+
+
+def test_duplicates_problems_uncertain_tracks(case: Path) -> None:
+    assert [r["path"] for r in asked(case, "duplicates")] == ["a.png", "camera/copy of a.png"]
+    (torn,) = asked(case, "problems")
+    assert torn["path"] == "torn.png"
+    assert torn["message"]
+    unsure = asked(case, "uncertain")
+    assert [r["top_class"] for r in unsure] == ["happy"] * 3
+    assert all(r["confidence"] <= r["threshold"] for r in unsure)
+    assert sum(r["faces"] for r in asked(case, "tracks")) == 5
+
+
+def test_what_people_said_stands_beside_it(case: Path, tmp_path: Path) -> None:
+    import sqlite3
+
+    copy = Path(shutil.copy(case, tmp_path))
+    with sqlite3.connect(copy) as writing:
+        writing.execute(
+            "INSERT INTO reviews (run_id, face_id, at, reviewer, verdict, label, note)"
+            " SELECT run_id, max(id), '2026-01-01', 'me', 'relabelled', 'sad', '' FROM faces"
+        )
+    writing.close()
+    (row,) = asked(copy, "reviews")
+    assert (row["label"], row["seen"], row["reviewer"]) == ("uncertain", "sad", "me")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody"], "There is no preset 'nobody'"),
+        (["nobody"], "summary, faces, by-file, timeline"),
+        (["summary", "--label", "happy"], "The preset 'summary' takes no --label"),
+        (["summary", "--label", "happy"], "It takes: --run"),
+        (["select 1", "--limit", "1"], "SQL takes no --limit"),
+        (["--run", "1"], "The list of presets takes no --run"),
+        (["faces", "--label", "hapy"], "there is no label 'hapy'. One of: angry"),
+        (["by-file", "--state", "lost"], "there is no state 'lost'. One of: faces"),
+        (["faces", "--from", "nan"], "--from: nan"),
+        (["faces", "--from", "3", "--to", "2"], "--from 3 lies after --to 2"),
+        (["faces", "--run", "9"], "no run 9"),
+        (["faces", "--limit", "0"], "--limit"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(case: Path, arguments: list[str], message: str) -> None:
+    code, _, err = femo("query", case, *arguments)
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
+def test_a_word_that_sql_begins_with_is_sql(case: Path) -> None:
+    assert asked(case, "select(1)") == [{"(1)": 1}]
+    assert "Error: The query failed" in femo("query", case, "SELECT")[2]
+
+
+HOSTILE = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@x",
+    "\tx",
+    "\rx",
+    "a\x1b[31m\x9b2J\x07",
+    "|`<b>*_[x](y)",
+    "c\nd",
+    "\u202egpj",
+]
+
+
+def test_no_spreadsheet_computes_a_name() -> None:
+    assert [cell(name) for name in HOSTILE[:6]] == [f"'{name}" for name in HOSTILE[:6]]
+    assert [cell(value) for value in (-1, -0.5, None, b"=1", "a=1", "")] == [
+        -1,
+        -0.5,
+        None,
+        "3d31",
+        "a=1",
+        "",
+    ]
+
+
+def test_csv_has_them_with_an_apostrophe(capsys: pytest.CaptureFixture[str]) -> None:
+    as_csv(["=name", "n"], iter([(name, -1) for name in HOSTILE]))
+    out = capsys.readouterr().out
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert rows[0] == ["'=name", "n"]
+    assert rows[1] == ["'=1+1", "-1"]
+    assert not any(row[0].startswith(tuple("=+-@\t\r")) for row in rows)
+    assert "\x1b" not in out
+    assert "\x9b" not in out
+
+
+def test_no_form_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for write in (as_table, as_json, as_json_lines, as_markdown):
+        write(["\x1b[0m"], iter([(name,) for name in HOSTILE]))
+        out = capsys.readouterr().out
+        assert out.replace("\n", "").isprintable(), write
+
+
+def test_json_keeps_what_it_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [*HOSTILE, "\U000e0041 tag", "ü"]
+    as_json(["name"], iter([(name,) for name in names]))
+    out = capsys.readouterr().out
+    assert [row["name"] for row in json.loads(out)] == names
+    assert '"ü"' in out
+    as_json_lines(["name"], iter([(name,) for name in names]))
+    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == names
+
+
+def test_markdown_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    as_markdown(["a|b", "n"], iter([("|`<b>*_[x](y)", None), ("www.evil.example", 0.5), ("c\nd", 1)]))
+    assert capsys.readouterr().out.splitlines() == [
+        r"| a\|b | n |",
+        "| --- | --- |",
+        r"| \|\`&lt;b&gt;\*\_\[x\](y) |  |",
+        r"| www\.evil.example | 0.5 |",
+        r"| c\\u000ad | 1 |",
+    ]
