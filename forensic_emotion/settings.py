@@ -235,7 +235,7 @@ class ReportSettings(Settings):
         100_000, "Show no more faces than this; the report says how many are left out.", least=1
     )
     picture_budget: int = setting(
-        96,
+        32,
         "MiB that the pictures of faces may take in the file; faces beyond it stand without one, and the"
         " report says how many.",
         least=0,

@@ -145,8 +145,6 @@ def test_there_is_one_list_of_formats() -> None:
     for name in FORMATS:
         assert f"\n## {name}\n" in page
         assert f"femo export case.db {name} --out" in page
-    report = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
-    assert NOTICE in report
 
 
 # ---- tables ----------------------------------------------------------------------------------------

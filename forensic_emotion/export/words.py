@@ -14,14 +14,11 @@ from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.case.queries import RunInfo
 from forensic_emotion.pages import score
 from forensic_emotion.paths import visible
+from forensic_emotion.report.texts import TEXTS
 from forensic_emotion.spreadsheet import cell
 
-NOTICE = (
-    "A score tells how a classifier rates the picture of a face against the categories of its training"
-    " pictures. It does not show what a person felt, intended or experienced, nor whether they were"
-    " truthful."
-)
-"""As in the report (``templates/report.html``); a test holds the two together."""
+NOTICE = TEXTS["limits_text"]
+"""As in the report."""
 
 NAMESPACE = "urn:femo:"
 """Of what femo says in formats that have no word for it."""

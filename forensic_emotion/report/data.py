@@ -110,6 +110,9 @@ def _rounded(value: float | None, digits: int) -> float | int | None:
 
 def _add_picture(gallery: Gallery, face: FaceInfo, budget: int, redact: bool) -> int:
     """The line of a face's picture, or -1 if there is no room left for it, or it is no picture."""
+    if gallery.without_picture:  # the first ones have theirs, and none behind the first without
+        gallery.without_picture += 1
+        return -1
     content = pixelated(face.thumbnail) if redact else face.thumbnail
     if content is None or not content.startswith(b"\xff\xd8"):
         return -1
@@ -118,7 +121,7 @@ def _add_picture(gallery: Gallery, face: FaceInfo, budget: int, redact: bool) ->
     region = "" if part is None else f"{part.left},{part.top},{part.right},{part.bottom}"
     line = f"{base64.b64encode(content).decode('ascii')}|{region}|{landmarks}"
     if gallery.bytes + len(line) > budget:
-        gallery.without_picture += 1
+        gallery.without_picture = 1
         return -1
     gallery.bytes += len(line) + 1
     gallery.pictures.append(line)

@@ -41,8 +41,8 @@ TEXTS: dict[str, str] = {
     "limits": "What these scores say, and what they do not",
     "limits_text": "A score tells how a classifier rates the picture of a face against the categories of"
     " its training pictures. It does not show what a person felt, intended or experienced, nor whether"
-    " they were truthful. How people move their faces varies with culture, situation and person (Barrett"
-    " et al. 2019, doi 10.1177/1529100619832930).",
+    " they were truthful.",
+    "limits_people": "How people move their faces varies with culture, situation and person (Barrett et al. 2019, doi 10.1177/1529100619832930).",
     "error_rate": "Measured error rate: {error}",
     "error_text": "of the highest-scoring classes were other than the label that people gave (95 %"
     " interval {low} to {high}), on the {n} faces of {split}. Those are ready-cut pictures of faces: on"
