@@ -136,6 +136,7 @@
       control("min", T.least_score, make("input", {type: "range", min: 0, max: 1, step: 0.05})),
       control("quality", T.quality, select([["", T.any_quality], ["good", T.good], ["poor", T.poor], ...D.faults.map(f => [f, f])])),
       control("file", T.file, select([["", T.any_file], ...files.map(([id, f]) => [id, f.name])])),
+      control("track", T.track, select([["", T.any_track]])),
       control("from", T.from, make("input", {type: "number", step: "any", min: 0})),
       control("to", T.to, make("input", {type: "number", step: "any", min: 0})),
       control("px", T.least_size, make("input", {type: "number", min: 0, step: 8})),
@@ -146,7 +147,15 @@
       make("p", {id: "count", role: "status"}),
       make("p", {class: "soft keys"}, T.keys));
   }
+  function offerTracks() {  // those of the chosen file, or of the file whose track is chosen
+    const id = state.file || state.track.split("/")[0];
+    const some = D.tracks.filter(t => String(t[0]) === id).slice(0, 500);
+    controls.track.replaceChildren(make("option", {value: ""}, T.any_track),
+      ...some.map(t => make("option", {value: `${t[0]}/${t[1]}`}, fill(T.track_row, {n: t[1], faces: t[3]}))));
+    controls.track.disabled = !some.length;
+  }
   function showFilters() {
+    offerTracks();
     for (const [name, node] of Object.entries(controls)) {
       if (node.type === "checkbox") node.checked = state[name] === "1";
       else if (document.activeElement !== node) node.value = state[name];

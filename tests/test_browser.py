@@ -108,6 +108,9 @@ def test_filters_narrow_the_gallery_and_stay_in_the_address(page: Any, report: s
     assert count(page) == 17
     page.select_option("#filter-file", label="walk.mkv")
     assert count(page) == 11
+    page.select_option("#filter-track", index=1)
+    assert count(page) == 6
+    page.select_option("#filter-track", "")
     page.fill("#filter-from", "10")
     assert count(page) == 5
     page.fill("#filter-to", "12")

@@ -342,6 +342,19 @@ def test_a_clock_time_is_given_only_where_the_file_proves_its_zone(evidence: Pat
     assert "camera Maker" in text
 
 
+def test_what_a_file_says_of_itself_is_escaped(evidence: Path, case: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "<script>alert(1)</script>", "=cmd()\x1b[31m"
+    exif.get_ifd(0x8769)[0x9003] = "2024<b>:\u202e"
+    (evidence / "face.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)]), exif=exif))
+    scanned(evidence, case)
+    html = report(case)
+    assert html.count("<script") == 3
+    assert "<b>:" not in html
+    assert not any(c in html for c in "\x1b\u202e")
+    assert "camera <script>alert(1)</script> =cmd()\\u001b[31m" in Page(html).text
+
+
 def test_the_logo_is_encoded_anew(evidence: Path, case: Path) -> None:
     (evidence / "face.png").write_bytes(FACE)
     scanned(evidence, case)

@@ -247,6 +247,7 @@ SCRIPT: dict[str, str] = {
     "any_quality": "any quality",
     "good": "without faults",
     "poor": "poor in any way",
+    "any_track": "any track",
     "any_review": "reviewed or not",
     "reviewed": "reviewed",
     "unreviewed": "not reviewed",
