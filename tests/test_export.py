@@ -667,7 +667,7 @@ def test_a_full_disk_leaves_nothing(case: Path, tmp_path: Path, format: str) -> 
 def crowds(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Number of faces → a case with so many."""
     folder = tmp_path_factory.mktemp("crowds")
-    cases = {faces: folder / f"{faces}.db" for faces in (1_000, 100_000)}
+    cases = {faces: folder / f"{faces}.db" for faces in (1_000, 30_000)}
     for faces, case in cases.items():
         many_faces(case, folder, faces)
     return cases
@@ -690,7 +690,8 @@ def test_memory_does_not_grow_with_the_faces(crowds: dict[int, Path], format: st
         with open(f"{case}.out", "rb") as out:
             assert sum(1 for _ in out) == faces + (format == "csv")
         Path(f"{case}.out").unlink()
-    assert peaks[1] < peaks[0] + 20_000, peaks  # KiB
+    # KiB; the rows of 29,000 faces would take more than four times that.
+    assert peaks[1] < peaks[0] + 10_000, peaks
 
 
 def many_faces(case: Path, root: Path, faces: int) -> None:
