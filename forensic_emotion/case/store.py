@@ -264,7 +264,8 @@ class CaseStore:
         with self._transaction():
             if said.label == check_face(self._connection, run_id, said.face_id):
                 raise UsageError(
-                    f"{said.label} is the class that scored highest: confirm the face instead."
+                    f"{said.label} is the class that scored highest: confirm the face instead.",
+                    "Its verdict is then confirmed, without a label.",
                 )
             row = {**asdict(said), "reviewer": reviewer}
             number = self._insert("reviews", {"run_id": run_id, "at": at, **row})
