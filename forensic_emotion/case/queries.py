@@ -425,13 +425,13 @@ def _media(row: dict[str, Any]) -> MediaFacts:
         recorded = RecordedTime(
             row["recorded"], row["recorded_tag"], row["recorded_zone"], row["zone_source"]
         )
-    plain = ("width", "height", "orientation", "time_base", "first_pts", "last_pts")
+    plain = (
+        *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
+        *("frames_hidden", "latitude", "longitude", "stream", "pixel_aspect", "frames_interlaced"),
+        "smallest_face",
+    )
     return MediaFacts(
         **{name: row[name] for name in plain},
-        frames_decoded=row["frames_decoded"],
-        frames_hidden=row["frames_hidden"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
         exif=json.loads(row["exif"]) if row["exif"] else None,
         metadata=json.loads(row["metadata"]) if row["metadata"] else None,
         recorded=recorded,
