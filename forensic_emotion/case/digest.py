@@ -66,6 +66,44 @@ def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
     )
 
 
+BEGUN = frozenset(("state", "ended_at", "discovered", "row_digest", "results_digest"))
+"""Columns of ``runs`` that are not settled yet when a run begins."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """Digests of a run's own row, with that of its model."""
+
+    begun: str
+    """Over what is settled when it begins: folder, settings, versions, model, who and where."""
+    whole: str
+    """Over all of it, as it is once the run has ended."""
+
+
+def run_row(case: sqlite3.Connection, run_id: int) -> RunRow:
+    """The digests of a run's row as a case holds it now."""
+    (run,) = _select(case, "SELECT * FROM runs WHERE id = ?", run_id)
+    model = _select(case, "SELECT * FROM models WHERE sha256 = ?", run["model_sha256"])
+    begun = {name: value for name, value in run.items() if name not in BEGUN}
+    return RunRow(_sha256([begun, *model]), _sha256([run, *model]))
+
+
+FACE_KEY = ("sha256", "stream", "frame_index", "face")
+"""What tells a face of a run from all others; its number in ``faces.id`` is no part of it."""
+
+
+def face_key(case: sqlite3.Connection, face_id: int) -> dict[str, object] | None:
+    """Which face has a number; None if none has."""
+    return next(
+        iter(_select(case, f"SELECT {', '.join(FACE_KEY)} FROM faces WHERE id = ?", face_id)), None
+    )
+
+
+def tolerant(raw: bytes) -> str:
+    """Text of a case as Python has it, also where it was damaged and is no UTF-8 any more."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def _select(case: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, object]]:
     cursor = case.execute(sql, values)
     names = [column[0] for column in cursor.description]
@@ -83,5 +121,11 @@ def _sha256(rows: Iterable[object]) -> str:
 
 
 def canonical(value: object) -> str:
-    """JSON in one form only."""
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    """JSON in one form only; binary as an object of its hexadecimal digits."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_binary)
+
+
+def _binary(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} is nothing that a case holds")
+    return {"hex": value.hex()}

@@ -96,6 +96,7 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
 
     Raises:
         UsageError: the case has no such run.
+        CaseError: what it says of the run cannot be read.
     """
     row = case.execute(
         """
@@ -113,7 +114,13 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
         )
     values = dict(row)
     for name in ("arguments", "settings", "versions", "model_card"):
-        values[name] = json.loads(values[name])
+        try:
+            values[name] = json.loads(values[name])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CaseError(
+                f"The case is damaged: {name} of run {row['id']} is no JSON.",
+                "femo verify tells what else is damaged. Use a copy that is whole.",
+            ) from error
     return RunInfo(**values)
 
 

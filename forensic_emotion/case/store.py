@@ -18,7 +18,7 @@ from sqlite_utils import Database
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import Digests, file_digests, run_digests
+from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
 from forensic_emotion.case.queries import (
     Changes,
     Summary,
@@ -120,7 +120,8 @@ class CaseStore:
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
-            self.note("resume", run_id, run.started_at, run.arguments, {"was": was})
+            detail = {"was": was, "begun_digest": run_row(self._connection, run_id).begun}
+            self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
 
     def _lock(self) -> None:
@@ -174,7 +175,9 @@ class CaseStore:
                     **asdict(run.about),
                 },
             )
-            self.note("scan", run_id, run.started_at, run.arguments, {"settings": run.settings})
+            begun = run_row(self._connection, run_id).begun
+            detail = {"settings": run.settings, "begun_digest": begun}
+            self.note("scan", run_id, run.started_at, run.arguments, detail)
             return run_id
 
     def set_discovered(self, run_id: int, paths: int) -> None:
@@ -226,6 +229,7 @@ class CaseStore:
 
     # ---- the audit table ------------------------------------------------------------------------
 
+            detail["run_digest"] = run_row(self._connection, run_id).whole
     def note(
         self,
         action: str,
@@ -269,7 +273,9 @@ class CaseStore:
                 )
             row = {**asdict(said), "reviewer": reviewer}
             number = self._insert("reviews", {"run_id": run_id, "at": at, **row})
-            self.note("review", run_id, at, arguments, {"review": number, **row})
+            # Numbers of rows are in no digest: this says which face it was.
+            face = face_key(self._connection, said.face_id)
+            self.note("review", run_id, at, arguments, {"review": number, **row, "face": face})
 
     # ---- a file ---------------------------------------------------------------------------------
 
@@ -321,7 +327,9 @@ class CaseStore:
                 digests = run_digests(self._connection, run_id)
                 self._change_run(run_id, **_columns(digests))
                 before = {"row_digest": rows, "results_digest": results}
-                detail = {"state": state, **_columns(digests), "before": before}
+                row = run_row(self._connection, run_id)
+                now = {"begun_digest": row.begun, "run_digest": row.whole}
+                detail = {"state": state, **_columns(digests), **now, "before": before}
                 self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
@@ -529,7 +537,7 @@ def audit_file(case: Path) -> Path:
     return case.with_name(case.name + ".audit")
 
 
-def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
+def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool = False) -> None:
     """Write one line an audit entry, its hash first.
 
     Raises:
@@ -538,7 +546,8 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     lines = [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}\n" for e in audit.entries(connection)]
     target = audit_file(case)
     with suppress(OSError, UnicodeDecodeError):
-        if target.read_text(encoding="utf-8") == "".join(lines):
+        there = target.read_text(encoding="utf-8")
+        if there == "".join(lines):
             return  # so that a full disk does not matter where there is nothing to say
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
@@ -551,3 +560,12 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
             f"The audit file {target} cannot be written: {error.strerror}.",
             "Make room there, or see that you may write in that folder.",
         ) from error
+    A file that lists other entries stays as it is: it is what shows that some were cut off or replaced.
+
+    Args:
+        connection: to the case.
+        case: where it lies.
+        anew: the case was just made; what lies there is of another one.
+
+        if there != "".join(lines[: len(there.splitlines())]) and not anew:
+            return  # it shows that the chain is another one; femo verify says so
