@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forensic_emotion.case import audit
-from forensic_emotion.case.difference import differences
+from forensic_emotion.case.difference import compare
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore, write_audit_file
@@ -419,8 +419,84 @@ def test_compare_tells_where_two_cases_differ(case: Path, evidence: Path, tmp_pa
     assert "bad.png: only in the first" in output
     assert "Differences: 3" in output
     with opened_case(case) as one, opened_case(other) as two:
-        found = [d.path for d in differences((one, 1), (two, 1), 0.01)]
-    assert found == ["bad.png", "none.png"]
+        found = compare((one, 1), (two, 1), 0.01)
+    assert [d.path for d in found.differences] == ["bad.png", "none.png"]
+    assert found.close == 1
+    # The digests that the case holds are those of the rows it had.
+    assert "FAULT  the second: 2 paths have other rows than their digests say" in output
+
+
+def resealed(case: Path, *statements: str) -> None:
+    """Change a case and make its digests anew, as another scan would have left it."""
+    tamper(case, *statements)
+    with closing(CaseStore(case)) as store:
+        store.seal("2026", ())
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        (
+            "UPDATE faces SET stream = 1 WHERE pts = 1500",
+            "v.mkv: stream 1, frame 1, face 0: only in the",
+        ),
+        ("UPDATE faces SET yaw = 5.0 WHERE pts = 1500", "v.mkv: frame 1, face 0: yaw: "),
+        ("UPDATE faces SET faults = 'dark' WHERE pts = 1500", "v.mkv: frame 1, face 0: faults: "),
+        ("UPDATE faces SET score = 2.5 WHERE pts = 0", "frame 0, face 0: score: 1.500000 / 2.500000"),
+        ("UPDATE faces SET track = 7 WHERE pts = 1500", "v.mkv: frame 1, face 0: track: 0 / 7"),
+        (
+            "UPDATE faces SET thumbnail = x'00' WHERE pts = 1500",
+            "v.mkv: frame 1, face 0: other thumbnail",
+        ),
+        (
+            "UPDATE faces SET landmarks = '[]' WHERE pts = 1500",
+            "v.mkv: frame 1, face 0: other landmarks",
+        ),
+        ("UPDATE problems SET message = 'x'", "bad.png: problem damaged: "),
+        ("DELETE FROM problems", "bad.png: problem damaged: only in the first"),
+        ("UPDATE tracks SET last_pts = 9", "v.mkv: track 0: last_pts: 1500 / 9"),
+        ("DELETE FROM tracks", "v.mkv: track 0: only in the first"),
+        ("UPDATE files SET width = 9 WHERE path = 'v.mkv'", "v.mkv: width: 120 / 9"),
+        ("UPDATE files SET exif = '{}' WHERE path = 'none.png'", "none.png: exif: None / {}"),
+        ("UPDATE evidence SET md5 = 'x' WHERE kind = 'video'", "v.mkv: md5: "),
+        (
+            "UPDATE files SET same_as = 1 WHERE path = 'same.png'",
+            "same.png: the same as face.png / bad.png",
+        ),
+    ],
+)
+def test_compare_tells_every_kind_of_difference(case: Path, tmp_path: Path, sql: str, said: str) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy(case, other)
+    resealed(other, sql)
+    code, output = run("compare", case, other)
+    assert (code, said in output, "FAULT" in output) == (3, True, False), output
+    assert run("compare", other, other)[0] == 0
+
+
+def test_compare_takes_close_numbers_as_equal_and_says_so(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy(case, other)
+    resealed(other, "UPDATE faces SET happy = happy + 1e-6, blur = blur + 1e-6 WHERE pts = 1500")
+    code, output = run("compare", case, other)
+    assert (code, "Differences: 0; 2 numbers differ within 0.0001" in output) == (0, True), output
+    assert run("compare", case, other, "--tolerance", 0)[0] == 3
+
+
+def test_compare_computes_the_digests_anew(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy(case, other)
+    tamper(other, "UPDATE runs SET results_digest = 'x'")
+    code, output = run("compare", case, other)
+    assert (code, "Differences: 0" in output) == (3, True), output
+    assert "FAULT  the second: its results digest is not that of its paths" in output
+    shutil.copy(case, other)
+    tamper(other, "UPDATE runs SET results_digest = 'x'", "UPDATE files SET results_digest = 'y'")
+    facts = json.loads(run("compare", case, other, "--json")[1])
+    assert facts["differences"] == []
+    assert facts["faults"] == [
+        "the second: 7 paths have other rows than their digests say; see femo verify"
+    ]
 
 
 def test_info_tells_all(case: Path) -> None:
