@@ -60,6 +60,7 @@ class Chosen:
 
     id: int
     results_digest: str | None
+    paths: int
 
 
 def choose_run(case: sqlite3.Connection, run_id: int | None) -> Chosen | None:
@@ -69,12 +70,18 @@ def choose_run(case: sqlite3.Connection, run_id: int | None) -> Chosen | None:
         UsageError: the case never had a run of that number.
     """
     case.text_factory = tolerant
-    row = case.execute(
-        "SELECT id, results_digest FROM runs WHERE ? IS NULL OR id = ? ORDER BY id DESC LIMIT 1",
-        (run_id, run_id),
-    ).fetchone()
+    try:
+        row = case.execute(
+            "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id)"
+            " FROM runs WHERE ? IS NULL OR id = ? ORDER BY id DESC LIMIT 1",
+            (run_id, run_id),
+        ).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such" not in str(error):
+            raise
+        return None  # a table or column is missing, which the checks name
     if row is not None:
-        return Chosen(row[0], row[1])
+        return Chosen(*row)
     if run_id is not None and all(entry.run_id != run_id for entry in audit.entries(case)):
         raise UsageError(f"The case has no run {run_id}.", "femo info lists the runs of a case.")
     return None

@@ -150,6 +150,9 @@ OTHER_SCORES = "CREATE VIEW face_results AS SELECT *, 'sad' AS label FROM faces"
         (("DROP INDEX files_by_content",), "the index files_by_content is missing"),
         (("ALTER TABLE files DROP COLUMN mode",), "the table files is not as femo makes it"),
         (("ALTER TABLE tracks RENAME TO lost",), "the table tracks is missing"),
+        (("DROP TABLE runs",), "the table runs is missing"),
+        (("DROP TABLE files",), "the table files is missing"),
+        (("DROP TABLE audit",), "the table audit is missing"),
     ],
 )
 def test_another_schema_is_named(case: Path, sql: tuple[str, ...], fault: str) -> None:

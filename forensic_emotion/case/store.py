@@ -103,7 +103,7 @@ class CaseStore:
                 os.close(self._locked)
             if failed is not None and self._wal.exists() and self._wal.stat().st_size:
                 raise CaseError(
-                    f"The case {self.path} could not be made one file: {failed}.",
+                    f"The case {self.path} cannot be written: {failed}.",
                     f"A part of it is in {self._wal.name}: keep both together. Make room; the next femo"
                     " that writes to the case brings them together.",
                 ) from failed

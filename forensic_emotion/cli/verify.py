@@ -38,8 +38,8 @@ def verify(
 ) -> None:
     """Check that a case is whole: its database, digests and audit chain; and the evidence, if given.
 
-    Exit code 0 says that all holds, 3 that something does not; each fault is named. What this shows and
-    what it does not: docs/evidence.md.
+    Exit code 0 says that all holds, 3 that something does not; each fault is named, and so is each run
+    that did not end. What this shows and what it does not: docs/evidence.md.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -53,8 +53,7 @@ def verify(
         chosen = verification.choose_run(opened, run)
         number = chosen.id if chosen else None
         with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-            total = opened.execute("SELECT COUNT(*) FROM files WHERE run_id = ?", (number,)).fetchone()
-            task = progress.add_task("hashing", total=total[0])
+            task = progress.add_task("hashing", total=chosen.paths if chosen else 0)
             found = verification.verify(opened, case, number, evidence, lambda: progress.advance(task))
     if as_json:
         print_json(_facts(case, chosen, found))
