@@ -100,7 +100,10 @@ class Desk:
         at = utc_now()
         with self._turn:
             if self._ended:
-                raise FemoError("The review has ended.")
+                raise FemoError(
+                    "The review has ended; this was not written.",
+                    "Start femo review again and repeat it.",
+                )
             with closing(CaseStore(self._case)) as store:
                 store.add_review(self._run_id, said, self._reviewer, at, self._arguments)
                 self.written += 1
@@ -329,8 +332,11 @@ def _judgement(body: bytes) -> Judgement:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UsageError("The request is no JSON.") from error
+        raise UsageError("The request is no JSON.", "Send the review as one JSON object.") from error
     names = {"face_id", "verdict", "label", "note"}
     if not isinstance(value, dict) or not {"face_id", "verdict"} <= value.keys() <= names:
-        raise UsageError("A review has face_id, verdict, label and note, and nothing else.")
+        raise UsageError(
+            "A review has face_id, verdict, label and note, and nothing else.",
+            "Send those, as the page does; docs/review.md explains them.",
+        )
     return Judgement(**value)

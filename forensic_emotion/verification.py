@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import file_digests, run_digests
+from forensic_emotion.case.digest import face_key, file_digests, run_digests, run_row, tolerant
+from forensic_emotion.case.integrity import loose_rows, schema_faults
 from forensic_emotion.case.store import audit_file
-from forensic_emotion.errors import EvidenceError
+from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, as_text, discover, opened
 
-Fate = Literal["unchanged", "changed", "missing", "new", "moved", "unreadable"]
-FATES: tuple[Fate, ...] = ("unchanged", "changed", "missing", "new", "moved", "unreadable")
+Fate = Literal["unchanged", "changed", "missing", "new", "moved", "unreadable", "unhashed"]
+FATES: tuple[Fate, ...] = get_args(Fate)
+HOLDING: tuple[Fate, ...] = ("unchanged", "unhashed")
+"""``unhashed`` is what it was at the scan, a link or a file that cannot be read: as far as that goes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Verification:
 
     faults: list[str]
     """Of the case itself, in words."""
+    audit_holds: bool
+    """Whether the chain and the hashes beside the case do."""
+    unfinished: list[str]
+    """Runs that did not come to their end, in words; no fault, but not all of their evidence is in."""
     rows: int
     """Paths whose rows were checked."""
     head: str
@@ -43,13 +51,46 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        return not self.faults and all(f.fate == "unchanged" for f in self.files or ())
+        return not self.faults and all(f.fate in HOLDING for f in self.files or ())
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The run whose evidence is looked for; nothing more of it is taken for sound."""
+
+    id: int
+    results_digest: str | None
+    paths: int
+
+
+def choose_run(case: sqlite3.Connection, run_id: int | None) -> Chosen | None:
+    """A run by its number, or the latest; None if it is not there (any more).
+
+    Raises:
+        UsageError: the case never had a run of that number.
+    """
+    case.text_factory = tolerant
+    try:
+        row = case.execute(
+            "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id)"
+            " FROM runs WHERE ? IS NULL OR id = ? ORDER BY id DESC LIMIT 1",
+            (run_id, run_id),
+        ).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such" not in str(error):
+            raise
+        return None  # a table or column is missing, which the checks name
+    if row is not None:
+        return Chosen(*row)
+    if run_id is not None and all(entry.run_id != run_id for entry in audit.entries(case)):
+        raise UsageError(f"The case has no run {run_id}.", "femo info lists the runs of a case.")
+    return None
 
 
 def verify(
     case: sqlite3.Connection,
     path: Path,
-    run_id: int,
+    run_id: int | None,
     evidence: Path | None,
     on_file: Callable[[], None],
 ) -> Verification:
@@ -58,18 +99,43 @@ def verify(
     Args:
         case: opened for reading.
         path: the case's own; the file with the audit's hashes lies beside it.
-        run_id: the run whose files are looked for in ``evidence``.
+        run_id: the run whose files are looked for in ``evidence``; None if there is none.
         evidence: the folder, wherever it lies now; None to leave it.
         on_file: called after each file of evidence.
     """
+    case.text_factory = tolerant  # damaged text is to be named, not to end the check
     faults = [f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"]
-    rows = case.execute("SELECT COUNT(*) FROM files").fetchone()[0]
     if not faults:  # what lies in a broken database is no statement of anyone
-        faults += [*_broken_rows(case), *_broken_runs(case)]
-        faults += [*audit.broken_at(case), *_beside(case, audit_file(path))]
-        faults += _broken_reviews(case)
-    files = None if evidence is None else list(_compare(case, run_id, evidence, on_file))
-    return Verification(faults, rows, audit.head(case), files)
+        for check in (schema_faults, loose_rows, _broken_rows, _broken_runs, _broken_reviews):
+            faults += _made(check(case))
+    of_audit = [*_made(_broken_audit(case)), *_made(_beside(case, audit_file(path)))]
+    files = None
+    if evidence is not None and run_id is None:
+        faults.append("the run is missing whose evidence is to be compared")
+    elif evidence is not None and run_id is not None:
+        files = list(_compare(case, run_id, evidence, on_file))
+    return Verification([*faults, *of_audit], not of_audit, *_told(case), files)
+
+
+def _made(check: Iterable[str]) -> Iterator[str]:
+    """What a check finds; where the case does not even let it be made, that is a fault too."""
+    try:
+        yield from check
+    except sqlite3.Error as error:
+        yield f"a check could not be made: {error}"
+
+
+def _told(case: sqlite3.Connection) -> tuple[list[str], int, str]:
+    """Runs that did not end, how many paths there are, and the head; of a damaged case what it gives."""
+    try:
+        unfinished = [
+            f"run {id} is {state}" + (", or its process was killed" if state == "running" else "")
+            for id, state in case.execute("SELECT id, state FROM runs WHERE state <> 'done' ORDER BY id")
+        ]
+        (rows,) = case.execute("SELECT COUNT(*) FROM files").fetchone()
+        return unfinished, rows, audit.head(case)
+    except sqlite3.Error:  # a table is missing; the checks named it
+        return [], 0, ""
 
 
 def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
@@ -80,29 +146,56 @@ def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
         now = file_digests(case, file_id)
         if (now.rows, now.results) != (rows, results):
             yield f"run {run_id}, {path}: its rows were changed after they were written"
-    orphans = "SELECT COUNT(*) FROM faces WHERE NOT EXISTS (SELECT 1 FROM files WHERE {})".format(
-        "files.run_id = faces.run_id AND files.sha256 = faces.sha256"
-    )
-    (lost,) = case.execute(orphans).fetchone()
-    if lost:
-        yield f"{lost} faces belong to no path"
+
+
+BEGINNING, ENDING = ("scan", "resume"), ("scan ended", "migrate")
+"""Entries of the audit table that tell how a run stood."""
 
 
 def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
-    """Runs that are not what they were when they ended, by their digests and by the audit table."""
-    closing = ("scan ended", "migrate")
-    ended = {e.run_id: e.detail for e in audit.entries(case) if e.action in closing}
-    for run_id, state, rows, results in case.execute(
-        "SELECT id, state, row_digest, results_digest FROM runs ORDER BY id"
-    ).fetchall():
-        if state == "running":
+    """Runs that are not what the audit table says of them, or whose paths are not those they had."""
+    told: dict[int, list[audit.Entry]] = defaultdict(list)
+    for entry in audit.entries(case):
+        if entry.run_id is not None and entry.action in (*BEGINNING, *ENDING):
+            told[entry.run_id].append(entry)
+    runs = case.execute("SELECT id, state, row_digest, results_digest FROM runs ORDER BY id").fetchall()
+    for run_id in sorted(told.keys() - {run[0] for run in runs}):
+        yield f"run {run_id} is missing: the audit table tells of it"
+    for run_id, state, rows, results in runs:
+        history = told[run_id]
+        if not history:
+            yield f"run {run_id}: the audit table does not know of it"
             continue
-        now = run_digests(case, run_id)
-        if (now.rows, now.results) != (rows, results):
-            yield f"run {run_id}: paths were added, removed or changed after it ended"
-        noted = ended.get(run_id, {})
-        if (noted.get("state"), noted.get("row_digest")) != (state, rows):
-            yield f"run {run_id}: the audit table notes another end of it"
+        last = history[-1]
+        if state == "running" and last.action in BEGINNING:
+            if (rows, results) != (None, None):
+                yield f"run {run_id}: it has digests of an end that the audit table does not note"
+        else:
+            now = run_digests(case, run_id)
+            if (now.rows, now.results) != (rows, results):
+                yield f"run {run_id}: paths were added, removed or changed after it ended"
+            noted = (last.detail.get("state"), last.detail.get("row_digest"))
+            if last.action not in ENDING or noted != (state, rows):
+                yield f"run {run_id}: the audit table notes another end of it"
+        yield from _changed_run(case, run_id, history)
+
+
+def _changed_run(case: sqlite3.Connection, run_id: int, history: list[audit.Entry]) -> Iterator[str]:
+    """Whether a run's own row is other than when it began, or when it ended.
+
+    Entries of an older femo have no digests of it; those before a migration are of other columns.
+    """
+    migrations = [i for i, entry in enumerate(history) if entry.action == "migrate"]
+    since = history[migrations[-1] if migrations else 0 :]
+    now = run_row(case, run_id)
+    begun = {entry.detail["begun_digest"] for entry in since if "begun_digest" in entry.detail}
+    if begun - {now.begun}:
+        yield (
+            f"run {run_id}: folder, settings, versions, model, examiner or another thing that is settled"
+            " when a run begins was changed"
+        )
+    elif since[-1].detail.get("run_digest", now.whole) != now.whole:
+        yield f"run {run_id}: its row, such as end or number of paths, was changed after it ended"
 
 
 def _broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
@@ -114,31 +207,41 @@ def _broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
     }
     columns = ("id", "run_id", "face_id", "at", "reviewer", "verdict", "label", "note")
     there = set()
-    for values in case.execute(f"SELECT {', '.join(columns)} FROM reviews ORDER BY id"):
+    for values in case.execute(f"SELECT {', '.join(columns)} FROM reviews ORDER BY id").fetchall():
         row = dict(zip(("review", *columns[1:]), values, strict=True))
         there.add(row["review"])
         name = f"review {row['review']} of face {row['face_id']}"
         if row["review"] not in noted:
             yield f"{name}: the audit table does not know of it"
-        elif row != noted[row["review"]]:
+            continue
+        detail = dict(noted[row["review"]])
+        face = detail.pop("face", None)  # a review of an older femo does not have it
+        if row != detail:
             yield f"{name}: it was changed after it was written"
+        elif face is not None and face != face_key(case, row["face_id"]):
+            yield f"{name}: that number was another face's when it was written"
     for number, detail in noted.items():
         if number not in there:
             yield f"review {number} of face {detail.get('face_id')} is missing"
 
 
+def _broken_audit(case: sqlite3.Connection) -> Iterator[str]:
+    yield from audit.broken_at(case)
+
+
 def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:
     """Where the hashes that were written beside the case are not in it."""
+    there = audit.hashes(case)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        yield f"{path.name} is missing beside the case: entries cut off the audit's end would not show"
+        if there:
+            yield f"{path.name} is missing beside the case: entries cut off the end would not show"
         return
     except (OSError, UnicodeDecodeError) as error:
         yield f"{path.name} cannot be read: {error}"
         return
     noted = [line.split(" ")[0] for line in lines]
-    there = [entry.sha256 for entry in audit.entries(case)]
     if there[: len(noted)] != noted:
         yield f"the audit table has not the entries that {path.name} lists"
 
@@ -146,60 +249,83 @@ def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:
 def _compare(
     case: sqlite3.Connection, run_id: int, evidence: Path, on_file: Callable[[], None]
 ) -> Iterator[FileFate]:
-    """Every file of a run and of the folder, hashed anew."""
-    scanned: dict[bytes, str] = dict(
-        case.execute(
-            "SELECT path_bytes, sha256 FROM files WHERE run_id = ? AND sha256 NOT NULL", (run_id,)
-        )
-    )
-    skipped = {
-        row[0]
-        for row in case.execute(
-            "SELECT path_bytes FROM files WHERE run_id = ? AND sha256 IS NULL", (run_id,)
-        )
-    }
-    now: dict[bytes, str] = {}
-    unreadable: dict[bytes, str] = {}
+    """Every path of a run and of the folder, each file hashed anew."""
+    scanned = _as_scanned(case, run_id)
+    now: dict[bytes, _State] = {}
     for found in discover(evidence):
-        try:
-            hashed = _sha256(found)
-        except EvidenceError as error:
-            unreadable[found.path] = error.text
-        else:
-            if hashed is not None:
-                now[found.path] = hashed
-            elif found.path not in skipped:
-                yield FileFate(found.path_text, "new", found.skip or found.error or "")
+        now[found.path] = _state(found)
         on_file()
     places: dict[str, list[bytes]] = defaultdict(list)
-    for path, sha256 in now.items():
-        if path not in scanned:
-            places[sha256].append(path)
+    for path, state in now.items():
+        if state.sha256 is not None and path not in scanned:
+            places[state.sha256].append(path)
     moved: set[bytes] = set()
-    for path, sha256 in sorted(scanned.items()):
-        if path in unreadable:
-            yield FileFate(as_text(path), "unreadable", unreadable[path])
-        elif path not in now and places[sha256]:
-            target = places[sha256].pop(0)
+    for path, was in sorted(scanned.items()):
+        if path not in now and was.sha256 is not None and places[was.sha256]:
+            target = places[was.sha256].pop(0)
             moved.add(target)
             yield FileFate(as_text(path), "moved", f"to {as_text(target)}")
-        elif path not in now:
-            yield FileFate(as_text(path), "missing", "")
-        elif now[path] != sha256:
-            yield FileFate(as_text(path), "changed", f"SHA-256 {sha256} → {now[path]}")
         else:
-            yield FileFate(as_text(path), "unchanged", "")
-    for path in sorted((now.keys() | unreadable.keys()) - scanned.keys() - moved - skipped):
-        yield FileFate(as_text(path), "new", unreadable.get(path, ""))
+            yield FileFate(as_text(path), *_fate(was, now.get(path) or _folder_at(evidence, path)))
+    for path in sorted(now.keys() - scanned.keys() - moved):
+        yield FileFate(as_text(path), "new", "" if now[path].sha256 else now[path].text)
 
 
-def _sha256(found: Found) -> str | None:
-    """Of a regular file; None for what is none.
+@dataclass(frozen=True)
+class _State:
+    """What lies at a path: bytes, or something that has none to hash."""
 
-    Raises:
-        EvidenceError: it cannot be read.
-    """
-    if found.skip or found.error:
-        return None
-    with opened(found) as source:
-        return source.evidence.sha256
+    sha256: str | None
+    text: str
+    """What it is: a regular file, a link; or why it cannot be read."""
+    unreadable: bool = False
+
+
+FILE = "regular file"
+
+
+def _as_scanned(case: sqlite3.Connection, run_id: int) -> dict[bytes, _State]:
+    sql = """
+        SELECT path_bytes, sha256, reason,
+            (SELECT message FROM problems WHERE file_id = files.id ORDER BY id LIMIT 1)
+        FROM files WHERE run_id = ?
+        """
+    return {
+        path: _State(sha256, FILE if sha256 else reason or problem or "", sha256 is None and not reason)
+        for path, sha256, reason, problem in case.execute(sql, (run_id,))
+        if isinstance(path, bytes)  # else the case is damaged, which the checks of its rows name
+    }
+
+
+def _state(found: Found) -> _State:
+    if found.skip is not None:
+        return _State(None, found.skip)
+    if found.error is not None:
+        return _State(None, found.error, unreadable=True)
+    try:
+        with opened(found) as source:
+            return _State(source.evidence.sha256, FILE)
+    except EvidenceError as error:
+        return _State(None, error.text, unreadable=True)
+
+
+def _folder_at(evidence: Path, path: bytes) -> _State | None:
+    """The walk names what lies in a folder, not the folder itself."""
+    place = evidence / os.fsdecode(path)
+    return _State(None, "folder") if place.is_dir() and not place.is_symlink() else None
+
+
+def _fate(was: _State, now: _State | None) -> tuple[Fate, str]:
+    if now is None:
+        return "missing", "" if was.sha256 else was.text
+    if was.sha256 is not None and now.sha256 is not None:
+        if was.sha256 == now.sha256:
+            return "unchanged", ""
+        return "changed", f"SHA-256 {was.sha256} → {now.sha256}"
+    if now.sha256 is not None:
+        return "changed", f"{was.text} → {now.text}, SHA-256 {now.sha256}"
+    if now.unreadable:
+        return ("unhashed" if was.unreadable else "unreadable"), now.text
+    if was.sha256 is None and was.text == now.text:
+        return "unhashed", now.text
+    return "changed", f"{was.text} → {now.text}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -260,6 +261,22 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
         return scan(find_evidence(root), store, run, [InProcess(tools)], FakeProgress()).summary
     finally:
         store.close()
+
+
+def tamper(case: Path, *statements: str) -> None:
+    """Change a case as somebody would who knows of its triggers and puts them back."""
+    connection = sqlite3.connect(case)
+    triggers = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    ).fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        assert connection.execute(statement).rowcount, statement
+    for _, sql in triggers:
+        connection.execute(sql)
+    connection.commit()
+    connection.close()
 
 
 def write_large_case(path: Path, faces: int, files: int) -> Path:

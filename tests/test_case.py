@@ -9,9 +9,9 @@ from sqlite_utils import Database
 
 from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
 from forensic_emotion.case.schema import MIGRATIONS
-from forensic_emotion.case.store import CaseStore, migrate
+from forensic_emotion.case.store import CaseStore, _file_row, migrate
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.records import Box
+from forensic_emotion.records import Box, MediaFacts, Outcome, RecordedTime
 from forensic_emotion.verification import verify
 from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned
 
@@ -201,6 +201,30 @@ def test_half_a_file_never_shows(evidence: Path, tmp_path: Path) -> None:
     with opened_case(tmp_path / "case.db") as opened:
         assert opened.execute("SELECT COUNT(*) FROM files").fetchone()[0] == 0
         assert read_run(opened).state == "failed"
+
+
+def test_a_copy_takes_over_every_fact_of_its_original(case: Path) -> None:
+    """Of a path that was looked at before a stop, its copy is told from the case alone."""
+    facts = MediaFacts(
+        *(8, 6, 6, "1/1000", 5, 0, 40, 2),
+        **{"exif": {"Make": "M"}, "metadata": {"a": "b"}, "latitude": 1.5, "longitude": -2.5},
+        **{"recorded": RecordedTime("2026", "DateTime", None, "none"), "stream": 1},
+        **{"pixel_aspect": "64:45", "frames_interlaced": 3, "smallest_face": 12.5},
+    )
+    untouched = MediaFacts()
+    for name, value in vars(facts).items():  # a fact that is added later must not be left out here
+        assert name == "problems" or value != getattr(untouched, name), name
+    with opened_case(case) as opened:
+        (sha256,) = opened.execute("SELECT sha256 FROM evidence").fetchone()
+    store = CaseStore(case)
+    connection = store._connection
+    row = _file_row(Outcome(b"p.png", "p.png", "faces", media=facts))
+    for name in ("path", "path_bytes", "sha256", "state", "reason", "frames", "faces"):
+        del row[name]
+    names = ", ".join(f"{name} = ?" for name in row)
+    connection.execute(f"UPDATE files SET {names}", tuple(row.values()))
+    assert store.first_with(1, sha256).media == facts
+    store.close()
 
 
 def test_each_run_keeps_the_card_that_its_model_had(evidence: Path, tmp_path: Path) -> None:

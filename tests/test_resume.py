@@ -8,6 +8,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -321,3 +323,53 @@ def test_bytes_that_an_earlier_run_skipped_as_known_are_looked_at_once(
         ("b.png", "faces", 0),
     ]
     assert rows(case, "SELECT kind FROM evidence") == [("still",)]
+
+
+SMALL_DISKS = """
+import subprocess, sys
+from pathlib import Path
+from typer.testing import CliRunner
+from forensic_emotion.cli import app
+from forensic_emotion.errors import CaseError
+from tests.builders import scanned
+evidence, small = Path(sys.argv[1]), Path(sys.argv[2])
+for size in range(4, 260, 12):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", small], check=True)
+    said, case = "", small / "case.db"
+    try:
+        scanned(evidence, case)
+    except CaseError as error:
+        said = str(error)
+    there = sorted(path.name for path in small.iterdir())
+    result = CliRunner().invoke(app, ["verify", str(case)])
+    wal = "case.db-wal" in there
+    some = '"rows": 0' not in CliRunner().invoke(app, ["verify", str(case), "--json"]).output
+    print(size, there, result.exit_code, repr(result.output), repr(said))
+    assert "case.db" not in there or result.exit_code == 0
+    assert not said or "All holds." not in result.output
+    assert not wal or "case.db-wal" in said and "keep both together" in said
+    assert "What was finished" not in said or some
+    subprocess.run(["umount", small], check=True)
+print("through")
+"""
+
+
+def test_however_small_the_disk_nothing_is_left_or_a_case_that_holds(
+    mixed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    python = [sys.executable, "-c", SMALL_DISKS, mixed, tmp_path / "small"]
+    try:
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--mount", *python],
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("no file system can be mounted here")
+    print(done.stdout)
+    assert done.stdout.endswith("through\n"), done.stdout + done.stderr

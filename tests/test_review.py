@@ -23,7 +23,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forensic_emotion.case import audit, reviews
-from forensic_emotion.case.digest import run_digests
+from forensic_emotion.case.digest import face_key, run_digests
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Agreement, Judgement, Review, cohens_kappa
 from forensic_emotion.case.schema import CLASSES
@@ -35,7 +35,7 @@ from forensic_emotion.records import Box
 from forensic_emotion.report.render import review_page
 from forensic_emotion.review import MAX_BODY, Desk, ReviewServer
 from forensic_emotion.verification import verify
-from tests.builders import encoded, picture, scanned
+from tests.builders import encoded, picture, scanned, tamper
 from tests.test_engine import rows
 
 AT = "2026-01-01T00:00:00.000000000Z"
@@ -97,7 +97,7 @@ def test_a_review_stands_beside_the_machines_word(case: Path) -> None:
         assert (last.action, last.run_id, last.at) == ("review", 1, AT)
         assert last.detail == {
             **{"review": 3, "face_id": 1, "verdict": "rejected", "label": None},
-            **{"note": "a badge", "reviewer": "B"},
+            **{"note": "a badge", "reviewer": "B", "face": face_key(opened, 1)},
         }
         assert audit.head(opened, results_only=True) == last.sha256  # a report shows reviews
         assert reviews.read_reviews(opened, 1) == {
@@ -214,12 +214,7 @@ def test_the_table_refuses_changes(case: Path) -> None:
 def test_a_changed_review_is_named(case: Path, sql: str, fault: str) -> None:
     say(case, Judgement(1, "confirmed"), Judgement(2, "relabelled", "sad", "tears"))
     assert faults(case) == []
-    connection = sqlite3.connect(case)
-    for trigger in ("reviews_no_update", "reviews_no_delete"):
-        connection.execute(f"DROP TRIGGER {trigger}")
-    connection.execute(sql)
-    connection.commit()
-    connection.close()
+    tamper(case, sql)
     (found,) = faults(case)
     assert fault in found
 

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from forensic_emotion.case.digest import canonical
 
@@ -38,6 +38,8 @@ class Entry:
     previous: str
     sha256: str
 
+
+Parsed = TypeVar("Parsed", list[Any], dict[str, Any])
 
 COLUMNS = ("at", "action", "run_id", "user", "host", "femo", "arguments", "detail", "previous")
 
@@ -81,11 +83,25 @@ def entries(case: sqlite3.Connection) -> Iterator[Entry]:
         id, at, action, run_id, user, host, femo, arguments, detail, previous, sha256 = row
         yield Entry(
             *(id, at, action, run_id, user, host, femo),
-            json.loads(arguments),
-            json.loads(detail),
+            _parsed(arguments, list) or [],
+            _parsed(detail, dict) or {},
             previous,
             sha256,
         )
+
+
+def _parsed(text: object, kind: type[Parsed]) -> Parsed | None:
+    """What JSON says; None if it is damaged, which ``broken_at`` names."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, kind) else None
+
+
+def hashes(case: sqlite3.Connection) -> list[str]:
+    """Of every entry, the first one first."""
+    return [sha256 for (sha256,) in case.execute("SELECT sha256 FROM audit ORDER BY id")]
 
 
 def broken_at(case: sqlite3.Connection) -> list[str]:
@@ -99,6 +115,8 @@ def broken_at(case: sqlite3.Connection) -> list[str]:
             faults.append(f"audit entry {id} does not follow the one before it")
         if _hash(tuple(values)) != sha256:
             faults.append(f"audit entry {id} ({values[1]}, {values[0]}) was changed")
+        elif _parsed(values[-3], list) is None or _parsed(values[-2], dict) is None:
+            faults.append(f"audit entry {id} ({values[1]}, {values[0]}) is not as femo writes it")
         previous, expected = sha256, id + 1
     return faults
 

@@ -1,15 +1,35 @@
-"""Two runs, of one case or of two → where their results differ."""
+"""Two runs, of one case or of two → where their results differ.
+
+What is compared is what the results digest covers, column by column: whatever makes two digests differ
+is a difference that can be named. So what the file system says is left out, and so are reviews, which
+are people's word and no result of a run.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from forensic_emotion.case.digest import (
+    FILE_SYSTEM,
+    OWN,
+    FileRows,
+    Row,
+    digests_of,
+    file_rows,
+    run_digests,
+    tolerant,
+)
 from forensic_emotion.case.schema import CLASSES
 
-PLACE = ("frame_index", "pts", "time_base", "left", "top", "right", "bottom", "detector", "landmarks")
-"""What must be the same of two faces, beside their scores."""
+Side = tuple[sqlite3.Connection, int]
+"""A case and the number of its run."""
+NAMES = ("first", "second")
+SHORT = 60
+"""Characters of a value that is shown; longer ones, such as landmarks, are only named."""
+FACE, TRACK = ("stream", "frame_index", "face"), ("track",)
+"""What tells the faces, and the tracks, of a file from one another."""
 
 
 @dataclass(frozen=True)
@@ -20,57 +40,164 @@ class Difference:
     text: str
 
 
-def differences(
-    one: tuple[sqlite3.Connection, int], other: tuple[sqlite3.Connection, int], tolerance: float
-) -> Iterator[Difference]:
-    """Where two runs differ: paths, hashes, states, faces, scores by more than a tolerance.
+@dataclass(frozen=True)
+class Comparison:
+    """What the comparison of two runs came to."""
+
+    differences: list[Difference]
+    close: int
+    """Numbers that are not the same, but within the tolerance."""
+    faults: list[str]
+    """Where a run's rows are not what its digests say, in words."""
+
+    @property
+    def same(self) -> bool:
+        return not self.differences and not self.faults
+
+
+def compare(one: Side, other: Side, tolerance: float) -> Comparison:
+    """Where two runs differ: paths, files' facts, contents, problems, faces, tracks; and their digests.
 
     Args:
         one: a case and the number of its run.
         other: the other.
-        tolerance: of each probability, absolute.
+        tolerance: how far two numbers may lie apart; above 1 as a share of the larger one.
     """
-    mine, theirs = _files(*one), _files(*other)
-    for path in sorted(mine.keys() | theirs.keys()):
-        if path not in mine or path not in theirs:
-            which = "first" if path in mine else "second"
-            yield Difference((mine.get(path) or theirs[path])["path"], f"only in the {which}")
-            continue
-        a, b = mine[path], theirs[path]
-        for name in ("sha256", "state", "reason", "frames_decoded", "frames"):
-            if a[name] != b[name]:
-                yield Difference(a["path"], f"{name}: {a[name]} / {b[name]}")
-        if a["sha256"] == b["sha256"] and a["sha256"] is not None:
-            for text in _faces_differ(_faces(*one, a["sha256"]), _faces(*other, b["sha256"]), tolerance):
-                yield Difference(a["path"], text)
+    sides = (one, other)
+    for case, _ in sides:
+        case.text_factory = tolerant
+    paths = [_paths(*side) for side in sides]
+    numbers = _Numbers(tolerance)
+    differences: list[Difference] = []
+    changed = [0, 0]
+    for path in sorted(paths[0].keys() | paths[1].keys(), key=lambda p: (str(type(p)), p)):
+        found = [
+            _checked(case, ids[path], changed, i) if path in ids else None
+            for i, ((case, _), ids) in enumerate(zip(sides, paths, strict=True))
+        ]
+        a, b = found
+        name = str((a or b or FileRows({})).file["path"])
+        if a is None or b is None:
+            differences.append(Difference(name, f"only in the {NAMES[0 if b is None else 1]}"))
+        else:
+            differences += [Difference(name, text) for text in _files_differ(a, b, numbers)]
+    faults = list(_digest_faults(sides, changed))
+    stored = {_stored(side) for side in sides} - {None}  # a run that goes on has none yet
+    if not differences and not numbers.close and not faults and len(stored) > 1:
+        faults.append("the results digests differ, but no difference was found")
+    return Comparison(differences, numbers.close, faults)
 
 
-def _files(case: sqlite3.Connection, run_id: int) -> dict[bytes, sqlite3.Row]:
-    rows = case.execute("SELECT * FROM files WHERE run_id = ?", (run_id,))
-    return {row["path_bytes"]: row for row in rows}
+def _paths(case: sqlite3.Connection, run_id: int) -> dict[bytes, int]:
+    return dict(case.execute("SELECT path_bytes, id FROM files WHERE run_id = ?", (run_id,)).fetchall())
 
 
-def _faces(case: sqlite3.Connection, run_id: int, sha256: str) -> dict[tuple[int, int], sqlite3.Row]:
-    rows = case.execute("SELECT * FROM faces WHERE run_id = ? AND sha256 = ?", (run_id, sha256))
-    return {(row["frame_index"], row["face"]): row for row in rows}
+def _checked(case: sqlite3.Connection, file_id: int, changed: list[int], side: int) -> FileRows:
+    """A path's rows; counts it where they are not what its digest says."""
+    rows = file_rows(case, file_id)
+    changed[side] += digests_of(rows).results != rows.file["results_digest"]
+    return rows
 
 
-def _faces_differ(
-    mine: dict[tuple[int, int], sqlite3.Row],
-    theirs: dict[tuple[int, int], sqlite3.Row],
-    tolerance: float,
+def _stored(side: Side) -> object:
+    case, run_id = side
+    return case.execute("SELECT results_digest FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+
+
+def _digest_faults(sides: tuple[Side, Side], changed: list[int]) -> Iterator[str]:
+    for name, side, paths in zip(NAMES, sides, changed, strict=True):
+        stored = _stored(side)
+        if paths:
+            yield f"the {name}: {paths} paths have other rows than their digests say; see femo verify"
+        elif stored is not None and stored != run_digests(*side).results:
+            yield f"the {name}: its results digest is not that of its paths; see femo verify"
+
+
+@dataclass
+class _Numbers:
+    """Tells numbers that are close from those that are not; counts the former."""
+
+    tolerance: float
+    close: int = field(default=0)
+
+    def differ(self, a: object, b: object) -> bool:
+        if type(a) is type(b) and a == b:
+            return False
+        # Whole numbers count something or name a place: near is not the same there.
+        whole = not isinstance(a, float) and not isinstance(b, float)
+        if whole or not isinstance(a, int | float) or not isinstance(b, int | float):
+            return True
+        if abs(a - b) > self.tolerance * max(1.0, abs(a), abs(b)):
+            return True
+        self.close += 1
+        return False
+
+
+def _files_differ(a: FileRows, b: FileRows, numbers: _Numbers) -> Iterator[str]:
+    yield from _row_differs(a.file, b.file, numbers, FILE_SYSTEM | {"path_bytes"})
+    first, second = (rows.first[0]["path_bytes"] if rows.first else None for rows in (a, b))
+    if first != second:
+        yield f"the same as {_text(first)} / {_text(second)}"
+    if a.file["sha256"] != b.file["sha256"]:
+        return  # other bytes: what is in them may be anything
+    for mine, theirs in zip(a.evidence, b.evidence, strict=False):
+        yield from _row_differs(mine, theirs, numbers)
+    yield from _lists_differ("problem", a.problems, b.problems, numbers)
+    yield from _keyed_differ(FACE, a.faces, b.faces, numbers)
+    yield from _keyed_differ(TRACK, a.tracks, b.tracks, numbers)
+
+
+def _keyed_differ(
+    columns: tuple[str, ...], mine: list[Row], theirs: list[Row], numbers: _Numbers
 ) -> Iterator[str]:
-    for key in sorted(mine.keys() | theirs.keys()):
-        name = f"frame {key[0]}, face {key[1]}"
-        if key not in mine or key not in theirs:
-            yield f"{name}: only in the {'first' if key in mine else 'second'}"
-            continue
-        a, b = mine[key], theirs[key]
-        elsewhere = [column for column in PLACE if a[column] != b[column]]
-        if elsewhere:
-            yield f"{name}: other {', '.join(elsewhere)}"
-        furthest = max(CLASSES, key=lambda c: abs(a[c] - b[c]))
-        if abs(a[furthest] - b[furthest]) > tolerance:
-            yield f"{name}: {furthest} {a[furthest]:.6f} / {b[furthest]:.6f}"
-        elif a["label"] != b["label"]:
-            yield f"{name}: label {a['label']} / {b['label']}"
+    """Faces or tracks by what tells them apart, in its order."""
+    left, right = ({tuple(row[c] for c in columns): row for row in rows} for rows in (mine, theirs))
+    for key in sorted(left.keys() | right.keys(), key=lambda k: [(str(type(v)), v) for v in k]):
+        words = dict(zip(columns, key, strict=True))
+        if words.get("stream") == 0:
+            del words["stream"]
+        name = ", ".join(f"{c.removesuffix('_index')} {value}" for c, value in words.items())
+        if key not in left or key not in right:
+            yield f"{name}: only in the {NAMES[0 if key in left else 1]}"
+        else:
+            for text in _row_differs(left[key], right[key], numbers):
+                yield f"{name}: {text}"
+
+
+def _lists_differ(what: str, mine: list[Row], theirs: list[Row], numbers: _Numbers) -> Iterator[str]:
+    for i in range(max(len(mine), len(theirs))):
+        if i >= len(mine) or i >= len(theirs):
+            row = (mine if i < len(mine) else theirs)[i]
+            yield f"{what} {row['class']}: only in the {NAMES[0 if i < len(mine) else 1]}"
+        else:
+            for text in _row_differs(mine[i], theirs[i], numbers):
+                yield f"{what} {mine[i]['class']}: {text}"
+
+
+def _row_differs(
+    a: Row, b: Row, numbers: _Numbers, without: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """What two rows that belong together do not have in common; of the probabilities the furthest."""
+    names = [name for name in a if name not in OWN | without and numbers.differ(a[name], b[name])]
+    scores = [name for name in names if name in CLASSES]
+    if scores:
+        furthest = max(scores, key=lambda name: _apart(a[name], b[name]))
+        yield f"{furthest} {_text(a[furthest])} / {_text(b[furthest])}"
+    others = [name for name in names if name not in CLASSES]
+    unshown = [name for name in others if max(len(_text(a[name])), len(_text(b[name]))) > SHORT]
+    for name in others:
+        if name not in unshown:
+            yield f"{name}: {_text(a[name])} / {_text(b[name])}"
+    if unshown:
+        yield f"other {', '.join(unshown)}"
+
+
+def _apart(a: object, b: object) -> float:
+    numeric = isinstance(a, int | float) and isinstance(b, int | float)
+    return abs(a - b) if numeric else float("inf")  # type: ignore[operator]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

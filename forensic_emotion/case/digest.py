@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 FILE_SYSTEM = frozenset(
     (
@@ -36,22 +36,56 @@ class Digests:
     results: str
 
 
-def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
-    """The digests of a path's rows as a case holds them now: file, content, faces, tracks, problems."""
+Row = dict[str, object]
+"""By column."""
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """All that a case holds of a path."""
+
+    file: Row
+    first: list[Row] = field(default_factory=list)
+    """The path that has the same bytes and was analysed, if it is a copy."""
+    evidence: list[Row] = field(default_factory=list)
+    faces: list[Row] = field(default_factory=list)
+    """A copy's are those of the first path, and stand there."""
+    tracks: list[Row] = field(default_factory=list)
+    problems: list[Row] = field(default_factory=list)
+
+
+def file_rows(case: sqlite3.Connection, file_id: int) -> FileRows:
+    """A path's rows as a case holds them now."""
     (file,) = _select(case, "SELECT * FROM files WHERE id = ?", file_id)
-    first = _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"])
-    evidence = _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"])
     faces, tracks = [], []
     if file["same_as"] is None:
         content = (file["run_id"], file["sha256"])
         faces = _select(case, f"{OF_CONTENT.format('faces')} stream, frame_index, face", *content)
         tracks = _select(case, f"{OF_CONTENT.format('tracks')} track", *content)
-    problems = _select(case, "SELECT * FROM problems WHERE file_id = ? ORDER BY id", file_id)
-    others = [list(_columns(row)) for row in (*first, *evidence, *faces, *tracks, *problems)]
-    return Digests(
-        _sha256([list(_columns(file)), *others]),
-        _sha256([[pair for pair in _columns(file) if pair[0] not in FILE_SYSTEM], *others]),
+    return FileRows(
+        file,
+        _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"]),
+        _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"]),
+        faces,
+        tracks,
+        _select(case, "SELECT * FROM problems WHERE file_id = ? ORDER BY id", file_id),
     )
+
+
+def digests_of(rows: FileRows) -> Digests:
+    """The digests of a path's rows: file, content, faces, tracks, problems."""
+    file = list(_columns(rows.file))
+    parts = (*rows.first, *rows.evidence, *rows.faces, *rows.tracks, *rows.problems)
+    others = [list(_columns(row)) for row in parts]
+    return Digests(
+        _sha256([file, *others]),
+        _sha256([[pair for pair in file if pair[0] not in FILE_SYSTEM], *others]),
+    )
+
+
+def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
+    """The digests of a path's rows as a case holds them now."""
+    return digests_of(file_rows(case, file_id))
 
 
 def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
@@ -66,13 +100,51 @@ def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
     )
 
 
-def _select(case: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, object]]:
+BEGUN = frozenset(("state", "ended_at", "discovered", "row_digest", "results_digest"))
+"""Columns of ``runs`` that are not settled yet when a run begins."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """Digests of a run's own row, with that of its model."""
+
+    begun: str
+    """Over what is settled when it begins: folder, settings, versions, model, who and where."""
+    whole: str
+    """Over all of it, as it is once the run has ended."""
+
+
+def run_row(case: sqlite3.Connection, run_id: int) -> RunRow:
+    """The digests of a run's row as a case holds it now."""
+    (run,) = _select(case, "SELECT * FROM runs WHERE id = ?", run_id)
+    model = _select(case, "SELECT * FROM models WHERE sha256 = ?", run["model_sha256"])
+    begun = {name: value for name, value in run.items() if name not in BEGUN}
+    return RunRow(_sha256([begun, *model]), _sha256([run, *model]))
+
+
+FACE_KEY = ("sha256", "stream", "frame_index", "face")
+"""What tells a face of a run from all others; its number in ``faces.id`` is no part of it."""
+
+
+def face_key(case: sqlite3.Connection, face_id: int) -> dict[str, object] | None:
+    """Which face has a number; None if none has."""
+    return next(
+        iter(_select(case, f"SELECT {', '.join(FACE_KEY)} FROM faces WHERE id = ?", face_id)), None
+    )
+
+
+def tolerant(raw: bytes) -> str:
+    """Text of a case as Python has it, also where it was damaged and is no UTF-8 any more."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _select(case: sqlite3.Connection, sql: str, *values: object) -> list[Row]:
     cursor = case.execute(sql, values)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def _columns(row: dict[str, object]) -> Iterator[tuple[str, object]]:
+def _columns(row: Row) -> Iterator[tuple[str, object]]:
     for name in sorted(row.keys() - OWN):
         value = row[name]
         yield name, value.hex() if isinstance(value, bytes) else value
@@ -83,5 +155,11 @@ def _sha256(rows: Iterable[object]) -> str:
 
 
 def canonical(value: object) -> str:
-    """JSON in one form only."""
-    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    """JSON in one form only; binary as an object of its hexadecimal digits."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_binary)
+
+
+def _binary(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} is nothing that a case holds")
+    return {"hex": value.hex()}

@@ -96,6 +96,7 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
 
     Raises:
         UsageError: the case has no such run.
+        CaseError: what it says of the run cannot be read.
     """
     row = case.execute(
         """
@@ -113,7 +114,13 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
         )
     values = dict(row)
     for name in ("arguments", "settings", "versions", "model_card"):
-        values[name] = json.loads(values[name])
+        try:
+            values[name] = json.loads(values[name])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CaseError(
+                f"The case is damaged: {name} of run {row['id']} is no JSON.",
+                "femo verify tells what else is damaged. Use a copy that is whole.",
+            ) from error
     return RunInfo(**values)
 
 
@@ -425,13 +432,13 @@ def _media(row: dict[str, Any]) -> MediaFacts:
         recorded = RecordedTime(
             row["recorded"], row["recorded_tag"], row["recorded_zone"], row["zone_source"]
         )
-    plain = ("width", "height", "orientation", "time_base", "first_pts", "last_pts")
+    plain = (
+        *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
+        *("frames_hidden", "latitude", "longitude", "stream", "pixel_aspect", "frames_interlaced"),
+        "smallest_face",
+    )
     return MediaFacts(
         **{name: row[name] for name in plain},
-        frames_decoded=row["frames_decoded"],
-        frames_hidden=row["frames_hidden"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
         exif=json.loads(row["exif"]) if row["exif"] else None,
         metadata=json.loads(row["metadata"]) if row["metadata"] else None,
         recorded=recorded,

@@ -39,7 +39,7 @@ class Judgement:
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong:
-            raise UsageError(wrong)
+            raise UsageError(wrong, "Nothing was written; docs/review.md says what a review may hold.")
 
     def _wrong(self) -> str | None:
         # From outside: the types are not to be trusted either. To Python, True is an integer.
@@ -121,7 +121,10 @@ def check_face(case: sqlite3.Connection, run_id: int, face_id: int) -> str:
             "SELECT top_class FROM faces WHERE id = ? AND run_id = ?", (face_id, run_id)
         ).fetchone()
     if row is None:
-        raise UsageError(f"Run {run_id} has no face {face_id}.")
+        raise UsageError(
+            f"Run {run_id} has no face {face_id}.",
+            "The view face_results has the numbers of the faces in face_id.",
+        )
     return str(row[0])
 
 

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import Digests, file_digests, run_digests
+from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
 from forensic_emotion.case.queries import (
     Changes,
     Summary,
@@ -37,6 +37,10 @@ from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Out
 BUSY_SECONDS = 30.0
 
 
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite puts beside a case while it is written."""
+
+
 class CaseStore:
     """A case opened for writing: made if it is not there.
 
@@ -48,6 +52,7 @@ class CaseStore:
         self.path = path
         self._locked: int | None = None
         check_is_database(path)
+        self._fresh = not path.exists() or path.stat().st_size == 0
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         except sqlite3.Error as error:
@@ -68,6 +73,11 @@ class CaseStore:
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
+            # A disk that is full before the first table would leave a file that is no case. If it is
+            # locked, another process makes it right now.
+            if self._fresh and "locked" not in str(error):
+                for left in (path, *(path.with_name(path.name + end) for end in BESIDE)):
+                    left.unlink(missing_ok=True)
             raise CaseError(
                 f"The case {path} cannot be written: {error}.",
                 "Make room, see that you may write to it, and that no other program holds it.",
@@ -78,15 +88,29 @@ class CaseStore:
 
     def close(self) -> None:
         """Leave one file that can be read from a read-only place, and the audit's hashes beside it."""
+        failed = None
         try:
-            with suppress(sqlite3.OperationalError):  # another one reads it; whoever is last does this
+            try:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):  # else another one reads it; whoever is last does this
+                    failed = error
             write_audit_file(self._connection, self.path)
         finally:
             self._connection.close()
             # Last: closing any descriptor of a file drops the locks that SQLite holds on it.
             if self._locked is not None:
                 os.close(self._locked)
+            if failed is not None and self._wal.exists() and self._wal.stat().st_size:
+                raise CaseError(
+                    f"The case {self.path} cannot be written: {failed}.",
+                    f"A part of it is in {self._wal.name}: keep both together. Make room; the next femo"
+                    " that writes to the case brings them together.",
+                ) from failed
+
+    @property
+    def _wal(self) -> Path:
+        return self.path.with_name(self.path.name + BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -102,6 +126,9 @@ class CaseStore:
         """
         self._lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
+        # Before the run: a disk that is full now must not leave a case that misses it.
+        write_audit_file(self._connection, self.path, anew=self._fresh)
+        self._fresh = False
         last = self._connection.execute(
             "SELECT id, state FROM runs WHERE evidence_root_bytes = ? AND settings = ? AND versions = ?"
             " AND model_sha256 = ? ORDER BY id DESC LIMIT 1",
@@ -120,7 +147,8 @@ class CaseStore:
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
-            self.note("resume", run_id, run.started_at, run.arguments, {"was": was})
+            detail = {"was": was, "begun_digest": run_row(self._connection, run_id).begun}
+            self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
 
     def _lock(self) -> None:
@@ -174,7 +202,9 @@ class CaseStore:
                     **asdict(run.about),
                 },
             )
-            self.note("scan", run_id, run.started_at, run.arguments, {"settings": run.settings})
+            begun = run_row(self._connection, run_id).begun
+            detail = {"settings": run.settings, "begun_digest": begun}
+            self.note("scan", run_id, run.started_at, run.arguments, detail)
             return run_id
 
     def set_discovered(self, run_id: int, paths: int) -> None:
@@ -199,6 +229,7 @@ class CaseStore:
                 **_columns(digests),
             }
             self._change_run(run_id, state=state, ended_at=ended_at, **_columns(digests))
+            detail["run_digest"] = run_row(self._connection, run_id).whole
             self.note("scan ended", run_id, ended_at, arguments, detail)
         return digests.results, audit.head(self._connection)
 
@@ -264,11 +295,14 @@ class CaseStore:
         with self._transaction():
             if said.label == check_face(self._connection, run_id, said.face_id):
                 raise UsageError(
-                    f"{said.label} is the class that scored highest: confirm the face instead."
+                    f"{said.label} is the class that scored highest: confirm the face instead.",
+                    "Its verdict is then confirmed, without a label.",
                 )
             row = {**asdict(said), "reviewer": reviewer}
             number = self._insert("reviews", {"run_id": run_id, "at": at, **row})
-            self.note("review", run_id, at, arguments, {"review": number, **row})
+            # Numbers of rows are in no digest: this says which face it was.
+            face = face_key(self._connection, said.face_id)
+            self.note("review", run_id, at, arguments, {"review": number, **row, "face": face})
 
     # ---- a file ---------------------------------------------------------------------------------
 
@@ -320,7 +354,9 @@ class CaseStore:
                 digests = run_digests(self._connection, run_id)
                 self._change_run(run_id, **_columns(digests))
                 before = {"row_digest": rows, "results_digest": results}
-                detail = {"state": state, **_columns(digests), "before": before}
+                row = run_row(self._connection, run_id)
+                now = {"begun_digest": row.begun, "run_digest": row.whole}
+                detail = {"state": state, **_columns(digests), **now, "before": before}
                 self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
@@ -343,8 +379,23 @@ class CaseStore:
         except sqlite3.OperationalError as error:
             raise CaseError(
                 f"The case {self.path} cannot be written: {error}.",
-                "What was finished is in it. Make room, or see that nothing else holds it.",
+                f"{self._kept()} Make room, or see that nothing else holds it.",
             ) from error
+
+    def _kept(self) -> str:
+        """What a writing that failed left in the case, in a sentence."""
+        try:
+            (some,) = self._connection.execute("SELECT EXISTS (SELECT 1 FROM files)").fetchone()
+        except sqlite3.Error:
+            some = False
+        if not some:
+            return "No file is in it yet."
+        if not self._wal.exists():
+            return "What was finished is in it."
+        return (
+            f"What was finished is in it and, as long as that is there, in {self._wal.name} beside it:"
+            " keep both together."
+        )
 
     def _insert(self, table: str, row: dict[str, Any], *, unless_there: bool = False) -> int:
         names = ", ".join(f'"{name}"' for name in row)
@@ -528,8 +579,15 @@ def audit_file(case: Path) -> Path:
     return case.with_name(case.name + ".audit")
 
 
-def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
+def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool = False) -> None:
     """Write one line an audit entry, its hash first.
+
+    A file that lists other entries stays as it is: it is what shows that some were cut off or replaced.
+
+    Args:
+        connection: to the case.
+        case: where it lies.
+        anew: the case was just made; what lies there is of another one.
 
     Raises:
         CaseError: it cannot be written.
@@ -537,8 +595,11 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     lines = [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}\n" for e in audit.entries(connection)]
     target = audit_file(case)
     with suppress(OSError, UnicodeDecodeError):
-        if target.read_text(encoding="utf-8") == "".join(lines):
+        there = target.read_text(encoding="utf-8")
+        if there == "".join(lines):
             return  # so that a full disk does not matter where there is nothing to say
+        if there != "".join(lines[: len(there.splitlines())]) and not anew:
+            return  # it shows that the chain is another one; femo verify says so
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         unfinished.write_text("".join(lines), encoding="utf-8")

@@ -46,6 +46,11 @@ def check_is_case(db: Database, path: Path) -> None:
         CaseError: with the reason.
         sqlite3.Error: the file cannot be read.
     """
+    if not db.table_names():
+        raise CaseError(
+            f"{path} is an empty database: a case of which nothing was written.",
+            "Scan into it with: femo scan EVIDENCE --case FILE, or remove it.",
+        )
     if MIGRATIONS.migrations_table not in db.table_names() or not MIGRATIONS.applied(db):
         raise CaseError(f"{path} is a database, but no case of femo.", "Name another file.")
     known = {m.name for m in MIGRATIONS.pending(Database(memory=True))}

@@ -26,7 +26,13 @@ def compare(
     one: Annotated[Path, typer.Argument(help="Case file.")],
     other: Annotated[Path, typer.Argument(help="Another one, or the same with other runs.")],
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0, max=1, help="How far two probabilities may lie apart.")
+        float,
+        typer.Option(
+            "--tolerance",
+            min=0,
+            max=1,
+            help="How far two numbers may lie apart, above 1 as a share of them.",
+        ),
     ] = 1e-4,
     run: Annotated[
         int | None,
@@ -38,30 +44,33 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where the results of two runs differ: paths, hashes, states, faces, scores.
+    """Tell where the results of two runs differ: paths, hashes, states, faces, scores, tracks, problems.
 
-    Both cases are only read. Exit code 0 says that they do not differ, 3 that they do.
+    All that the results digest covers is compared; reviews, which are people's word, are not. The
+    digests are computed anew. Both cases are only read. Exit code 0 says that the runs do not differ,
+    3 that they do, or that a digest is not that of its rows.
     """
-    from forensic_emotion.case.difference import differences
+    from forensic_emotion.case import difference
     from forensic_emotion.case.queries import opened_case, read_run
 
-    found: list[dict[str, str]] = []
     with opened_case(one) as first, opened_case(other) as second:
         runs = read_run(first, run), read_run(second, other_run)
-        for difference in differences((first, runs[0].id), (second, runs[1].id), tolerance):
-            found.append(asdict(difference))
-            if not as_json:
-                print(f"{visible(difference.path)}: {visible(difference.text)}")
+        found = difference.compare((first, runs[0].id), (second, runs[1].id), tolerance)
     compared = [
         {"case": str(path), "run": chosen.id, "results_digest": chosen.results_digest}
         for chosen, path in zip(runs, (one, other), strict=True)
     ]
     if as_json:
-        print_json({"compared": compared, "tolerance": tolerance, "differences": found})
+        print_json({"compared": compared, "tolerance": tolerance, **asdict(found)})
     else:
+        for one_thing in found.differences:
+            print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
         for side in compared:
             digest = side["results_digest"]
             print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
-        print(f"Differences: {len(found)}, scores within {tolerance:g} taken as equal.")
-    if found:
+        for fault in found.faults:
+            print(f"FAULT  {visible(fault)}")
+        close = f"{found.close} numbers differ within {tolerance:g} and are taken as equal"
+        print(f"Differences: {len(found.differences)}; {close}.")
+    if not found.same:
         raise typer.Exit(EXIT_PROBLEMS)

@@ -36,4 +36,4 @@ def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) ->
         with closing(CaseStore(case)) as store:
             store.note(action, run_id, utc_now(), arguments(), detail)
     except CaseError as error:  # what the command found stands all the same
-        print(f"Not in the audit table: {visible(error.text)}", file=sys.stderr)
+        print(f"Not in the audit table: {visible(f'{error.text} {error.remedy}')}", file=sys.stderr)

@@ -49,7 +49,9 @@ def review(
 
     name = account() if reviewer is None else as_text(os.fsencode(reviewer)).strip()
     if not name:
-        raise UsageError("--reviewer: the name is empty.")
+        raise UsageError(
+            "--reviewer: the name is empty.", "Give a name, or leave it out for the account."
+        )
     with opened_case(case) as opened:
         number = read_run(opened, run).id
     if not writable(case):

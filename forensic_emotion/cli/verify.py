@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,7 @@ from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
 
 if TYPE_CHECKING:
-    from forensic_emotion.case.queries import RunInfo
-    from forensic_emotion.verification import Verification
+    from forensic_emotion.verification import Chosen, Verification
 
 
 @app.command(
@@ -38,67 +38,77 @@ def verify(
 ) -> None:
     """Check that a case is whole: its database, digests and audit chain; and the evidence, if given.
 
-    Exit code 0 says that all holds, 3 that something does not; each fault is named. What this shows and
-    what it does not: docs/evidence.md.
+    Exit code 0 says that all holds, 3 that something does not; each fault is named, and so is each run
+    that did not end. What this shows and what it does not: docs/evidence.md.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     from forensic_emotion import verification
-    from forensic_emotion.case.queries import opened_case, read_run
+    from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.noting import note
 
     console = Console(stderr=True)
     with opened_case(case) as opened:
-        chosen = read_run(opened, run)
+        chosen = verification.choose_run(opened, run)
+        number = chosen.id if chosen else None
         with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-            total = opened.execute(
-                "SELECT COUNT(*) FROM files WHERE run_id = ?", (chosen.id,)
-            ).fetchone()
-            task = progress.add_task("hashing", total=total[0])
-            found = verification.verify(
-                opened, case, chosen.id, evidence, lambda: progress.advance(task)
-            )
+            task = progress.add_task("hashing", total=chosen.paths if chosen else 0)
+            found = verification.verify(opened, case, number, evidence, lambda: progress.advance(task))
     if as_json:
         print_json(_facts(case, chosen, found))
     else:
         _print(chosen, found)
-    if not any(fault.startswith("database") for fault in found.faults):
+    if any(fault.startswith("database") for fault in found.faults):
+        pass  # nothing more is written to what may be beyond repair
+    elif not found.audit_holds:
+        # An entry more would make CASE.audit anew, from a table that is not what it was.
+        print("Not in the audit table: it is not what it was.", file=sys.stderr)
+    else:
         detail = {
             "faults": len(found.faults),
             "evidence": dict(Counter(f.fate for f in found.files or ())),
             "holds": found.holds,
         }
-        note(case, "verify", chosen.id, detail)
+        note(case, "verify", number, detail)
     if not found.holds:
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _print(run: RunInfo, found: Verification) -> None:
+def _print(run: Chosen | None, found: Verification) -> None:
+    from forensic_emotion.verification import HOLDING
+
     for fault in found.faults:
         print(f"FAULT  {visible(fault)}")
     for file in found.files or ():
-        if file.fate != "unchanged":
+        if file.fate not in HOLDING:
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
     print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}. Audit head: {found.head}")
-    if found.files is not None:
+    if run is not None and found.files is not None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
-    print(f"Results digest of run {run.id}: {run.results_digest}")
+    if run is not None:
+        print(f"Results digest of run {run.id}: {run.results_digest}")
+    for text in found.unfinished:
+        print(f"NOT FINISHED  {visible(text)}: not all of its evidence is in the case.")
+    if run is None and not found.faults:
+        print("The case holds no run.")
     if found.holds:
-        print("All holds.")
+        finished = run is not None and not found.unfinished
+        print("All holds." if finished else "What is there holds.")
 
 
-def _facts(case: Path, run: RunInfo, found: Verification) -> dict[str, Any]:
+def _facts(case: Path, run: Chosen | None, found: Verification) -> dict[str, Any]:
     return {
         "case": str(case),
-        "run": run.id,
+        "run": run.id if run else None,
         "holds": found.holds,
+        "unfinished": found.unfinished,
         "rows": found.rows,
         "faults": found.faults,
         "evidence": None if found.files is None else _fates(found),
         "files": [asdict(file) for file in found.files or () if file.fate != "unchanged"],
-        "results_digest": run.results_digest,
+        "results_digest": run.results_digest if run else None,
         "audit_head": found.head,
     }
 

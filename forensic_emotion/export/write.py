@@ -114,7 +114,9 @@ def _refuse_to_replace(order: Order) -> None:
             return
         there = os.path.lexists(out)
     except OSError as error:
-        raise FemoError(f"The export {out} cannot be written: {error.strerror}.") from error
+        raise FemoError(
+            f"The export {out} cannot be written: {error.strerror}.", "See that you may use that folder."
+        ) from error
     if there:
         raise UsageError(f"{out} is there already; an export replaces nothing.", "Choose another name.")
 
@@ -149,7 +151,10 @@ def _unfinished(out: Path) -> Iterator[Path]:
         yield beside
     except OSError as error:
         _remove(beside)
-        raise FemoError(f"The export {out} cannot be written: {error.strerror or error}.") from error
+        raise FemoError(
+            f"The export {out} cannot be written: {error.strerror or error}.",
+            "Make room, or see that its folder is there and that you may write in it.",
+        ) from error
     except BaseException:
         _remove(beside)
         raise

@@ -13,6 +13,7 @@ from forensic_emotion.errors import FemoError, UsageError
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 300
 """Seconds that printing may take."""
+BY_HAND = "Open the report in a browser and print it from there."
 
 
 def find_browser() -> str:
@@ -63,13 +64,16 @@ def write_pdf(report: Path, out: Path) -> None:
         try:
             done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise FemoError(f"{browser} did not print {report}: {error}.") from error
+            raise FemoError(f"{browser} did not print {report}: {error}.", BY_HAND) from error
         if done.returncode or not printed.is_file():
             last = done.stderr.decode("utf-8", "backslashreplace").strip().split("\n")[-1]
-            raise FemoError(f"{browser} did not print {report}: {last}")
+            raise FemoError(f"{browser} did not print {report}: {last}", BY_HAND)
         try:
             unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
             shutil.copyfile(printed, unfinished)
             unfinished.replace(out)
         except OSError as error:
-            raise FemoError(f"The PDF {out} cannot be written: {error.strerror}.") from error
+            raise FemoError(
+                f"The PDF {out} cannot be written: {error.strerror}.",
+                "Make room, or see that you may write there.",
+            ) from error

@@ -1,0 +1,114 @@
+"""A case → what of it cannot be as femo wrote it, whatever its digests say: schema, what ties rows."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from sqlite_utils import Database
+
+from forensic_emotion.case.schema import MIGRATIONS
+
+MOST = 20
+"""Rows that are named one by one; more are counted."""
+
+LOOSE = (
+    (
+        "faces WHERE NOT EXISTS (SELECT 1 FROM files"
+        " WHERE files.run_id = faces.run_id AND files.sha256 = faces.sha256)",
+        "faces belong to no path",
+    ),
+    (
+        "tracks WHERE NOT EXISTS (SELECT 1 FROM files"
+        " WHERE files.run_id = tracks.run_id AND files.sha256 = tracks.sha256)",
+        "tracks belong to no path",
+    ),
+    (
+        "evidence WHERE NOT EXISTS (SELECT 1 FROM files WHERE files.sha256 = evidence.sha256)",
+        "rows of evidence belong to no path",
+    ),
+    (
+        "models WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.model_sha256 = models.sha256)",
+        "models belong to no run",
+    ),
+    # The digests leave out the numbers that tie rows together.
+    (
+        "problems JOIN files ON files.id = problems.file_id WHERE files.run_id <> problems.run_id",
+        "problems name another run than their path's",
+    ),
+    (
+        "files JOIN files AS first ON first.id = files.same_as"
+        " WHERE first.run_id <> files.run_id OR first.sha256 IS NOT files.sha256",
+        "paths are copies of a path of another run or with other bytes",
+    ),
+    # To the digests a picture and the text of its hexadecimal digits are the same.
+    ("faces WHERE typeof(thumbnail) <> 'blob'", "thumbnails are no binary data"),
+    ("files WHERE typeof(path_bytes) <> 'blob'", "path_bytes are no binary data"),
+)
+"""Rows that no case has, and what they are in words."""
+
+
+def loose_rows(case: sqlite3.Connection) -> Iterator[str]:
+    """Rows that belong to nothing, or to what they cannot belong to."""
+    broken = case.execute("PRAGMA foreign_key_check").fetchall()
+    for table, row, parent, _ in broken[:MOST]:
+        yield f"row {row} of {table}: the row of {parent} that it names is missing"
+    if len(broken) > MOST:
+        yield f"{len(broken) - MOST} more rows name a row that is missing"
+    for where, text in LOOSE:
+        (count,) = case.execute(f"SELECT COUNT(*) FROM {where}").fetchone()
+        if count:
+            yield f"{count} {text}"
+
+
+def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
+    """Where tables, views, indexes and triggers are not those of a case that was made now.
+
+    A case that was brought up to date may spell a table otherwise; its columns and keys are compared.
+    """
+    fresh = Database(memory=True)
+    MIGRATIONS.apply(fresh)
+    expected, found = _objects(fresh.conn), _objects(case)
+    fresh.close()
+    for kind, name in sorted(expected.keys() | found.keys()):
+        if (kind, name) not in found:
+            yield f"schema: the {kind} {name} is missing"
+        elif (kind, name) not in expected:
+            yield f"schema: the {kind} {name} is none of femo's"
+        elif found[kind, name] != expected[kind, name]:
+            yield f"schema: the {kind} {name} is not as femo makes it"
+
+
+def _objects(case: sqlite3.Connection) -> dict[tuple[str, str], object]:
+    rows = case.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql NOT NULL"
+    ).fetchall()
+    return {
+        (kind, name): _table(case, name) if kind == "table" else (table, _plain(sql))
+        for kind, name, table, sql in rows
+        # SQLite's own, and sqlite_utils' list of migrations, which its versions spell differently.
+        if not name.startswith("sqlite_") and name != MIGRATIONS.migrations_table
+    }
+
+
+def _table(case: sqlite3.Connection, name: str) -> object:
+    """A table's columns, foreign keys and unique constraints, in no order."""
+
+    def told(pragma: str, of: str) -> list[tuple[Any, ...]]:
+        quoted = of.replace('"', '""')
+        return [tuple(row) for row in case.execute(f'PRAGMA {pragma}("{quoted}")')]
+
+    unique = {
+        tuple(column for _, _, column in told("index_info", index))
+        for _, index, is_unique, origin, *_ in told("index_list", name)
+        if is_unique and origin != "c"
+    }
+    columns = {row[1:] for row in told("table_xinfo", name)}
+    return columns, {row[2:] for row in told("foreign_key_list", name)}, unique
+
+
+def _plain(sql: str) -> str:
+    """SQL without what the spelling leaves open: quotes of names, blanks."""
+    return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", sql.replace('"', ""))).strip()
