@@ -181,6 +181,8 @@ class Piece:
     """Of the stream."""
     before: int | None
     """Timestamp of the frame before it; None at the beginning of the stream."""
+    keys: tuple[int, ...] = ()
+    """With key frames only: the number in the stream of each."""
 
 
 @dataclass(frozen=True, eq=False)
