@@ -82,11 +82,12 @@ def scan(
     from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.evidence import utc_now
     from forensic_emotion.isolation import Equipment, Isolated, Limits
-    from forensic_emotion.paths import refuse_inside
+    from forensic_emotion.paths import refuse_inside, refuse_second_name
     from forensic_emotion.records import CaseData, Run
     from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
+    refuse_second_name(case)
     started_at = utc_now()
     paths = engine.find_evidence(evidence)
     load = Equipment(settings, tuple(known or ()), tuple(notable or ()))

@@ -75,7 +75,7 @@ class Tally:
 PIECE_SECONDS = 5
 """Least length of a piece that a long video is cut into."""
 KEY_PIECE_SECONDS = 60
-"""The same where only key frames are looked at, which takes less time than opening the file once more."""
+"""The same for key frames only, which take less time than opening the file once more."""
 SEEKABLE = ("mov", "matroska")
 """Demuxers that find a key frame by its timestamp."""
 
