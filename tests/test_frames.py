@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
@@ -586,6 +587,28 @@ def test_stills_of_every_kind_of_pixel(tmp_path: Path, name: str, image: Image.I
     # What is not wholly opaque lies on white.
     expected = {"bits.png": 255, "palette.png": 0, "grey_alpha.png": 133}.get(name, 100)
     assert np.abs(frame.image.astype(int) - expected).max() <= 2
+
+
+def test_a_tiff_of_another_kind_is_unsupported_and_a_broken_one_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "float.tiff"
+    cv2.imwrite(str(path), np.full((20, 30, 3), 0.5, np.float32))
+    with pytest.raises(UndecodableMedia, match="3 x 32 bits, floating point") as unsupported:
+        read_frames(path)
+    assert unsupported.value.problem == "unsupported"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UndecodableMedia) as damaged:
+        read_frames(path)
+    assert damaged.value.problem == "damaged"
+
+
+def test_a_page_of_another_kind_does_not_keep_those_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tiff"
+    plain = np.full((20, 30, 3), 90, np.uint8)
+    cv2.imwritemulti(str(path), [plain, plain, np.full((20, 30, 3), 0.5, np.float32), plain])
+    frames, facts = read_frames(path)
+    assert [f.index for f in frames] == [0, 1]
+    (problem,) = facts.problems
+    assert (problem.problem, problem.message[:7]) == ("unsupported", "page 2:")
 
 
 def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path) -> None:
