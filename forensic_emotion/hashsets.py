@@ -44,9 +44,10 @@ class HashSet:
                 return True
         for column in self.columns:
             assert self.database is not None, "columns are a database's"
-            # NSRL writes its hashes in capitals.
-            digest = getattr(evidence, column).upper()
-            if self.database.execute(f"SELECT 1 FROM FILE WHERE {column} = ?", (digest,)).fetchone():
+            digest = getattr(evidence, column)
+            # NSRL writes its hashes in capitals, others in small letters; both can use the index.
+            asked = f"SELECT 1 FROM FILE WHERE {column} IN (?, ?)"
+            if self.database.execute(asked, (digest.upper(), digest.lower())).fetchone():
                 return True
         return False
 
