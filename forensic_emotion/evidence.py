@@ -1,7 +1,7 @@
 """A folder → Evidence: sorted walk, read-only opening, hashes and type by content.
 
-Nothing here writes. A file is opened once, read from that one descriptor by hashing and decoding
-alike, and without touching its access time where the system allows that.
+Nothing here writes. A file is read from one descriptor by hashing and decoding alike (a piece of a long
+video from one of its own), and without touching its access time where the system allows that.
 """
 
 from __future__ import annotations
