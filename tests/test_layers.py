@@ -24,6 +24,7 @@ LAYERS = [
         "outcomes",
         "intervals",
         "spreadsheet",
+        "terminal",
     },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification", "review"},

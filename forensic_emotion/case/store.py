@@ -47,6 +47,11 @@ class CaseStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._locked: int | None = None
+        if not path.parent.is_dir():
+            raise CaseError(
+                f"The case {path} cannot be made: there is no folder {path.parent}.",
+                "Make the folder, or check how its path is spelt.",
+            )
         check_is_database(path)
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)

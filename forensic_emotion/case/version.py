@@ -31,6 +31,10 @@ def check_is_database(path: Path) -> None:
             head = source.read(len(HEADER))
     except FileNotFoundError:
         return
+    except IsADirectoryError as error:
+        raise CaseError(
+            f"The case {path} is a folder, and a case is one file.", "Name a file, as case.db."
+        ) from error
     except OSError as error:
         raise CaseError(
             f"The case {path} cannot be read: {error.strerror}.", "See that you may read it."

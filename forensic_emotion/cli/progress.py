@@ -20,6 +20,15 @@ from forensic_emotion.evidence import Found
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Outcome
 
+WORDS = {
+    "faces": "with faces (faces)",
+    "no_face": "without (no_face)",
+    "partial": "looked at in part (partial)",
+    "timeout": "timed out (timeout)",
+    "out_of_memory": "out of memory (out_of_memory)",
+}
+"""States that read as something else without a word: so many files, not so many faces."""
+
 
 class ScanProgress:
     """Implements ``engine.Progress`` with rich. Progress goes to standard error."""
@@ -97,7 +106,7 @@ class ScanProgress:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         summary = ended.summary
-        states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
+        states = " + ".join(f"{n} {WORDS.get(state, state)}" for state, n in summary.states.items())
         console.print(f"Paths: {summary.discovered} = {states}")
         seconds = time.monotonic() - self._started
         console.print(

@@ -60,19 +60,26 @@ def scan(
     timings: Annotated[
         bool, typer.Option("--timings", help="Print what each stage of the work took.")
     ] = False,
-    case_number: Annotated[str, typer.Option("--case-number", help="Kept in the case.")] = "",
-    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
-    agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
-    note: Annotated[str, typer.Option("--note", help="Kept in the case.")] = "",
+    case_number: Annotated[
+        str, typer.Option("--case-number", help="Number of the case; shown in the report.")
+    ] = "",
+    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; shown in the report.")] = "",
+    agency: Annotated[str, typer.Option("--agency", help="For whom; shown in the report.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Anything else; shown in the report.")] = "",
     as_json: AsJson = False,
     *,
     settings: ScanSettings,
 ) -> None:
     """Find the faces in a folder and write them, with times and hashes, to a case.
 
-    The evidence is only read. Every file ends in one state (faces, no_face, partial, skipped, failed)
-    and the states add up to what was found. Exit code 3 says that there were problems: they are in the
-    case and in the report, and the rest was done.
+    The evidence is only read. Every file ends in one state, and the states add up to what was found.
+    faces, no_face: wholly looked at, with a face or without (none was found at these settings; there may
+    be one). partial: looked at in part. skipped: no picture or video, known, or not a regular file.
+    failed, crashed, timeout, out_of_memory: could not be looked at.
+
+    The same command after a scan that was stopped goes on with it; after one that was finished it looks
+    at everything again and adds a second run to the case. Exit code 3 says that there were problems:
+    they are in the case and in the report, and the rest was done.
     """
     from contextlib import ExitStack, closing
 

@@ -20,6 +20,7 @@ from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
+from forensic_emotion.terminal import silenced
 
 FORMATS = {
     "image/jpeg": ("JPEG", "MPO"),
@@ -113,14 +114,8 @@ def libtiff_silenced(media_type: str) -> Iterator[None]:
     if media_type != "image/tiff":
         yield
         return
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with silenced():
         yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 def _open(source: BinaryIO, media_type: str) -> Image.Image:
