@@ -7,13 +7,15 @@ gets the state that says how it was lost, and the next path gets a fresh worker.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -203,20 +205,25 @@ class Worker:
     def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
         self.paths = 0
         self._limits = limits
-        # A fresh interpreter: it inherits no lock, no open case and no thread.
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, load, limits), daemon=True)
-        self._process.start()
+        # A fresh interpreter: it inherits no lock, no open case and no thread. Not multiprocessing's:
+        # that looks for modules in the working directory first, which may be the evidence, and loads
+        # the whole command line once more.
+        self._pipe, theirs = Pipe()
+        command = [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
         theirs.close()
         try:
+            self._pipe.send((load, limits))
             what, value = self._hear(LOADING, None)
-        except Lost as lost:
+        except (Lost, BrokenPipeError) as error:
+            lost = error if isinstance(error, Lost) else self._gone(None)
+            self.end()
             raise FemoError(
                 f"A worker could not be started: {lost.text}.",
                 "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
             ) from lost
         if what == "failed":
+            self.end()
             raise value
         self.facts: ToolFacts = value
 
@@ -256,8 +263,9 @@ class Worker:
 
     def _gone(self, evidence: Evidence | None) -> Lost:
         """How a process ended that closed its pipe."""
-        self._process.join(5)
-        code = self._process.exitcode
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.poll()
         if code == -signal.SIGXCPU:
             return Lost("timeout", "used more time of the processor than it may", evidence)
         if code == -signal.SIGKILL:  # not by us: the kernel does so when memory runs out
@@ -274,17 +282,38 @@ class Worker:
 
     def end(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._pipe.close()
+
+
+PROGRAM = """\
+import ast, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.path[:] = ast.literal_eval(sys.argv[1])
+from forensic_emotion.isolation import serve
+serve(int(sys.argv[2]))
+"""
+"""What a worker is. Ctrl-C goes to every process of the terminal; the parent decides."""
+
+
+def _search_path() -> list[str]:
+    """Where a worker finds modules: as its parent does, but never where it happens to be."""
+    return [folder for folder in sys.path if Path(folder).is_absolute()]
 
 
 # ---- in the worker ---------------------------------------------------------------------------------
 
 
-def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
-    """What a worker does until its parent closes the pipe."""
-    # Ctrl-C goes to every process of the terminal; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(descriptor: int) -> None:
+    """What a worker does until its parent closes the pipe.
+
+    Args:
+        descriptor: of its end of the pipe.
+    """
+    pipe = Connection(descriptor)
+    load: Callable[[], Tools]
+    limits: Limits
+    load, limits = pipe.recv()
     from forensic_emotion.pipeline import analyse, analyse_piece
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -7,8 +7,17 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from forensic_emotion.errors import UsageError
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+"""What every SQLite database begins with."""
+
+
+def read_only(path: Path) -> str:
+    """The address by which SQLite opens a file so that nothing can be written to it."""
+    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
 
 
 def visible(text: str) -> str:

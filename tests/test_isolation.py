@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -196,6 +197,19 @@ def test_tools_that_cannot_be_loaded_are_told_as_they_are() -> None:
     with pytest.raises(ModelError, match="The model is damaged") as error, Isolated(load_badly, LIMITS):
         pass
     assert error.value.remedy == "Restore it."
+
+
+def test_a_worker_runs_nothing_that_lies_where_it_is_started(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("multiprocessing", "pickle", "ast", "numpy", "forensic_emotion"):
+        folder = mixed / module
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    monkeypatch.chdir(mixed)
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    isolated_scan(mixed, tmp_path / "case.db", "crash")
+    assert not (tmp_path / "run").exists()
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

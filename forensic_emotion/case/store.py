@@ -14,10 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
+from forensic_emotion.case.database import Database
 from forensic_emotion.case.digest import Digests, file_digests, run_digests
 from forensic_emotion.case.queries import (
     Changes,
