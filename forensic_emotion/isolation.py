@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
+from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem
 from forensic_emotion.settings import ScanSettings
 
@@ -33,6 +35,8 @@ RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
 SLOWEST = 1_000_000
 """Bytes a second below which reading and decoding a file counts as hanging."""
+SAY_EVERY = 0.2
+"""Seconds between two signs of life while a file is hashed."""
 LOADING = 120.0
 """Seconds that a worker may take to load models and lists."""
 
@@ -43,7 +47,13 @@ class Analyser(Protocol):
     """Looks at a path or a piece of one, as ``pipeline.py`` does, wherever that runs."""
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned: ...
 
     def analyse_piece(
@@ -58,11 +68,17 @@ class InProcess:
     tools: Tools
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned:
         from forensic_emotion.pipeline import analyse
 
-        return analyse(found, self.tools, seen, on_frame, whole=whole)
+        return analyse(found, self.tools, seen, on_frame, whole=whole, on_read=on_read)
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
@@ -148,28 +164,36 @@ class Isolated:
         self._end()
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned:
         """As ``pipeline.analyse``; a path that costs two workers has the state that says how."""
-        return self._do(Task(found, whole), seen, on_frame)
+        return self._do(Task(found, whole), seen, on_frame, on_read)
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
     ) -> Outcome:
         """As ``pipeline.analyse_piece``."""
-        outcome = self._do(Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame)
+        outcome = self._do(
+            Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame, unwatched
+        )
         assert isinstance(outcome, Outcome), "a piece is not cut again"
         return outcome
 
-    def _do(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def _do(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
         try:
-            return self._ask(task, seen, on_frame)
+            return self._ask(task, seen, on_frame, on_read)
         except Lost:
             pass  # perhaps by what came before it; once more, with nothing before it
         try:
-            return self._ask(task, seen, on_frame)
+            return self._ask(task, seen, on_frame, on_read)
         except Lost as lost:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             kind = kind_of(lost.evidence.media_type) if lost.evidence else None
@@ -182,13 +206,13 @@ class Isolated:
                 problems=(problem,),
             )
 
-    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         if self._closed:
             raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
         try:
-            return self._worker.ask(task, seen, on_frame)
+            return self._worker.ask(task, seen, on_frame, on_read)
         except Lost:
             self._end()
             raise
@@ -227,7 +251,7 @@ class Worker:
             raise value
         self.facts: ToolFacts = value
 
-    def ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         """Have a path, or a piece, looked at.
 
         Raises:
@@ -247,6 +271,8 @@ class Worker:
                     self._pipe.send(seen(value))
                 elif what == "frame":
                     on_frame(value)
+                elif what == "read":
+                    on_read(value)
                 else:
                     raise Lost("out_of_memory", self._too_much(), evidence)
         except BrokenPipeError:
@@ -342,13 +368,23 @@ def serve(descriptor: int) -> None:
             _allow_processor(silence)
             pipe.send(("frame", faces))
 
+        unsaid, said_at = 0, time.monotonic()
+
+        def on_read(size: int, silence: float = silence) -> None:
+            nonlocal unsaid, said_at
+            unsaid += size
+            if time.monotonic() - said_at > SAY_EVERY:
+                _allow_processor(silence)
+                pipe.send(("read", unsaid))
+                unsaid, said_at = 0, time.monotonic()
+
         _allow_processor(silence)
         try:
             outcome: Outcome | Planned
             if task.evidence is not None and task.piece is not None:
                 outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame)
             else:
-                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole)
+                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole, on_read=on_read)
         except MemoryError:
             pipe.send(("memory", None))
             return

@@ -28,6 +28,7 @@ from forensic_emotion.faces.quality import assess, landmarks_fit
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import plan_pieces, video_frames
+from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, read_hash_set
 from forensic_emotion.records import (
     UNCERTAIN,
@@ -152,7 +153,13 @@ class Job:
 
 
 def analyse(
-    found: Found, tools: Tools, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+    found: Found,
+    tools: Tools,
+    seen: Seen,
+    on_frame: OnFrame,
+    *,
+    whole: bool = False,
+    on_read: OnRead = unwatched,
 ) -> Outcome | Planned:
     """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome.
 
@@ -167,7 +174,7 @@ def analyse(
     try:
         with ExitStack() as stack:
             with job.watch.on("hash"):
-                source = stack.enter_context(opened(found))
+                source = stack.enter_context(opened(found, on_read=on_read))
             looked_at = _look(job, source, seen, whole)
             if isinstance(looked_at, Planned):
                 return replace(looked_at, seconds=job.watch.seconds)

@@ -104,7 +104,7 @@ class CaseStore:
             ModelError: the model has other classes than a case has columns.
             CaseError: another scan is writing to the case.
         """
-        self._lock()
+        self.lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
         last = self._connection.execute(
             "SELECT id, state FROM runs WHERE evidence_root_bytes = ? AND settings = ? AND versions = ?"
@@ -127,8 +127,14 @@ class CaseStore:
             self.note("resume", run_id, run.started_at, run.arguments, {"was": was})
         return run_id
 
-    def _lock(self) -> None:
-        """Keep other scans out, until this process ends, however it ends."""
+    def lock(self) -> None:
+        """Keep other scans out, until this process ends, however it ends.
+
+        Raises:
+            CaseError: another scan is writing to the case.
+        """
+        if self._locked is not None:
+            return
         self._locked = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -100,6 +100,11 @@ def scan(
     load = Equipment(settings, tuple(known or ()), tuple(notable or ()))
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
+        # A case that is there is refused at once, not after the models are loaded, if it cannot be
+        # written or another scan has it; one that is not there is made when all else is in order.
+        store = stack.enter_context(closing(CaseStore(case))) if case.exists() else None
+        if store is not None:
+            store.lock()
         first = stack.enter_context(Isolated(load, limits))
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
@@ -115,7 +120,8 @@ def scan(
         analysers = [first, *(Isolated(load, limits) for _ in range(further))]
         for analyser in analysers[1:]:
             stack.push(analyser.__exit__)
-        store = stack.enter_context(closing(CaseStore(case)))
+        if store is None:
+            store = stack.enter_context(closing(CaseStore(case)))
         with ScanProgress() as progress:
             ended = engine.scan(paths, store, run, analysers, progress)
     if as_json:
