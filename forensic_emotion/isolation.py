@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
 from forensic_emotion.hashes import OnRead, unwatched
-from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem
+from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem, ToolFacts
 from forensic_emotion.settings import ScanSettings
 
 if TYPE_CHECKING:
     # Whoever only starts workers need not wait for decoders and models to be imported.
-    from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools
+    from forensic_emotion.pipeline import OnFrame, Seen, Tools
 
 RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""

@@ -46,9 +46,11 @@ from forensic_emotion.records import (
     Problem,
     Quality,
     State,
+    ToolFacts,
 )
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.thumbnails import thumbnail
+from forensic_emotion.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Tools:
                 card.facts,
             ),
             {
+                **versions(),
                 "landmark weights SHA-256": self.landmarks.weights_sha256,
                 **_named("detector weights SHA-256", self.detector.weights_sha256),
                 **{f"hash list {s.name} SHA-256": s.sha256 for s in (*self.known, *self.notable)},
@@ -91,15 +94,6 @@ class Tools:
 
 def _named(name: str, value: str | None) -> dict[str, str]:
     return {} if value is None else {name: value}
-
-
-@dataclass(frozen=True)
-class ToolFacts:
-    """Which tools looked at the frames."""
-
-    model: Model
-    hashes: dict[str, str]
-    """What else was loaded → its SHA-256."""
 
 
 def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[Path, ...]) -> Tools:

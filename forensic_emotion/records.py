@@ -379,6 +379,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class ToolFacts:
+    """Which tools look at the frames."""
+
+    model: Model
+    versions: dict[str, str]
+    """femo, Python, the system, and every library that touches pixels; what else was loaded → its
+    SHA-256."""
+
+
+@dataclass(frozen=True)
 class CaseData:
     """What the examiner says of the case; empty where nothing was said."""
 

@@ -105,6 +105,15 @@ def test_exports_need_neither_dlib_nor_a_model_runtime() -> None:
     assert loaded_by(code) & (HEAVY - {"numpy"}) == set()
 
 
+def test_who_only_starts_workers_waits_for_no_decoder() -> None:
+    """Nor for what their answers are made of; and sqlite-utils is not to load pandas."""
+    code = "import forensic_emotion.engine, forensic_emotion.isolation, forensic_emotion.cli.progress"
+    assert loaded_by(code) & {"av", "cv2", "dlib", "onnxruntime", "PIL", "pandas", "pyarrow"} == set()
+    from forensic_emotion import isolation
+
+    assert "pipeline" not in isolation.ToolFacts.__module__
+
+
 def test_scanning_needs_nothing_of_the_training_extra() -> None:
     code = "import forensic_emotion.engine, forensic_emotion.emotions.onnx_runtime"
     assert loaded_by(code) & {"keras", "tensorflow", "matplotlib", "h5py", "onnx"} == set()

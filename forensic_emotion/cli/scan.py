@@ -91,7 +91,6 @@ def scan(
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name
     from forensic_emotion.records import CaseData, Run
-    from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
@@ -111,7 +110,7 @@ def scan(
             started_at=started_at,
             arguments=arguments(),
             settings=asdict(settings),
-            versions={**versions(), **first.facts.hashes},
+            versions=first.facts.versions,
             model=first.facts.model,
             about=CaseData(case_number, examiner, agency, note),
         )
