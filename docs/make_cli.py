@@ -13,6 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from forensic_emotion.case.presets import PRESETS, option
@@ -62,7 +63,8 @@ ENVIRONMENT = (
 def section(name: str, command: Any, epilog: Any) -> list[str]:
     """A command as a man page has it."""
     hints = get_type_hints(command, include_extras=True)
-    shown = [(p, *described(hints[p.name])) for p in signature(command).parameters.values()]
+    own = [p for p in signature(command).parameters.values() if p.annotation is not typer.Context]
+    shown = [(p, *described(hints[p.name])) for p in own]
     arguments = [(p, info, kind) for p, info, kind in shown if isinstance(info, ArgumentInfo)]
     options = [(p, info, kind) for p, info, kind in shown if isinstance(info, OptionInfo)]
     synopsis = " ".join([f"femo {name}", "[OPTIONS]" if options else "", *map(placed, arguments)])

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,6 +33,9 @@ class Progress(Protocol):
 
     def start(self, paths: int, size: int) -> None:
         """So many paths were discovered, with so many bytes together."""
+
+    def read(self, found: Found, size: int) -> None:
+        """So many more bytes of a path were hashed."""
 
     def frame(self, faces: int) -> None:
         """One more frame was looked at and had so many faces."""
@@ -134,7 +138,13 @@ class _Jobs:
 
     def _look(self, found: Found, whole: bool) -> Outcome | _Split:
         with self._analyser() as analyser:
-            outcome = analyser.analyse(found, self._is_seen, self._progress.frame, whole=whole)
+            outcome = analyser.analyse(
+                found,
+                self._is_seen,
+                self._progress.frame,
+                whole=whole,
+                on_read=partial(self._progress.read, found),
+            )
         if isinstance(outcome, Outcome):
             return outcome
         pieces = [self._threads.submit(self._piece, found, outcome, p) for p in outcome.pieces]

@@ -1,7 +1,7 @@
 """A folder → Evidence: sorted walk, read-only opening, hashes and type by content.
 
-Nothing here writes. A file is opened once, read from that one descriptor by hashing and decoding
-alike, and without touching its access time where the system allows that.
+Nothing here writes. A file is read from one descriptor by hashing and decoding alike (a piece of a long
+video from one of its own), and without touching its access time where the system allows that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
-from forensic_emotion.hashes import CHUNK, hash_stream
+from forensic_emotion.hashes import CHUNK, OnRead, hash_stream, unwatched
 from forensic_emotion.records import Evidence, FileFacts, Kind
 
 
@@ -190,13 +190,16 @@ class OpenEvidence:
 
 
 @contextmanager
-def opened(found: Found, hashed: Evidence | None = None) -> Iterator[OpenEvidence]:
+def opened(
+    found: Found, hashed: Evidence | None = None, on_read: OnRead = unwatched
+) -> Iterator[OpenEvidence]:
     """Open a found file read-only, hash it in one pass, and tell what it is.
 
     Args:
         found: the file.
         hashed: what was told when it was opened before; then it is not hashed again, but must be the
             same file with the same size and times.
+        on_read: told how hashing goes on.
 
     Raises:
         UnreadableEvidence: it vanished, may not be read, is no regular file any more, or its bytes
@@ -220,7 +223,7 @@ def opened(found: Found, hashed: Evidence | None = None) -> Iterator[OpenEvidenc
             yield OpenEvidence(hashed, source, path, status)
             return
         try:
-            hashes = hash_stream(source)
+            hashes = hash_stream(source, on_read)
             source.seek(0)
         except OSError as error:
             raise _unreadable(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +26,15 @@ class Hashes:
     head: bytes
 
 
-def hash_stream(source: BinaryIO) -> Hashes:
+OnRead = Callable[[int], None]
+"""Told after each read of a file that is hashed how many bytes came."""
+
+
+def unwatched(_: int) -> None:
+    """For whoever does not want to be told."""
+
+
+def hash_stream(source: BinaryIO, on_read: OnRead = unwatched) -> Hashes:
     """Read a file from where it stands to its end, once.
 
     Raises:
@@ -40,6 +49,7 @@ def hash_stream(source: BinaryIO) -> Hashes:
         sha256.update(chunk)
         sha1.update(chunk)
         md5.update(chunk)
+        on_read(len(chunk))
     return Hashes(sha256.hexdigest(), sha1.hexdigest(), md5.hexdigest(), size, head)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forensic_emotion.case.version import HEADER, read_only
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import file_sha256
+from forensic_emotion.paths import SQLITE_HEADER, read_only
 from forensic_emotion.records import Evidence
 
 BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
@@ -44,9 +44,10 @@ class HashSet:
                 return True
         for column in self.columns:
             assert self.database is not None, "columns are a database's"
-            # NSRL writes its hashes in capitals.
-            digest = getattr(evidence, column).upper()
-            if self.database.execute(f"SELECT 1 FROM FILE WHERE {column} = ?", (digest,)).fetchone():
+            digest = getattr(evidence, column)
+            # NSRL writes its hashes in capitals, others in small letters; both can use the index.
+            asked = f"SELECT 1 FROM FILE WHERE {column} IN (?, ?)"
+            if self.database.execute(asked, (digest.upper(), digest.lower())).fetchone():
                 return True
         return False
 
@@ -63,7 +64,7 @@ def read_hash_set(path: Path) -> HashSet:
     try:
         sha256 = file_sha256(path)
         with path.open("rb") as source:
-            if source.read(len(HEADER)) == HEADER:
+            if source.read(len(SQLITE_HEADER)) == SQLITE_HEADER:
                 return _database(path, sha256)
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
             found = HashSet(path.name, sha256)

@@ -7,30 +7,36 @@ gets the state that says how it was lost, and the next path gets a fresh worker.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
-from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem
+from forensic_emotion.hashes import OnRead, unwatched
+from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem, ToolFacts
 from forensic_emotion.settings import ScanSettings
 
 if TYPE_CHECKING:
     # Whoever only starts workers need not wait for decoders and models to be imported.
-    from forensic_emotion.pipeline import OnFrame, Seen, ToolFacts, Tools
+    from forensic_emotion.pipeline import OnFrame, Seen, Tools
 
 RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
 SLOWEST = 1_000_000
 """Bytes a second below which reading and decoding a file counts as hanging."""
+SAY_EVERY = 0.2
+"""Seconds between two signs of life while a file is hashed."""
 LOADING = 120.0
 """Seconds that a worker may take to load models and lists."""
 
@@ -41,7 +47,13 @@ class Analyser(Protocol):
     """Looks at a path or a piece of one, as ``pipeline.py`` does, wherever that runs."""
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned: ...
 
     def analyse_piece(
@@ -56,11 +68,17 @@ class InProcess:
     tools: Tools
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned:
         from forensic_emotion.pipeline import analyse
 
-        return analyse(found, self.tools, seen, on_frame, whole=whole)
+        return analyse(found, self.tools, seen, on_frame, whole=whole, on_read=on_read)
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
@@ -146,28 +164,36 @@ class Isolated:
         self._end()
 
     def analyse(
-        self, found: Found, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
     ) -> Outcome | Planned:
         """As ``pipeline.analyse``; a path that costs two workers has the state that says how."""
-        return self._do(Task(found, whole), seen, on_frame)
+        return self._do(Task(found, whole), seen, on_frame, on_read)
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
     ) -> Outcome:
         """As ``pipeline.analyse_piece``."""
-        outcome = self._do(Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame)
+        outcome = self._do(
+            Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame, unwatched
+        )
         assert isinstance(outcome, Outcome), "a piece is not cut again"
         return outcome
 
-    def _do(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def _do(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
         try:
-            return self._ask(task, seen, on_frame)
+            return self._ask(task, seen, on_frame, on_read)
         except Lost:
             pass  # perhaps by what came before it; once more, with nothing before it
         try:
-            return self._ask(task, seen, on_frame)
+            return self._ask(task, seen, on_frame, on_read)
         except Lost as lost:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             kind = kind_of(lost.evidence.media_type) if lost.evidence else None
@@ -180,13 +206,13 @@ class Isolated:
                 problems=(problem,),
             )
 
-    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         if self._closed:
             raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
         try:
-            return self._worker.ask(task, seen, on_frame)
+            return self._worker.ask(task, seen, on_frame, on_read)
         except Lost:
             self._end()
             raise
@@ -203,24 +229,29 @@ class Worker:
     def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
         self.paths = 0
         self._limits = limits
-        # A fresh interpreter: it inherits no lock, no open case and no thread.
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, load, limits), daemon=True)
-        self._process.start()
+        # A fresh interpreter: it inherits no lock, no open case and no thread. Not multiprocessing's:
+        # that looks for modules in the working directory first, which may be the evidence, and loads
+        # the whole command line once more.
+        self._pipe, theirs = Pipe()
+        command = [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
         theirs.close()
         try:
+            self._pipe.send((load, limits))
             what, value = self._hear(LOADING, None)
-        except Lost as lost:
+        except (Lost, BrokenPipeError) as error:
+            lost = error if isinstance(error, Lost) else self._gone(None)
+            self.end()
             raise FemoError(
                 f"A worker could not be started: {lost.text}.",
                 "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
             ) from lost
         if what == "failed":
+            self.end()
             raise value
         self.facts: ToolFacts = value
 
-    def ask(self, task: Task, seen: Seen, on_frame: OnFrame) -> Outcome | Planned:
+    def ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         """Have a path, or a piece, looked at.
 
         Raises:
@@ -240,6 +271,8 @@ class Worker:
                     self._pipe.send(seen(value))
                 elif what == "frame":
                     on_frame(value)
+                elif what == "read":
+                    on_read(value)
                 else:
                     raise Lost("out_of_memory", self._too_much(), evidence)
         except BrokenPipeError:
@@ -256,8 +289,9 @@ class Worker:
 
     def _gone(self, evidence: Evidence | None) -> Lost:
         """How a process ended that closed its pipe."""
-        self._process.join(5)
-        code = self._process.exitcode
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.poll()
         if code == -signal.SIGXCPU:
             return Lost("timeout", "used more time of the processor than it may", evidence)
         if code == -signal.SIGKILL:  # not by us: the kernel does so when memory runs out
@@ -274,17 +308,38 @@ class Worker:
 
     def end(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._pipe.close()
+
+
+PROGRAM = """\
+import ast, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+sys.path[:] = ast.literal_eval(sys.argv[1])
+from forensic_emotion.isolation import serve
+serve(int(sys.argv[2]))
+"""
+"""What a worker is. Ctrl-C goes to every process of the terminal; the parent decides."""
+
+
+def _search_path() -> list[str]:
+    """Where a worker finds modules: as its parent does, but never where it happens to be."""
+    return [folder for folder in sys.path if Path(folder).is_absolute()]
 
 
 # ---- in the worker ---------------------------------------------------------------------------------
 
 
-def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
-    """What a worker does until its parent closes the pipe."""
-    # Ctrl-C goes to every process of the terminal; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(descriptor: int) -> None:
+    """What a worker does until its parent closes the pipe.
+
+    Args:
+        descriptor: of its end of the pipe.
+    """
+    pipe = Connection(descriptor)
+    load: Callable[[], Tools]
+    limits: Limits
+    load, limits = pipe.recv()
     from forensic_emotion.pipeline import analyse, analyse_piece
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -313,13 +368,23 @@ def _serve(pipe: Connection, load: Callable[[], Tools], limits: Limits) -> None:
             _allow_processor(silence)
             pipe.send(("frame", faces))
 
+        unsaid, said_at = 0, time.monotonic()
+
+        def on_read(size: int, silence: float = silence) -> None:
+            nonlocal unsaid, said_at
+            unsaid += size
+            if time.monotonic() - said_at > SAY_EVERY:
+                _allow_processor(silence)
+                pipe.send(("read", unsaid))
+                unsaid, said_at = 0, time.monotonic()
+
         _allow_processor(silence)
         try:
             outcome: Outcome | Planned
             if task.evidence is not None and task.piece is not None:
                 outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame)
             else:
-                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole)
+                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole, on_read=on_read)
         except MemoryError:
             pipe.send(("memory", None))
             return

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from forensic_emotion.errors import UsageError
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+"""What every SQLite database begins with."""
+
+
+def read_only(path: Path) -> str:
+    """The address by which SQLite opens a file so that nothing can be written to it."""
+    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
 
 
 def visible(text: str) -> str:
@@ -22,12 +34,100 @@ def visible(text: str) -> str:
 def refuse_inside(evidence: Path, output: Path, what: str) -> None:
     """Refuse to write a file into the evidence, however its path is spelt.
 
+    A folder may be mounted in two places (``mount --bind``), and a file may have two names: so folders
+    and files are compared too, and where they lie on their file system, not only how they are called.
+
     Raises:
         UsageError: the file would lie below ``evidence``, or is it.
     """
     inside, root = os.path.realpath(output), os.path.realpath(evidence)
-    if os.path.commonpath([inside, root]) == root:
+    if _is_below(inside, root) or _leads_to(inside, root) or _is_mounted_from(inside, root):
         raise UsageError(
             f"The {what} {output} would lie inside {evidence}, which is only read.",
             "Choose another place for it.",
         )
+
+
+def refuse_second_name(case: Path) -> None:
+    """Refuse to write a case over a file that has another name somewhere: that may be in the evidence.
+
+    Raises:
+        UsageError: the case, or a file that SQLite keeps beside it, is such a file.
+    """
+    for ending in ("", "-wal", "-shm", "-journal"):
+        path = Path(f"{case}{ending}")
+        try:
+            names = os.stat(path).st_nlink
+        except OSError:
+            continue
+        if path.is_file() and names > 1:
+            raise UsageError(
+                f"The file {path} has {names} names (hard links) and would change under each.",
+                "Name a case that is not there yet, or copy this one and scan into the copy.",
+            )
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.commonpath([path, root]) == root
+
+
+def _leads_to(path: str, root: str) -> bool:
+    """Whether a path, or a folder that it lies in, is the root under another name."""
+    try:
+        status = os.stat(root)
+    except OSError:
+        return False
+    for each in (Path(path), *Path(path).parents):
+        with suppress(OSError):
+            if os.path.samestat(each.stat(), status):
+                return True
+    return False
+
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""Each mount with its device and the part of the file system that it shows (proc(5))."""
+
+
+def _is_mounted_from(path: str, root: str) -> bool:
+    """Whether a path lies, on its file system, below the root or below what is mounted in it."""
+    mounts = _mounts()
+    if not mounts:
+        return False  # no Linux, or none that tells
+    device, place = _on_device(path, mounts)
+    root_device, root_place = _on_device(root, mounts)
+    places = [root_place, *(m.shown for m in mounts if m.device == device and _is_below(m.point, root))]
+    # Another file system below the root is not entered, so it is no evidence.
+    return device == root_device and any(_is_below(place, each) for each in places)
+
+
+@dataclass(frozen=True)
+class _Mount:
+    device: str
+    shown: str
+    """The folder of the file system that is mounted."""
+    point: str
+    """Where."""
+
+
+def _mounts() -> list[_Mount]:
+    try:
+        lines = MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return []
+    rows = [[_plain(word) for word in line.split(b" ")[:5]] for line in lines]
+    return [_Mount(*row[2:5]) for row in rows if len(row) == 5 and row[3].startswith("/")]
+
+
+def _plain(word: bytes) -> str:
+    """A word of that file, in which blanks and the like stand as octal numbers."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), word))
+
+
+def _on_device(path: str, mounts: list[_Mount]) -> tuple[str, str]:
+    """Where a path lies on its file system: of the mounts that hold it the innermost, and of those the
+    last, which covers the ones before."""
+    holding = [m for m in mounts if _is_below(path, m.point)]
+    if not holding:
+        return "", path
+    mount = max(enumerate(holding), key=lambda n: (len(n[1].point), n[0]))[1]
+    return mount.device, os.path.normpath(os.path.join(mount.shown, os.path.relpath(path, mount.point)))

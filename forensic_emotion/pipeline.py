@@ -28,6 +28,7 @@ from forensic_emotion.faces.quality import assess, landmarks_fit
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import plan_pieces, video_frames
+from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, read_hash_set
 from forensic_emotion.records import (
     UNCERTAIN,
@@ -45,9 +46,11 @@ from forensic_emotion.records import (
     Problem,
     Quality,
     State,
+    ToolFacts,
 )
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.thumbnails import thumbnail
+from forensic_emotion.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Tools:
                 card.facts,
             ),
             {
+                **versions(),
                 "landmark weights SHA-256": self.landmarks.weights_sha256,
                 **_named("detector weights SHA-256", self.detector.weights_sha256),
                 **{f"hash list {s.name} SHA-256": s.sha256 for s in (*self.known, *self.notable)},
@@ -90,15 +94,6 @@ class Tools:
 
 def _named(name: str, value: str | None) -> dict[str, str]:
     return {} if value is None else {name: value}
-
-
-@dataclass(frozen=True)
-class ToolFacts:
-    """Which tools looked at the frames."""
-
-    model: Model
-    hashes: dict[str, str]
-    """What else was loaded → its SHA-256."""
 
 
 def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[Path, ...]) -> Tools:
@@ -152,7 +147,13 @@ class Job:
 
 
 def analyse(
-    found: Found, tools: Tools, seen: Seen, on_frame: OnFrame, *, whole: bool = False
+    found: Found,
+    tools: Tools,
+    seen: Seen,
+    on_frame: OnFrame,
+    *,
+    whole: bool = False,
+    on_read: OnRead = unwatched,
 ) -> Outcome | Planned:
     """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome.
 
@@ -167,7 +168,7 @@ def analyse(
     try:
         with ExitStack() as stack:
             with job.watch.on("hash"):
-                source = stack.enter_context(opened(found))
+                source = stack.enter_context(opened(found, on_read=on_read))
             looked_at = _look(job, source, seen, whole)
             if isinstance(looked_at, Planned):
                 return replace(looked_at, seconds=job.watch.seconds)

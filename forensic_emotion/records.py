@@ -181,6 +181,8 @@ class Piece:
     """Of the stream."""
     before: int | None
     """Timestamp of the frame before it; None at the beginning of the stream."""
+    keys: tuple[int, ...] = ()
+    """With key frames only: the number in the stream of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,6 +376,16 @@ class Model:
     labels: tuple[str, ...]
     card: dict[str, Any]
     """``model.json`` as it stood."""
+
+
+@dataclass(frozen=True)
+class ToolFacts:
+    """Which tools look at the frames."""
+
+    model: Model
+    versions: dict[str, str]
+    """femo, Python, the system, and every library that touches pixels; what else was loaded → its
+    SHA-256."""
 
 
 @dataclass(frozen=True)

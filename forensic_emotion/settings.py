@@ -6,6 +6,7 @@ The command line builds its options from here, a case and a trained model store 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -35,6 +36,13 @@ class Settings:
             if wrong:
                 raise UsageError(f"--{spec.name.replace('_', '-')}: {wrong}.")
 
+    def refuse_useless(self, given: Container[str]) -> None:
+        """Refuse settings that were given, by these names, and have no effect beside the others.
+
+        Raises:
+            UsageError: with the setting that keeps them from having one.
+        """
+
 
 def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     """What is wrong with a value, if anything."""
@@ -51,6 +59,10 @@ def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     if limits["most"] is not None and not value <= limits["most"]:
         return f"{value} is over {limits['most']}"
     return None
+
+
+DLIB_FACE = 80
+"""Side in pixels of the smallest face that dlib's detectors find, without enlarging."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +126,46 @@ class ScanSettings(Settings):
         6144,
         "MiB of memory that the work on a file may take; more gives the state out_of_memory.",
         least=512,
+        most=1 << 24,
     )
     patience: float = setting(
         60.0,
         "Seconds without a sign of life, and one more for each megabyte of the file, after which the"
         " work on it is ended; it gets the state timeout.",
-        above=0,
+        least=1,
         most=86_400,
     )
     max_pages: int = setting(
         10_000,
         "Look at no more pages or frames of one still-picture file (GIF, TIFF, WebP) than this.",
         least=1,
+        most=1_000_000_000,
     )
+
+    def refuse_useless(self, given: Container[str]) -> None:
+        if self.sample != "every":
+            for name in ("every", "per_second"):
+                if name in given:
+                    raise UsageError(
+                        f"--{name.replace('_', '-')} has no effect on --sample {self.sample}.",
+                        "Leave one of them out: it is for --sample every.",
+                    )
+        if {"every", "per_second"} <= {name for name in ("every", "per_second") if name in given}:
+            raise UsageError(
+                "--every and --per-second say the same thing in two ways.", "Give one of them."
+            )
+        if self.smallest_face > self.long_side:
+            raise UsageError(
+                f"--smallest-face {self.smallest_face} is over --long-side {self.long_side}: hardly any"
+                " picture has a face of that size.",
+                "Give a smaller --smallest-face, or a larger --long-side.",
+            )
+        if self.detector in ("hog", "mmod") and self.long_side < 2 * DLIB_FACE:
+            raise UsageError(
+                f"--long-side {self.long_side} leaves {self.detector} next to nothing to find: no face"
+                f" smaller than {DLIB_FACE} pixels, after a picture was scaled to that.",
+                f"Give a --long-side of {2 * DLIB_FACE} or more, or --detector centerface.",
+            )
 
 
 @dataclass(frozen=True)
@@ -140,17 +179,19 @@ class TrainSettings(Settings):
     network: str = setting(
         "seed", "Which network to build.", choices=("seed", "gated_vgg", "face_resnet")
     )
-    epochs: int = setting(24, "Passes over the fitted part of Training.", least=1)
-    batch_size: int = setting(128, "Pictures in one step.", least=1)
+    epochs: int = setting(24, "Passes over the fitted part of Training.", least=1, most=100_000)
+    batch_size: int = setting(128, "Pictures in one step.", least=1, most=65_536)
     optimizer: str = setting(
         "adam", "How steps are made; sgd has Nesterov momentum 0.9.", choices=("adam", "sgd")
     )
     learning_rate: float = setting(
-        1e-3, "Highest learning rate; falls to 0 along a cosine over all epochs.", above=0
+        1e-3, "Highest learning rate; falls to 0 along a cosine over all epochs.", above=0, most=1000
     )
-    warmup: float = setting(0.0, "Epochs over which the learning rate rises to it.", least=0)
+    warmup: float = setting(
+        0.0, "Epochs over which the learning rate rises to it.", least=0, most=100_000
+    )
     weight_decay: float = setting(
-        0.0, "Pull of kernels towards 0; biases and normalisation have none.", least=0
+        0.0, "Pull of kernels towards 0; biases and normalisation have none.", least=0, most=1000
     )
     average: float = setting(
         0.0,
@@ -162,10 +203,16 @@ class TrainSettings(Settings):
         0.0, "Part of each label that is spread over all classes.", least=0, most=0.9
     )
     mixup: float = setting(
-        0.0, "Blend pictures by shares from Beta(a, a) with this a; 0 does not blend.", least=0
+        0.0,
+        "Blend pictures by shares from Beta(a, a) with this a; 0 does not blend.",
+        least=0,
+        most=1000,
     )
     ferplus_weight: float = setting(
-        0.5, "What the FER+ output counts in the loss beside the classes (needs --ferplus).", least=0
+        0.5,
+        "What the FER+ output counts in the loss beside the classes (needs --ferplus).",
+        least=0,
+        most=1000,
     )
     landmark_dropout: float = setting(
         0.0, "Part of the pictures that are shown without landmarks.", least=0, most=1
@@ -204,7 +251,7 @@ class TrainSettings(Settings):
         most=1,
     )
     freeze: bool = setting(False, "With --init: train only what starts anew, keep the rest as it is.")
-    seed: int = setting(1, "Of every random choice in training.", least=0)
+    seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -232,7 +279,10 @@ class ReportSettings(Settings):
     """How a report is written."""
 
     max_faces: int = setting(
-        100_000, "Show no more faces than this; the report says how many are left out.", least=1
+        100_000,
+        "Show no more faces than this; the report says how many are left out.",
+        least=1,
+        most=1_000_000_000,
     )
     picture_budget: int = setting(
         32,

@@ -226,6 +226,9 @@ class FakeProgress:
     def start(self, paths: int, size: int) -> None:
         self.told.append(f"{paths} paths")
 
+    def read(self, found: Found, size: int) -> None:
+        pass
+
     def frame(self, faces: int) -> None:
         pass
 

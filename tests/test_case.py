@@ -169,7 +169,7 @@ def test_a_missing_case_is_told_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="no case"), opened_case(tmp_path / "none.db"):
         pass
     assert not (tmp_path / "none.db").exists()
-    with pytest.raises(CaseError, match="cannot be opened"):
+    with pytest.raises(CaseError, match="cannot be made"):
         CaseStore(tmp_path / "no_folder" / "case.db")
 
 

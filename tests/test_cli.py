@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import PANELS, app
+from forensic_emotion.cli.progress import ScanProgress
 from forensic_emotion.cli.rows import as_csv
-from forensic_emotion.records import Box
+from forensic_emotion.errors import CaseError
+from forensic_emotion.evidence import Found
+from forensic_emotion.records import Box, Outcome
 from tests.builders import encoded, picture, scanned, write_fer2013
 
 RUNNER = CliRunner()
@@ -34,6 +38,57 @@ def case(evidence: Path, tmp_path: Path) -> Path:
     (evidence / "none.png").write_bytes(encoded(picture()))
     scanned(evidence, tmp_path / "case.db")
     return tmp_path / "case.db"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--sample keyframes --every 2", "--every has no effect on --sample keyframes"),
+        ("--sample all --per-second 3", "--per-second has no effect on --sample all"),
+        ("--every 2 --per-second 3", "--every and --per-second"),
+        ("--detector hog --long-side 100", "--long-side 100 leaves hog"),
+        ("--smallest-face 2000", "--smallest-face 2000 is over --long-side 1280"),
+        ("--patience 0.001", "is below 1"),
+        ("--max-memory 99999999999999999999", "is over 16777216"),
+        ("--max-pages 99999999999999999999", "is over 1000000000"),
+    ],
+)
+def test_a_scan_refuses_what_has_no_effect(
+    evidence: Path, tmp_path: Path, options: str, words: str
+) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", *options.split())
+    assert (code, words in err) == (2, True), err
+    assert not (tmp_path / "c.db").exists()
+
+
+def test_a_case_that_is_being_written_is_refused_before_anything_is_loaded(
+    evidence: Path, case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensic_emotion.isolation.Isolated", None)
+    with contextlib.closing(CaseStore(case)) as other:
+        other.lock()
+        code, _, err = femo("scan", evidence, "--case", case)
+    assert (code, "Another scan is writing" in err) == (1, True), err
+
+
+def test_hashing_moves_the_bar_and_a_second_look_does_not_move_it_twice() -> None:
+    found = Found(b"/evidence", b"a.mp4", 100)
+    with ScanProgress() as progress:
+        progress.start(1, 100)
+        for size in (60, 60):
+            progress.read(found, size)
+        task = progress._bar.tasks[0]
+        assert (task.completed, task.total) == (100, 201)
+        progress.done(found, Outcome(b"a.mp4", "a.mp4", "no_face"))
+        assert task.completed == task.total
+
+
+def test_a_case_that_cannot_be_where_it_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="no folder"):
+        CaseStore(tmp_path / "nowhere" / "c.db")
+    with pytest.raises(CaseError, match="is a folder"):
+        CaseStore(tmp_path)
 
 
 def test_query_as_csv(case: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.errors import UsageError
 from forensic_emotion.isolation import InProcess
-from forensic_emotion.paths import refuse_inside
+from forensic_emotion.paths import refuse_inside, refuse_second_name
 from forensic_emotion.records import RGB, Box, Detection
 from tests.builders import (
     FakeDetector,
@@ -236,3 +237,62 @@ def test_nothing_is_written_into_the_evidence(mixed: Path, tmp_path: Path) -> No
             refuse_inside(mixed, output, "case")
     for output in (tmp_path / "case.db", tmp_path / "evidence.db", mixed / ".." / "case.db"):
         refuse_inside(mixed, output, "case")
+
+
+def test_evidence_under_another_name_is_still_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the kernel tells of bind mounts: the folder "my ev" at /two, its folder "sub" at /three, and
+    # another folder of the disk inside it.
+    disk, mounts = tmp_path / "disk", tmp_path / "mountinfo"
+    evidence = disk / "my ev"
+    evidence.mkdir(parents=True)
+    mounts.write_text(
+        f"1 0 8:1 / {disk} rw - ext4 /dev/sda1 rw\n"
+        f"2 1 8:1 /my\\040ev {tmp_path}/two rw - ext4 /dev/sda1 rw\n"
+        f"3 1 8:1 /my\\040ev/sub {tmp_path}/three rw - ext4 /dev/sda1 rw\n"
+        f"4 1 8:1 /else {disk}/my\\040ev/in rw - ext4 /dev/sda1 rw\n"
+        f"5 1 8:1 /my\\040ev/empty.jpg {tmp_path}/c.db rw - ext4 /dev/sda1 rw\n"
+        f"6 1 8:2 /my\\040ev {tmp_path}/other rw - ext4 /dev/sda2 rw\n"
+    )
+    monkeypatch.setattr("forensic_emotion.paths.MOUNTS", mounts)
+    for output in ("two/c.db", "two/new/c.db", "three/c.db", "disk/else/c.db", "c.db"):
+        with pytest.raises(UsageError, match="inside"):
+            refuse_inside(evidence, tmp_path / output, "case")
+    with pytest.raises(UsageError, match="inside"):
+        refuse_inside(tmp_path / "two", evidence / "c.db", "case")
+    for output in ("other/c.db", "disk/c.db", "disk/my evidence/c.db", "elsewhere/c.db"):
+        refuse_inside(evidence, tmp_path / output, "case")
+
+
+def test_a_file_of_the_evidence_under_a_second_name_is_no_case(mixed: Path, tmp_path: Path) -> None:
+    second = tmp_path / "c.db"
+    file = mixed / "nothing.jpg"
+    file.touch()
+    second.hardlink_to(file)
+    with pytest.raises(UsageError, match="inside"):
+        refuse_inside(file, second, "report")
+    with pytest.raises(UsageError, match="2 names"):
+        refuse_second_name(second)
+    second.unlink()
+    (tmp_path / "c.db-wal").hardlink_to(file)
+    with pytest.raises(UsageError, match=r"c\.db-wal has 2 names"):
+        refuse_second_name(second)
+    (tmp_path / "c.db-wal").unlink()
+    second.touch()
+    refuse_second_name(second)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_evidence_mounted_in_a_second_place(mixed: Path, tmp_path: Path) -> None:
+    (mixed / "deep").mkdir()
+    place = tmp_path / "place"
+    place.mkdir()
+    for folder in (mixed, mixed / "deep"):
+        if subprocess.run(["mount", "--bind", folder, place], capture_output=True).returncode:
+            pytest.skip("mounting is not allowed here")
+        try:
+            with pytest.raises(UsageError, match="inside"):
+                refuse_inside(mixed, place / "c.db", "case")
+        finally:
+            subprocess.run(["umount", place], check=True)

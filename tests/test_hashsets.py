@@ -60,12 +60,12 @@ def test_what_coreutils_write_is_read(evidence: Path, tmp_path: Path) -> None:
             assert summary.known == 3, (tool, option)
 
 
-def rds(path: Path, *, index: bool) -> Path:
+def rds(path: Path, *, index: bool, capitals: bool = True) -> Path:
     """A database as NSRL gives it out: hashes in capitals, FILE a view."""
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE METADATA (sha256 TEXT, sha1 TEXT, md5 TEXT, package_id INTEGER)")
     connection.execute("CREATE VIEW FILE AS SELECT sha256, sha1, md5, package_id FROM METADATA")
-    hashes = [digest(name).upper() for name in ("sha256", "sha1", "md5")]
+    hashes = [(digest(name).upper() if capitals else digest(name)) for name in ("sha256", "sha1", "md5")]
     connection.execute("INSERT INTO METADATA VALUES (?, ?, ?, 1)", hashes)
     if index:
         connection.execute("CREATE INDEX by_sha1 ON METADATA (sha1)")
@@ -74,10 +74,11 @@ def rds(path: Path, *, index: bool) -> Path:
     return path
 
 
-def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("capitals", [True, False])
+def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path, capitals: bool) -> None:
     (evidence / "a.png").write_bytes(FACE)
     (evidence / "b.png").write_bytes(encoded(picture()))
-    path = rds(tmp_path / "RDS.db", index=True)
+    path = rds(tmp_path / "RDS.db", index=True, capitals=capitals)
     before = path.read_bytes()
     found = read_hash_set(path)
     assert found.columns == ("sha1",)

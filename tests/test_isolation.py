@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from forensic_emotion import evidence as evidence_module
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import ModelError
 from forensic_emotion.evidence import Found
+from forensic_emotion.hashes import Hashes, OnRead
 from forensic_emotion.isolation import Isolated, Limits
 from forensic_emotion.pipeline import Tools
 from forensic_emotion.records import RGB, Box, Detection, Outcome
@@ -196,6 +200,44 @@ def test_tools_that_cannot_be_loaded_are_told_as_they_are() -> None:
     with pytest.raises(ModelError, match="The model is damaged") as error, Isolated(load_badly, LIMITS):
         pass
     assert error.value.remedy == "Restore it."
+
+
+def test_a_worker_runs_nothing_that_lies_where_it_is_started(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("multiprocessing", "pickle", "ast", "numpy", "forensic_emotion"):
+        folder = mixed / module
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    monkeypatch.chdir(mixed)
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    isolated_scan(mixed, tmp_path / "case.db", "crash")
+    assert not (tmp_path / "run").exists()
+
+
+def load_slowly() -> Tools:
+    """In the worker: hashing takes longer than it may be silent."""
+    whole = evidence_module.hash_stream
+
+    def slow(source: BinaryIO, on_read: OnRead) -> Hashes:
+        for _ in range(10):
+            time.sleep(LIMITS.patience / 8)
+            on_read(1)
+        return whole(source, on_read)
+
+    evidence_module.hash_stream = slow
+    return fake_tools()
+
+
+def test_hashing_is_a_sign_of_life(evidence: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    (found,) = find_evidence(evidence)
+    told: list[int] = []
+    with Isolated(load_slowly, LIMITS) as analyser:
+        outcome = analyser.analyse(found, lambda _: False, lambda _: None, on_read=told.append)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "faces"
+    assert len(told) > 5
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

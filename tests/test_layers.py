@@ -24,6 +24,7 @@ LAYERS = [
         "outcomes",
         "intervals",
         "spreadsheet",
+        "terminal",
     },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification", "review"},
@@ -102,6 +103,15 @@ def test_exports_need_neither_dlib_nor_a_model_runtime() -> None:
     plain = [name for name in FORMATS if name != "frames"]  # which decodes the evidence once more
     code = "\n".join(f"import forensic_emotion.export.{name}" for name in plain)
     assert loaded_by(code) & (HEAVY - {"numpy"}) == set()
+
+
+def test_who_only_starts_workers_waits_for_no_decoder() -> None:
+    """Nor for what their answers are made of; and sqlite-utils is not to load pandas."""
+    code = "import forensic_emotion.engine, forensic_emotion.isolation, forensic_emotion.cli.progress"
+    assert loaded_by(code) & {"av", "cv2", "dlib", "onnxruntime", "PIL", "pandas", "pyarrow"} == set()
+    from forensic_emotion import isolation
+
+    assert "pipeline" not in isolation.ToolFacts.__module__
 
 
 def test_scanning_needs_nothing_of_the_training_extra() -> None:

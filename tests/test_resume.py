@@ -122,10 +122,13 @@ def test_any_number_of_workers_gives_the_same_results(
         assert ended.summary == alone.summary
 
 
-def long_video(path: Path) -> Path:
+def long_video(path: Path, open_groups: bool = False) -> Path:
     """Twelve seconds with a key frame in each; a face moves through it."""
     with av.open(path, "w") as container:
-        stream = container.add_stream("libx264rgb", rate=10, options={"crf": "0", "g": "10"})
+        options = {"crf": "0", "g": "10"}
+        if open_groups:
+            options |= {"bf": "2", "x264-params": "open-gop=1:scenecut=0:min-keyint=10"}
+        stream = container.add_stream("libx264rgb", rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 120, 80, "rgb24"
         for i in range(120):
             faces = [Box(i // 2, 10, i // 2 + 40, 50)] if i % 30 else []
@@ -135,14 +138,16 @@ def long_video(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("sample", ["every", "all", "keyframes"])
+@pytest.mark.parametrize("open_groups", [False, True])
 def test_a_video_in_pieces_gives_the_same_rows(
-    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: str, open_groups: bool
 ) -> None:
-    long_video(mixed / "long.mp4")
+    long_video(mixed / "long.mp4", open_groups)
     shutil.copy(mixed / "long.mp4", mixed / "copy.mp4")
     settings = ScanSettings(sample=sample, every=0.25)
     whole = scan_into(mixed, tmp_path / "whole.db", settings=settings)
     monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    monkeypatch.setattr("forensic_emotion.frames.video.KEY_PIECE_SECONDS", 1)
     for workers in (1, 2, 4):
         case = tmp_path / f"{workers}.db"
         cut = scan_into(mixed, case, workers=workers, settings=settings)

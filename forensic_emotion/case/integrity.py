@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from sqlite_utils import Database
-
+from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
 
 MOST = 20

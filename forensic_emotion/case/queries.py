@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
+from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database, read_only
+from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
+from forensic_emotion.paths import read_only
 from forensic_emotion.records import (
     STATES,
     UNCERTAIN,

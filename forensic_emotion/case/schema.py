@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import re
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
+from forensic_emotion.case.database import Database, Migrations
 from forensic_emotion.records import STATES
 
 MIGRATIONS = Migrations("femo")

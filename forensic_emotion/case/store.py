@@ -14,10 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
+from forensic_emotion.case.database import Database
 from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
 from forensic_emotion.case.queries import (
     Changes,
@@ -51,6 +50,11 @@ class CaseStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._locked: int | None = None
+        if not path.parent.is_dir():
+            raise CaseError(
+                f"The case {path} cannot be made: there is no folder {path.parent}.",
+                "Make the folder, or check how its path is spelt.",
+            )
         check_is_database(path)
         self._fresh = not path.exists() or path.stat().st_size == 0
         try:
@@ -124,7 +128,7 @@ class CaseStore:
             ModelError: the model has other classes than a case has columns.
             CaseError: another scan is writing to the case.
         """
-        self._lock()
+        self.lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
         # Before the run: a disk that is full now must not leave a case that misses it.
         write_audit_file(self._connection, self.path, anew=self._fresh)
@@ -151,8 +155,14 @@ class CaseStore:
             self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
 
-    def _lock(self) -> None:
-        """Keep other scans out, until this process ends, however it ends."""
+    def lock(self) -> None:
+        """Keep other scans out, until this process ends, however it ends.
+
+        Raises:
+            CaseError: another scan is writing to the case.
+        """
+        if self._locked is not None:
+            return
         self._locked = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)

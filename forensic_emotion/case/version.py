@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from urllib.parse import quote
 
-from sqlite_utils import Database
-
+from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
-
-HEADER = b"SQLite format 3\x00"
-"""What every SQLite database begins with."""
-
-
-def read_only(path: Path) -> str:
-    """The address by which SQLite opens a file so that nothing can be written to it."""
-    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
+from forensic_emotion.paths import SQLITE_HEADER
 
 
 def check_is_database(path: Path) -> None:
@@ -28,14 +18,18 @@ def check_is_database(path: Path) -> None:
     """
     try:
         with path.open("rb") as source:
-            head = source.read(len(HEADER))
+            head = source.read(len(SQLITE_HEADER))
     except FileNotFoundError:
         return
+    except IsADirectoryError as error:
+        raise CaseError(
+            f"The case {path} is a folder, and a case is one file.", "Name a file, as case.db."
+        ) from error
     except OSError as error:
         raise CaseError(
             f"The case {path} cannot be read: {error.strerror}.", "See that you may read it."
         ) from error
-    if head not in (b"", HEADER):
+    if head not in (b"", SQLITE_HEADER):
         raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
 
 

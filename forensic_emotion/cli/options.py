@@ -41,12 +41,18 @@ def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[
         hints = get_type_hints(command, include_extras=True)
         own = [p for p in signature(command).parameters.values() if p.name != "settings"]
 
-        def run(**values: Any) -> None:
+        def run(context: typer.Context, **values: Any) -> None:
             chosen = settings(**{name: values.pop(name) for name in options})
+            # What stands there by itself was not asked for: it may well have no effect.
+            sources = ((name, context.get_parameter_source(name)) for name in options)
+            chosen.refuse_useless({n for n, source in sources if source and source.name != "DEFAULT"})
             command(**values, settings=chosen)
 
         # What typer reads: the command's own parameters, then one a setting.
-        parameters = [p.replace(annotation=hints[p.name], kind=Parameter.KEYWORD_ONLY) for p in own]
+        parameters = [
+            Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+            *(p.replace(annotation=hints[p.name], kind=Parameter.KEYWORD_ONLY) for p in own),
+        ]
         parameters += [
             Parameter(s.name, Parameter.KEYWORD_ONLY, default=s.default, annotation=options[s.name])
             for s in specs

@@ -20,6 +20,15 @@ from forensic_emotion.evidence import Found
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Outcome
 
+WORDS = {
+    "faces": "with faces (faces)",
+    "no_face": "without (no_face)",
+    "partial": "looked at in part (partial)",
+    "timeout": "timed out (timeout)",
+    "out_of_memory": "out of memory (out_of_memory)",
+}
+"""States that read as something else without a word: so many files, not so many faces."""
+
 
 class ScanProgress:
     """Implements ``engine.Progress`` with rich. Progress goes to standard error."""
@@ -44,6 +53,8 @@ class ScanProgress:
         self._started = time.monotonic()
         self._paths = self._done = self._frames = self._faces = 0
         self._seconds: Counter[str] = Counter()
+        self._read: dict[bytes, int] = {}
+        """Bytes hashed of the paths that are not done."""
 
     def __enter__(self) -> ScanProgress:
         self._bar.start()
@@ -60,8 +71,15 @@ class ScanProgress:
 
     def start(self, paths: int, size: int) -> None:
         self._paths = paths
-        # Bytes, and one a path so that empty files move the bar too.
-        self._bar.update(self._task, total=size + paths, files=f"0/{paths}")
+        # Bytes twice, as they are hashed and when they are looked at, and one a path so that empty files
+        # move the bar too.
+        self._bar.update(self._task, total=2 * size + paths, files=f"0/{paths}")
+
+    def read(self, found: Found, size: int) -> None:
+        before = self._read.get(found.path, 0)
+        # Who looks at a file a second time hashes it a second time.
+        now = self._read[found.path] = min(found.size, before + size)
+        self._bar.update(self._task, advance=now - before)
 
     def frame(self, faces: int) -> None:
         self._frames += 1
@@ -73,7 +91,8 @@ class ScanProgress:
         self._done += 1
         self._seconds.update(outcome.seconds)
         files = f"{self._done}/{self._paths}"
-        self._bar.update(self._task, advance=found.size + 1, files=files)
+        left = 2 * found.size + 1 - self._read.pop(found.path, 0)
+        self._bar.update(self._task, advance=left, files=files)
         for problem in outcome.problems:
             path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
             self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
@@ -97,7 +116,7 @@ class ScanProgress:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         summary = ended.summary
-        states = " + ".join(f"{n} {state}" for state, n in summary.states.items())
+        states = " + ".join(f"{n} {WORDS.get(state, state)}" for state, n in summary.states.items())
         console.print(f"Paths: {summary.discovered} = {states}")
         seconds = time.monotonic() - self._started
         console.print(

@@ -60,19 +60,26 @@ def scan(
     timings: Annotated[
         bool, typer.Option("--timings", help="Print what each stage of the work took.")
     ] = False,
-    case_number: Annotated[str, typer.Option("--case-number", help="Kept in the case.")] = "",
-    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; kept in the case.")] = "",
-    agency: Annotated[str, typer.Option("--agency", help="For whom; kept in the case.")] = "",
-    note: Annotated[str, typer.Option("--note", help="Kept in the case.")] = "",
+    case_number: Annotated[
+        str, typer.Option("--case-number", help="Number of the case; shown in the report.")
+    ] = "",
+    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; shown in the report.")] = "",
+    agency: Annotated[str, typer.Option("--agency", help="For whom; shown in the report.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Anything else; shown in the report.")] = "",
     as_json: AsJson = False,
     *,
     settings: ScanSettings,
 ) -> None:
     """Find the faces in a folder and write them, with times and hashes, to a case.
 
-    The evidence is only read. Every file ends in one state (faces, no_face, partial, skipped, failed)
-    and the states add up to what was found. Exit code 3 says that there were problems: they are in the
-    case and in the report, and the rest was done.
+    The evidence is only read. Every file ends in one state, and the states add up to what was found.
+    faces, no_face: wholly looked at, with a face or without (none was found at these settings; there may
+    be one). partial: looked at in part. skipped: no picture or video, known, or not a regular file.
+    failed, crashed, timeout, out_of_memory: could not be looked at.
+
+    The same command after a scan that was stopped goes on with it; after one that was finished it looks
+    at everything again and adds a second run to the case. Exit code 3 says that there were problems:
+    they are in the case and in the report, and the rest was done.
     """
     from contextlib import ExitStack, closing
 
@@ -82,23 +89,28 @@ def scan(
     from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.evidence import utc_now
     from forensic_emotion.isolation import Equipment, Isolated, Limits
-    from forensic_emotion.paths import refuse_inside
+    from forensic_emotion.paths import refuse_inside, refuse_second_name
     from forensic_emotion.records import CaseData, Run
-    from forensic_emotion.versions import versions
 
     refuse_inside(evidence, case, "case")
+    refuse_second_name(case)
     started_at = utc_now()
     paths = engine.find_evidence(evidence)
     load = Equipment(settings, tuple(known or ()), tuple(notable or ()))
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
+        # A case that is there is refused at once, not after the models are loaded, if it cannot be
+        # written or another scan has it; one that is not there is made when all else is in order.
+        store = stack.enter_context(closing(CaseStore(case))) if case.exists() else None
+        if store is not None:
+            store.lock()
         first = stack.enter_context(Isolated(load, limits))
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
             arguments=arguments(),
             settings=asdict(settings),
-            versions={**versions(), **first.facts.hashes},
+            versions=first.facts.versions,
             model=first.facts.model,
             about=CaseData(case_number, examiner, agency, note),
         )
@@ -107,7 +119,8 @@ def scan(
         analysers = [first, *(Isolated(load, limits) for _ in range(further))]
         for analyser in analysers[1:]:
             stack.push(analyser.__exit__)
-        store = stack.enter_context(closing(CaseStore(case)))
+        if store is None:
+            store = stack.enter_context(closing(CaseStore(case)))
         with ScanProgress() as progress:
             ended = engine.scan(paths, store, run, analysers, progress)
     if as_json:

@@ -10,6 +10,7 @@ from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
 from forensic_emotion.errors import MissingExtra, ModelError
+from forensic_emotion.terminal import silenced
 
 
 class KerasClassifier:
@@ -18,9 +19,10 @@ class KerasClassifier:
     def __init__(self, card: ModelCard) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notices are no news
         try:
-            import keras
+            with silenced():  # what it says before it has read that variable
+                import keras
 
-            from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+                from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
         except ImportError as error:
             raise MissingExtra("--runtime tensorflow", "train") from error
         self.card = card

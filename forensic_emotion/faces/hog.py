@@ -11,9 +11,9 @@ import dlib
 from forensic_emotion.chips import resize
 from forensic_emotion.faces.detector import by_score, margin_for, scale_for
 from forensic_emotion.records import RGB, Box, Detection
-from forensic_emotion.settings import ScanSettings
+from forensic_emotion.settings import DLIB_FACE, ScanSettings
 
-NATIVE = 80.0
+NATIVE = float(DLIB_FACE)
 """Side of the detector's window."""
 CONFIDENCE = 0.5
 """Default: a margin of 0, as in dlib's own."""

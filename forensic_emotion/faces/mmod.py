@@ -13,10 +13,10 @@ from forensic_emotion.faces.detector import by_score, margin_for, scale_for
 from forensic_emotion.faces.hog import boxes
 from forensic_emotion.faces.weights import checked_weights
 from forensic_emotion.records import RGB, Detection
-from forensic_emotion.settings import ScanSettings
+from forensic_emotion.settings import DLIB_FACE, ScanSettings
 
 WEIGHTS = "mmod_human_face_detector.dat"
-NATIVE = 80.0
+NATIVE = float(DLIB_FACE)
 """Side of the smallest face that it was trained on."""
 LEAST = 32
 """Width and height below which its filters do not fit into the picture."""

@@ -13,13 +13,14 @@ from fractions import Fraction
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
+from forensic_emotion.terminal import silenced
 
 FORMATS = {
     "image/jpeg": ("JPEG", "MPO"),
@@ -40,6 +41,11 @@ ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 """Media types whose further pages are the frames of an animation."""
 
 MILLISECOND = Fraction(1, 1000)
+
+Tags = TiffImagePlugin.ImageFileDirectory_v2
+TILE_OFFSETS, TILE_BYTE_COUNTS, SAMPLE_FORMAT = 324, 325, 339
+"""Tags of TIFF 6.0 that Pillow has no names for."""
+SAMPLE_FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floating point"}
 
 
 def still_frames(
@@ -108,14 +114,8 @@ def libtiff_silenced(media_type: str) -> Iterator[None]:
     if media_type != "image/tiff":
         yield
         return
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with silenced():
         yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 def _open(source: BinaryIO, media_type: str) -> Image.Image:
@@ -127,7 +127,51 @@ def _open(source: BinaryIO, media_type: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _bomb(error) from error
     except DECODER_ERRORS as error:
+        if media_type == "image/tiff" and (what := _unknown_pixels(_first_page(source), source)):
+            text = f"femo cannot decode a TIFF with {what}"
+            raise UndecodableMedia("unsupported", text) from error
         raise _broken(error, media_type) from error
+
+
+def _first_page(source: BinaryIO) -> Tags | None:
+    """What a TIFF says of its first page; None if that cannot be read."""
+    source.seek(0)
+    head = source.read(16)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2:3] == b"\x2b" else head[:8])
+        source.seek(tags.next)
+        tags.load(source)
+    except DECODER_ERRORS:
+        return None
+    return tags
+
+
+def _unknown_pixels(tags: Tags | None, source: BinaryIO) -> str | None:
+    """What a page of a TIFF has that Pillow has no decoder for; None if it is not whole, or Pillow has.
+
+    Pillow calls a picture that it cannot decode the same as one that is broken.
+    """
+    if tags is None:
+        return None
+    try:
+        tag = ExifTags.Base
+        # TIFF 6.0: pixels lie in strips or in tiles, each with its place and its length.
+        places = tags.get(tag.StripOffsets) or tags[TILE_OFFSETS]
+        lengths = tags.get(tag.StripByteCounts) or tags[TILE_BYTE_COUNTS]
+        ends = [place + length for place, length in zip(places, lengths, strict=True)]
+        if not ends or max(ends) > source.seek(0, os.SEEK_END):
+            return None
+        compression = tags.get(tag.Compression, 1)
+        if compression not in TiffImagePlugin.COMPRESSION_INFO:
+            return f"compression {compression}"
+        bits, kinds = tags[tag.BitsPerSample], tags.get(SAMPLE_FORMAT, (1,))
+        known = {(key[2], key[4]) for key in TiffImagePlugin.OPEN_INFO}
+        if (kinds[:1] if len(set(kinds)) == 1 else kinds, bits) in known:
+            return None
+    except DECODER_ERRORS:
+        return None
+    kind = " and ".join(sorted({SAMPLE_FORMATS.get(k, f"sample format {k}") for k in kinds}))
+    return f"pixels of {len(bits)} x {bits[0]} bits, {kind}"
 
 
 def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
@@ -138,6 +182,12 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
         with libtiff_silenced(media_type):
             pages: int = getattr(image, "n_frames", 1)
     except DECODER_ERRORS as error:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            reached = image.tell()  # the page that has no decoder; Pillow cannot pass it
+            if reached and (what := _unknown_pixels(image.tag_v2, source)):
+                text = f"page {reached}: femo cannot decode a TIFF with {what}, nor reach what follows"
+                facts.note("unsupported", text)
+                return reached
         facts.note("pages_lost", f"its list of pages cannot be read past the first: {_text(error)}")
         return 1
     if media_type == "image/gif" and not _gif_ends(source):

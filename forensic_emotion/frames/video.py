@@ -74,6 +74,8 @@ class Tally:
 
 PIECE_SECONDS = 5
 """Least length of a piece that a long video is cut into."""
+KEY_PIECE_SECONDS = 60
+"""The same for key frames only, which take less time than opening the file once more."""
 SEEKABLE = ("mov", "matroska")
 """Demuxers that find a key frame by its timestamp."""
 
@@ -91,7 +93,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
         try:
             with _open(source, media_type) as container:
                 numbers = [stream.index for stream in _videos(container)]
-            pieces = [p for n in numbers for p in _plan_stream(source, media_type, n)]
+            pieces = [p for n in numbers for p in _plan_stream(source, media_type, n, settings.sample)]
         except (UndecodableMedia, FFmpegError, OSError):
             return ()  # looking at it in one piece will say what is wrong
         if complaints or len(pieces) < 2 or len({p.stream for p in pieces}) < len(numbers):
@@ -99,7 +101,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
     return tuple(pieces)
 
 
-def _plan_stream(source: BinaryIO, media_type: str, number: int) -> Iterator[Piece]:
+def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) -> Iterator[Piece]:
     with _open(source, media_type) as container:
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
@@ -114,16 +116,24 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int) -> Iterator[Pie
         return
     if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
         return
-    length = max(1, round(PIECE_SECONDS / time_base))
+    only_keys = sample == "keyframes"
+    length = max(1, round((KEY_PIECE_SECONDS if only_keys else PIECE_SECONDS) / time_base))
     starts = [times[0]]
-    for key in sorted(pts for pts, is_key, *_ in shown if is_key and pts is not None):
+    keys = [pts for pts, is_key, *_ in shown if is_key and pts is not None]
+    if keys != sorted(keys):
+        return  # where one could stop reading is not told by their time
+    for key in keys:
         if key - starts[-1] >= length and 2 * (times[-1] - key) >= length:
             starts.append(key)
     for start, end in zip(starts, [*starts[1:], None], strict=True):
         index = bisect_left(times, start)
         count = (len(times) if end is None else bisect_left(times, end)) - index
         before = times[index - 1] if index else None
-        yield Piece(number, start, end, index, count, times[0], before)
+        own: tuple[int, ...] = ()
+        if only_keys:
+            inside = (key for key in keys if start <= key and (end is None or key < end))
+            own = tuple(bisect_left(times, key) for key in inside)
+        yield Piece(number, start, end, index, count, times[0], before, own)
 
 
 def video_frames(
@@ -203,7 +213,7 @@ def _stream_frames(
     tally = Tally()
     try:
         indices = None
-        if settings.sample == "keyframes":
+        if settings.sample == "keyframes" and piece is None:  # a piece brings the numbers of its own
             indices = _indices(source, media_type, number)
         with _open(source, media_type) as container:
             stream = container.streams[number]
@@ -256,8 +266,6 @@ def _sampled(
     # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
     # same ones each time.
     stream.thread_type = "SLICE"
-    if settings.sample == "keyframes":
-        stream.codec_context.skip_frame = "NONKEY"
     wanted = sampler(settings)
     first_index = 0
     if piece is not None:
@@ -271,7 +279,9 @@ def _sampled(
         container.seek(piece.start, stream=stream)
     shape: Shape | None = None
     untimed = corrupt = 0
-    for number, picture in enumerate(_decode(container, stream, facts, tally, piece), first_index):
+    only_keys = settings.sample == "keyframes"
+    decoded = (_decode_keys if only_keys else _decode)(container, stream, facts, tally, piece)
+    for number, picture in enumerate(decoded, first_index):
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
@@ -293,7 +303,9 @@ def _sampled(
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
         index = number
-        if indices is not None and picture.pts is not None:
+        if only_keys and piece is not None:
+            index = piece.keys[min(number - first_index, len(piece.keys) - 1)]
+        elif indices is not None and picture.pts is not None:
             index = bisect_left(indices, picture.pts)
         yield Frame(index, time, image, stream.index)
     if untimed:
@@ -378,8 +390,69 @@ def _decode(
         facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
     if corrupt:
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
-    if piece is not None and came != piece.count and stream.codec_context.skip_frame != "NONKEY":
+    if piece is not None and came != piece.count:
         facts.note("damaged", f"a piece has {came} frames, not {piece.count}")
+
+
+def _decode_keys(
+    container: InputContainer,
+    stream: VideoStream,
+    facts: MediaFacts,
+    tally: Tally,
+    piece: Piece | None,
+) -> Iterator[VideoFrame]:
+    """Every key frame, of a piece if one is given, each decoded by itself.
+
+    A decoder that is only told to skip other frames still waits for them: of a stream with open groups
+    of pictures it gives key frames in another order, and leaves some out. So each is asked for at once,
+    with nothing of the one before it left in the decoder, and one that does not come is a problem.
+    """
+    codec = stream.codec_context
+    codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
+    keys = failed = empty = came = packets = 0
+    last_error = ""
+    demuxed = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            break
+        except (FFmpegError, OSError) as error:
+            facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
+            break
+        packets += packet.size > 0
+        if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
+            continue
+        if piece is not None and packet.pts is not None:
+            if packet.pts < piece.start:
+                continue  # of the piece before: where the container could be entered
+            if piece.end is not None and packet.pts >= piece.end:
+                break
+        keys += 1
+        tally.shown += 1
+        if packet.is_corrupt:
+            facts.note("damaged", f"packet {packets} is incomplete")
+        try:
+            pictures = [*codec.decode(packet), *codec.decode(None)]
+        except (FFmpegError, ValueError) as error:
+            failed += 1
+            last_error = _text(error)
+            pictures = []
+        else:
+            empty += not pictures
+        finally:
+            codec.flush_buffers()
+        for picture in pictures:
+            came += 1
+            picture.time_base = stream.time_base  # what is drained does not know it
+            yield picture
+    if failed:
+        facts.note("damaged", f"{failed} of {keys} key frames cannot be decoded: {last_error}")
+    if empty:
+        text = f"{empty} of {keys} key frames give no picture by themselves; other samplings may"
+        facts.note("no_key_picture", text)
+    if piece is not None and came != len(piece.keys):
+        facts.note("damaged", f"a piece has {came} key frames, not {len(piece.keys)}")
 
 
 def _count_what_is_missing(
