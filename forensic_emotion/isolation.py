@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import TracebackType
@@ -138,11 +139,7 @@ class Lost(Exception):
 
 
 class Isolated:
-    """Looks at files in a worker; a context that starts and ends it.
-
-    Raises:
-        FemoError: the tools cannot be loaded.
-    """
+    """Looks at files in a worker; a context that starts it, without waiting for it, and ends it."""
 
     def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
         self._load, self._limits = load, limits
@@ -151,8 +148,17 @@ class Isolated:
 
     def __enter__(self) -> Isolated:
         self._worker = Worker(self._load, self._limits)
-        self.facts: ToolFacts = self._worker.facts
         return self
+
+    @property
+    def facts(self) -> ToolFacts:
+        """What its worker looks at files with; waits for it.
+
+        Raises:
+            FemoError: the tools cannot be loaded.
+        """
+        assert self._worker is not None, "entered, and not left"
+        return self._worker.facts
 
     def __exit__(
         self,
@@ -236,11 +242,19 @@ class Worker:
         command = [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
         theirs.close()
-        try:
+        with suppress(BrokenPipeError):  # told where its answer is waited for
             self._pipe.send((load, limits))
+
+    @cached_property
+    def facts(self) -> ToolFacts:
+        """What it looks at files with, once it has loaded that; the parent need not wait for it before.
+
+        Raises:
+            FemoError: the tools cannot be loaded.
+        """
+        try:
             what, value = self._hear(LOADING, None)
-        except (Lost, BrokenPipeError) as error:
-            lost = error if isinstance(error, Lost) else self._gone(None)
+        except Lost as lost:
             self.end()
             raise FemoError(
                 f"A worker could not be started: {lost.text}.",
@@ -249,7 +263,8 @@ class Worker:
         if what == "failed":
             self.end()
             raise value
-        self.facts: ToolFacts = value
+        facts: ToolFacts = value
+        return facts
 
     def ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
         """Have a path, or a piece, looked at.
@@ -258,6 +273,7 @@ class Worker:
             Lost: the process is gone or had to be ended.
         """
         self.paths += 1
+        _ = self.facts  # it is ready, or the scan ends here
         evidence: Evidence | None = None
         try:
             self._pipe.send(task)

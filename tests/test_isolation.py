@@ -197,8 +197,8 @@ def test_a_worker_can_write_no_file(
 
 
 def test_tools_that_cannot_be_loaded_are_told_as_they_are() -> None:
-    with pytest.raises(ModelError, match="The model is damaged") as error, Isolated(load_badly, LIMITS):
-        pass
+    with Isolated(load_badly, LIMITS) as worker, pytest.raises(ModelError, match="damaged") as error:
+        _ = worker.facts
     assert error.value.remedy == "Restore it."
 
 

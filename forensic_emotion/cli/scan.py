@@ -83,28 +83,33 @@ def scan(
     """
     from contextlib import ExitStack, closing
 
-    from forensic_emotion import engine
-    from forensic_emotion.case.store import CaseStore
-    from forensic_emotion.cli.noting import arguments
-    from forensic_emotion.cli.progress import ScanProgress
     from forensic_emotion.evidence import utc_now
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name
-    from forensic_emotion.records import CaseData, Run
 
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
     started_at = utc_now()
-    paths = engine.find_evidence(evidence)
     load = Equipment(settings, tuple(known or ()), tuple(notable or ()))
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
         # A case that is there is refused at once, not after the models are loaded, if it cannot be
         # written or another scan has it; one that is not there is made when all else is in order.
-        store = stack.enter_context(closing(CaseStore(case))) if case.exists() else None
-        if store is not None:
+        store = None
+        if case.exists():
+            from forensic_emotion.case.store import CaseStore
+
+            store = stack.enter_context(closing(CaseStore(case)))
             store.lock()
         first = stack.enter_context(Isolated(load, limits))
+        # It loads what it needs while we do.
+        from forensic_emotion import engine
+        from forensic_emotion.case.store import CaseStore
+        from forensic_emotion.cli.noting import arguments
+        from forensic_emotion.cli.progress import ScanProgress
+        from forensic_emotion.records import CaseData, Run
+
+        paths = engine.find_evidence(evidence)
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
