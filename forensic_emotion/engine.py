@@ -26,6 +26,7 @@ from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined
 from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run
+from forensic_emotion.spool import Spool, Tracked
 
 
 class Progress(Protocol):
@@ -98,7 +99,7 @@ def scan(
         expected = len(finished) + len(left)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
-        for found, looked_at in _outcomes(left, analysers, progress, seen):
+        for found, looked_at in _outcomes(left, analysers, progress, seen, store.path.parent):
             outcome = _with_tracks(_with_first(looked_at, seen, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)
@@ -125,13 +126,17 @@ class _Jobs:
     """The work on paths, spread over the analysers; each is at one path, or piece of one, at a time."""
 
     def __init__(
-        self, analysers: Sequence[Analyser], progress: Progress, seen: Container[bytes]
+        self,
+        analysers: Sequence[Analyser],
+        progress: Progress,
+        seen: Container[bytes],
+        folder: Path,
     ) -> None:
         self._free: SimpleQueue[Analyser] = SimpleQueue()
         for analyser in analysers:
             self._free.put(analyser)
         self._threads = ThreadPoolExecutor(len(analysers))
-        self._progress, self._seen = progress, seen
+        self._progress, self._seen, self._folder = progress, seen, folder
 
     def submit(self, found: Found, *, whole: bool = False) -> Future[Outcome | _Split]:
         return self._threads.submit(self._look, found, whole)
@@ -147,12 +152,15 @@ class _Jobs:
             )
         if isinstance(outcome, Outcome):
             return outcome
-        pieces = [self._threads.submit(self._piece, found, outcome, p) for p in outcome.pieces]
+        spool = Spool(self._folder)
+        pieces = [self._threads.submit(self._piece, found, outcome, p, spool) for p in outcome.pieces]
         return _Split(outcome, pieces)
 
-    def _piece(self, found: Found, planned: Planned, piece: Piece) -> Outcome:
+    def _piece(self, found: Found, planned: Planned, piece: Piece, spool: Spool) -> Outcome:
         with self._analyser() as analyser:
-            return analyser.analyse_piece(found, planned.evidence, piece, self._progress.frame)
+            outcome = analyser.analyse_piece(found, planned.evidence, piece, self._progress.frame)
+        # Hours of a crowd would fill the memory before the last piece is there.
+        return replace(outcome, results=spool.keep(tuple(outcome.results)))
 
     def result(self, found: Found, future: Future[Outcome | _Split]) -> Outcome:
         """The outcome of a path, once it is there; a video whose pieces are not sound is done again."""
@@ -194,6 +202,7 @@ def _outcomes(
     analysers: Sequence[Analyser],
     progress: Progress,
     seen: Container[bytes],
+    folder: Path,
 ) -> Iterator[tuple[Found, Outcome]]:
     """Each path with its outcome, in order.
 
@@ -202,15 +211,17 @@ def _outcomes(
         analysers: look at them.
         progress: is told.
         seen: the SHA-256 of all media that were looked at before; whoever takes the outcomes adds to it.
+        folder: where what waits for the rest of a long video may lie.
     """
-    jobs = _Jobs(analysers, progress, seen)
+    jobs = _Jobs(analysers, progress, seen, folder)
     pending: deque[tuple[Found, Future[Outcome | _Split]]] = deque()
     left = iter(paths)
     early = {found.path: jobs.submit(found) for found in _large(paths, len(analysers))}
     try:
         while True:
             for found in islice(left, AHEAD * len(analysers) - len(pending)):
-                pending.append((found, early[found.path] if found.path in early else jobs.submit(found)))
+                begun = found.path in early
+                pending.append((found, early.pop(found.path) if begun else jobs.submit(found)))
             if not pending:
                 return
             found, future = pending.popleft()
@@ -259,5 +270,5 @@ def _with_tracks(outcome: Outcome, run: Run) -> Outcome:
     if settings["sample"] == "every":
         interval = 1 / settings["per_second"] if settings["per_second"] else settings["every"]
     threshold = run.model.card["abstention"]["threshold"]
-    results, tracks = link(outcome.results, interval, run.model.labels, threshold)
-    return replace(outcome, results=results, tracks=tracks)
+    numbers, tracks = link(outcome.results, interval, run.model.labels, threshold)
+    return replace(outcome, results=Tracked(outcome.results, numbers), tracks=tracks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from forensic_emotion.records import Outcome, Planned
+from forensic_emotion.spool import together
 
 
 def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
@@ -14,7 +15,7 @@ def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
     """
     if any(piece.problems or piece.media is None for piece in pieces):
         return None
-    results = tuple(result for piece in pieces for result in piece.results)
+    results = together([piece.results for piece in pieces])
     medias = [piece.media for piece in pieces if piece.media is not None]
     seconds = dict(planned.seconds)
     for piece in pieces:

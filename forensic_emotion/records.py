@@ -6,6 +6,7 @@ rotation), x to the right, y down, the centre of the first pixel at 0. Times are
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -351,8 +352,9 @@ class Outcome:
     frames: int = 0
     """Frames in which faces were looked for."""
     faces: int = 0
-    results: tuple[FaceResult, ...] = ()
-    """The faces; empty if ``same_as`` names the path that has them."""
+    results: Collection[FaceResult] = ()
+    """The faces; of a long video they may lie on the disk (``spool.py``). Empty if ``same_as`` names the
+    path that has them."""
     problems: tuple[Problem, ...] = ()
     tracks: tuple[Track, ...] = ()
     known: str | None = None

@@ -226,7 +226,7 @@ def seen(frame: int, left: int, *, size: int = 40, happy: float = 0.5, stream: i
 
 
 def tracks_of(*results: FaceResult, interval: float = 0.25) -> list[int | None]:
-    return [result.track for result in link(results, interval, LABELS, 0.6)[0]]
+    return list(link(results, interval, LABELS, 0.6)[0])
 
 
 def test_faces_that_pass_each_other_stay_in_their_tracks() -> None:

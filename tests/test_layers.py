@@ -22,6 +22,7 @@ LAYERS = [
         "pages",
         "onnx_session",
         "outcomes",
+        "spool",
         "intervals",
         "spreadsheet",
         "terminal",

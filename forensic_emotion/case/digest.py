@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 FILE_SYSTEM = frozenset(
     (
@@ -57,43 +58,56 @@ class FileRows:
 def file_rows(case: sqlite3.Connection, file_id: int) -> FileRows:
     """A path's rows as a case holds them now."""
     (file,) = _select(case, "SELECT * FROM files WHERE id = ?", file_id)
-    faces, tracks = [], []
+    return FileRows(file, **{name: list(rows) for name, rows in _parts(case, file)})
+
+
+def _parts(case: sqlite3.Connection, file: Row) -> Iterator[tuple[str, Iterator[Row]]]:
+    """What a case holds of a path besides its own row, part by part, a row at a time."""
+    yield "first", _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"])
+    yield "evidence", _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"])
     if file["same_as"] is None:
         content = (file["run_id"], file["sha256"])
-        faces = _select(case, f"{OF_CONTENT.format('faces')} stream, frame_index, face", *content)
-        tracks = _select(case, f"{OF_CONTENT.format('tracks')} track", *content)
-    return FileRows(
-        file,
-        _select(case, "SELECT path_bytes FROM files WHERE id = ?", file["same_as"]),
-        _select(case, "SELECT * FROM evidence WHERE sha256 = ?", file["sha256"]),
-        faces,
-        tracks,
-        _select(case, "SELECT * FROM problems WHERE file_id = ? ORDER BY id", file_id),
-    )
+        faces = f"{OF_CONTENT.format('faces')} stream, frame_index, face"
+        yield "faces", _select(case, faces, *content)
+        yield "tracks", _select(case, f"{OF_CONTENT.format('tracks')} track", *content)
+    problems = "SELECT * FROM problems WHERE file_id = ? ORDER BY id"
+    yield "problems", _select(case, problems, file["id"])
 
 
 def digests_of(rows: FileRows) -> Digests:
     """The digests of a path's rows: file, content, faces, tracks, problems."""
-    file = list(_columns(rows.file))
-    parts = (*rows.first, *rows.evidence, *rows.faces, *rows.tracks, *rows.problems)
-    others = [list(_columns(row)) for row in parts]
-    return Digests(
-        _sha256([file, *others]),
-        _sha256([[pair for pair in file if pair[0] not in FILE_SYSTEM], *others]),
-    )
+    return _digests(rows.file, chain(rows.first, rows.evidence, rows.faces, rows.tracks, rows.problems))
 
 
 def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
-    """The digests of a path's rows as a case holds them now."""
-    return digests_of(file_rows(case, file_id))
+    """The digests of a path's rows as a case holds them now; read one by one, for they may be many."""
+    (file,) = _select(case, "SELECT * FROM files WHERE id = ?", file_id)
+    return _digests(file, chain.from_iterable(rows for _, rows in _parts(case, file)))
+
+
+def _digests(file: Row, others: Iterable[Row]) -> Digests:
+    """Over the JSON list of the rows, the file's first, without ever holding all of it."""
+    own = list(_columns(file))
+    hashes = []
+    for columns in (own, [pair for pair in own if pair[0] not in FILE_SYSTEM]):
+        hashes.append(hashlib.sha256(f"[{canonical(columns)}".encode()))
+    for row in others:
+        text = f",{canonical(list(_columns(row)))}".encode()
+        for each in hashes:
+            each.update(text)
+    for each in hashes:
+        each.update(b"]")
+    return Digests(*(each.hexdigest() for each in hashes))
 
 
 def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
     """The digests of a run: over the stored digests of its paths, in the order of the paths' bytes."""
-    rows = _select(
-        case,
-        "SELECT row_digest, results_digest FROM files WHERE run_id = ? ORDER BY path_bytes",
-        run_id,
+    rows = list(
+        _select(
+            case,
+            "SELECT row_digest, results_digest FROM files WHERE run_id = ? ORDER BY path_bytes",
+            run_id,
+        )
     )
     return Digests(
         _sha256(row["row_digest"] for row in rows), _sha256(row["results_digest"] for row in rows)
@@ -117,7 +131,7 @@ class RunRow:
 def run_row(case: sqlite3.Connection, run_id: int) -> RunRow:
     """The digests of a run's row as a case holds it now."""
     (run,) = _select(case, "SELECT * FROM runs WHERE id = ?", run_id)
-    model = _select(case, "SELECT * FROM models WHERE sha256 = ?", run["model_sha256"])
+    model = list(_select(case, "SELECT * FROM models WHERE sha256 = ?", run["model_sha256"]))
     begun = {name: value for name, value in run.items() if name not in BEGUN}
     return RunRow(_sha256([begun, *model]), _sha256([run, *model]))
 
@@ -128,9 +142,7 @@ FACE_KEY = ("sha256", "stream", "frame_index", "face")
 
 def face_key(case: sqlite3.Connection, face_id: int) -> dict[str, object] | None:
     """Which face has a number; None if none has."""
-    return next(
-        iter(_select(case, f"SELECT {', '.join(FACE_KEY)} FROM faces WHERE id = ?", face_id)), None
-    )
+    return next(_select(case, f"SELECT {', '.join(FACE_KEY)} FROM faces WHERE id = ?", face_id), None)
 
 
 def tolerant(raw: bytes) -> str:
@@ -138,10 +150,11 @@ def tolerant(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _select(case: sqlite3.Connection, sql: str, *values: object) -> list[Row]:
+def _select(case: sqlite3.Connection, sql: str, *values: object) -> Iterator[Row]:
     cursor = case.execute(sql, values)
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
 
 
 def _columns(row: Row) -> Iterator[tuple[str, object]]:

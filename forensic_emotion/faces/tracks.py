@@ -6,12 +6,12 @@ two people who change places, or a cut of the film, may share a track, and one p
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
 from forensic_emotion.records import UNCERTAIN, Box, FaceResult, Track
 
@@ -40,17 +40,17 @@ class _Open:
 
 def link(
     results: Iterable[FaceResult], interval: float, labels: tuple[str, ...], threshold: float
-) -> tuple[tuple[FaceResult, ...], tuple[Track, ...]]:
-    """Give each face of a video the number of its track, and sum the tracks up.
+) -> tuple[list[int], tuple[Track, ...]]:
+    """The number of each face's track, in the order of the faces of a video, and the tracks summed up.
 
     Args:
-        results: in order of stream and presentation.
+        results: in order of stream and presentation; gone through once, for they may be many.
         interval: between two frames that are looked at, in seconds; 0 if that is not fixed.
         labels: of the probabilities.
         threshold: confidence above which a label is given.
     """
-    linked: list[FaceResult] = []
-    tracks = 0
+    numbers: list[int] = []
+    sums: dict[int, _Sum] = {}
     for _, of_stream in groupby(results, lambda r: r.stream):
         open_tracks: list[_Open] = []
         for _, of_frame in groupby(of_stream, lambda r: (r.frame_index, r.time)):
@@ -63,13 +63,14 @@ def link(
             for number, face in enumerate(faces):
                 track = pairs.get(number)
                 if track is None:
-                    track = _Open(tracks, face.face.box, moment)
+                    track = _Open(len(sums), face.face.box, moment)
                     open_tracks.append(track)
-                    tracks += 1
+                    sums[track.number] = _Sum(_plain(face))
                 else:
                     _move(track, face.face.box, moment)
-                linked.append(replace(face, track=track.number))
-    return tuple(linked), _summed(linked, labels, threshold)
+                numbers.append(track.number)
+                sums[track.number].add(face)
+    return numbers, tuple(_track(n, of_track, labels, threshold) for n, of_track in sums.items())
 
 
 def _pairs(boxes: list[Box], tracks: list[_Open], moment: float) -> dict[int, _Open]:
@@ -125,27 +126,41 @@ def _move(track: _Open, box: Box, moment: float) -> None:
     track.box, track.moment = box, moment
 
 
-def _summed(faces: list[FaceResult], labels: tuple[str, ...], threshold: float) -> tuple[Track, ...]:
-    members: dict[int, list[FaceResult]] = defaultdict(list)
-    for face in faces:
-        assert face.track is not None
-        members[face.track].append(face)
-    tracks = []
-    for number, own in members.items():
-        mean = np.mean([face.probabilities for face in own], axis=0)
-        best = int(mean.argmax())
-        confidence = float(mean[best])
-        tracks.append(
-            Track(
-                number=number,
-                stream=own[0].stream,
-                first=own[0],
-                last=own[-1],
-                faces=len(own),
-                probabilities=tuple(float(p) for p in mean),
-                top_class=labels[best],
-                confidence=confidence,
-                label=labels[best] if confidence > threshold else UNCERTAIN,
-            )
-        )
-    return tuple(tracks)
+@dataclass
+class _Sum:
+    """What a track comes to so far."""
+
+    first: FaceResult
+    last: FaceResult | None = None
+    faces: int = 0
+    probabilities: npt.NDArray[np.float64] | None = None
+
+    def add(self, face: FaceResult) -> None:
+        own = np.array(face.probabilities)
+        self.probabilities = own if self.probabilities is None else self.probabilities + own
+        self.last = _plain(face)
+        self.faces += 1
+
+
+def _plain(face: FaceResult) -> FaceResult:
+    """Without its picture, of which a track needs none."""
+    return replace(face, thumbnail=b"")
+
+
+def _track(number: int, found: _Sum, labels: tuple[str, ...], threshold: float) -> Track:
+    assert found.probabilities is not None, "a track begins with a face"
+    assert found.last is not None
+    mean = found.probabilities / found.faces
+    best = int(mean.argmax())
+    confidence = float(mean[best])
+    return Track(
+        number=number,
+        stream=found.first.stream,
+        first=found.first,
+        last=found.last,
+        faces=found.faces,
+        probabilities=tuple(float(p) for p in mean),
+        top_class=labels[best],
+        confidence=confidence,
+        label=labels[best] if confidence > threshold else UNCERTAIN,
+    )
