@@ -1,6 +1,6 @@
 """Frames a second of the stages and of the whole, and how far the whole is from what must be paid.
 
-usage: python -m benchmark speed
+usage: python -m benchmark speed [--repeats N]
 
 On a 360p and a 1080p video in which a camera moves over crowds, on a 360p video without a face, and on
 photographs; all frames, one frame a second, key frames. The floor is decoding and the detector's
@@ -9,6 +9,7 @@ inference alone, by one process, without landmarks, classification, hashing or a
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -27,10 +28,14 @@ from forensic_emotion.faces.detector import load_detector
 from forensic_emotion.settings import ScanSettings
 
 REPEATS = 3
+"""The best of so many counts."""
 COUNTS = "SELECT SUM(frames) f, SUM(faces) n FROM files"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog=sys.argv[0])
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    repeats = parser.parse_args().repeats
     cv2.setNumThreads(1)
     crowd = material.video("crowd_360p.mp4", 640, 360, 25)
     empty = material.still_video("empty_360p.mp4", 640, 360, 25)
@@ -47,7 +52,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for name, (evidence, options) in tasks.items():
         best: dict[str, dict[str, Any]] = {}
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             for workers in (1, cores):
                 found = scan(evidence, [*options, "--workers", str(workers)])
                 kept = best.get(str(workers))
@@ -55,7 +60,7 @@ def main() -> None:
                     best[str(workers)] = found
         figures[name] = {"workers": best}
         if evidence.is_file() and "keyframes" not in options:
-            figures[name]["floor_seconds"] = min(floor(evidence, options) for _ in range(REPEATS))
+            figures[name]["floor_seconds"] = min(floor(evidence, options) for _ in range(repeats))
         if evidence.is_file():
             figures[name]["video_seconds"] = float(material.length(evidence))
         print(name, json.dumps(figures[name]), flush=True)
