@@ -285,7 +285,7 @@ class ReportSettings(Settings):
         most=1_000_000_000,
     )
     picture_budget: int = setting(
-        32,
+        16,
         "MiB that the pictures of faces may take in the file; faces beyond it stand without one, and the"
         " report says how many.",
         least=0,
