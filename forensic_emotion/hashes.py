@@ -60,3 +60,9 @@ def file_sha256(path: Path) -> str:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sum_line(sha256: str, path: bytes) -> bytes:
+    """One line as coreutils write it: a name with a line break or a backslash is escaped and marked."""
+    escaped = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return (b"\\" if escaped != path else b"") + sha256.encode() + b"  " + escaped + b"\n"

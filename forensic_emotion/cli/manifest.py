@@ -27,14 +27,14 @@ def manifest(
 ) -> None:
     """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder."""
     from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_manifest, read_run
-    from forensic_emotion.export.manifest import line
+    from forensic_emotion.hashes import sum_line
     from forensic_emotion.paths import refuse_inside
 
     with opened_case(case) as opened:
         if out is not None:
             for root in read_evidence_roots(opened):
                 refuse_inside(root, out, "manifest")
-        content = b"".join(line(s, p) for p, s in read_manifest(opened, read_run(opened, run).id))
+        content = b"".join(sum_line(s, p) for p, s in read_manifest(opened, read_run(opened, run).id))
     if out is None:
         sys.stdout.buffer.write(content)
         return

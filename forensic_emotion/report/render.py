@@ -11,6 +11,7 @@ from pathlib import Path
 
 from forensic_emotion.case.queries import opened_case, read_evidence_roots
 from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
 from forensic_emotion.paths import refuse_inside
 from forensic_emotion.report.context import ReportContext, build_context, in_zone
@@ -54,8 +55,7 @@ def write_report(
     out = Path(os.path.realpath(out))  # through a link, to what it names
     _write_whole(out, html)
     sums = out.with_name(f"{out.name}.sha256")
-    sum_line = f"{hashlib.sha256(html).hexdigest()}  {_sum_name(out.name)}\n"
-    _write_whole(sums, sum_line.encode("utf-8", "surrogateescape"))
+    _write_whole(sums, sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(out.name)))
     return context.run.id
 
 
@@ -125,10 +125,6 @@ def _write_whole(out: Path, content: bytes) -> None:
             f"The report {out} cannot be written: {error.strerror}.",
             "Choose another place with --out, where there is room and you may write.",
         ) from error
-
-
-def _sum_name(name: str) -> str:
-    return name.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _refuse_to_replace(out: Path) -> None:
