@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from forensic_emotion.case.rows import FACE_COLUMNS, FILE_COLUMNS, FaceRow, FileRow
 from forensic_emotion.case.schema import CLASSES
 
 
@@ -25,52 +26,24 @@ class ListedProblem:
     message: str
 
 
-@dataclass(frozen=True)
-class ListedFile:
-    """A discovered path; columns as in ``files`` and ``evidence``, see ``docs/database.md``."""
+@dataclass(frozen=True, kw_only=True)
+class ListedFile(FileRow):
+    """A discovered path with its problems."""
 
-    id: int
     run_id: int
-    path: str
-    path_bytes: bytes
-    sha256: str | None
-    sha1: str | None
-    md5: str | None
-    size: int | None
-    """Bytes; None if they could not be had."""
-    media_type: str | None
-    kind: str | None
-    state: str
-    reason: str | None
-    same_as: str | None
-    """The path under which the same bytes were analysed."""
-    modified_at: str | None
-    changed_at: str | None
-    accessed_at: str | None
     mode: str | None
     uid: int | None
     gid: int | None
     inode: str | None
-    recorded: str | None
-    recorded_tag: str | None
-    recorded_zone: str | None
-    zone_source: str | None
-    latitude: float | None
-    longitude: float | None
-    exif: dict[str, Any] | None
-    known: str | None
-    notable: str | None
-    width: int | None
-    height: int | None
-    time_base: str | None
-    first_pts: int | None
     stream: int | None
-    frames: int
+    same_as: str | None
+    """The path under which the same bytes were analysed."""
+    exif: dict[str, Any] | None
     problems: tuple[ListedProblem, ...]
 
 
 @dataclass(frozen=True)
-class Review:
+class ListedReview:
     """What a person said of a face last, unless it was withdrawn; as in ``face_reviews``."""
 
     at: str
@@ -80,64 +53,25 @@ class Review:
     note: str
 
 
-@dataclass(frozen=True)
-class ListedFace:
-    """A face of some content; columns as in ``face_results``, see ``docs/database.md``."""
+@dataclass(frozen=True, kw_only=True)
+class ListedFace(FaceRow):
+    """A face with its scores, its points and what was said of it."""
 
-    id: int
-    sha256: str
-    stream: int
-    frame_index: int
-    pts: int | None
-    time_base: str | None
-    seconds: float | None
-    face: int
-    left: int
-    top: int
-    right: int
-    bottom: int
-    detector: str
-    score: float
     probabilities: dict[str, float]
-    top_class: str
-    label: str
-    confidence: float
-    track: int | None
-    size: float | None
-    blur: float | None
-    brightness: float | None
-    yaw: float | None
-    pitch: float | None
-    roll: float | None
-    outside: float | None
-    landmark_spread: float | None
-    faults: str | None
-    frame_width: int | None
-    frame_height: int | None
     landmarks: list[list[float]]
     """68 points, x and y."""
-    review: Review | None
+    review: ListedReview | None
 
 
-_OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
-_OF_FILE = [
-    name
-    for name in ListedFile.__dataclass_fields__
-    if name not in (*_OF_EVIDENCE, "same_as", "exif", "problems")
-]
-_OF_FACE = [
-    name
-    for name in ListedFace.__dataclass_fields__
-    if name not in ("probabilities", "landmarks", "review")
-]
+_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream", "exif")
 
 
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
     """Every discovered path of a run with its problems."""
-    columns = [f"files.{name}" for name in _OF_FILE] + [f"evidence.{name}" for name in _OF_EVIDENCE]
+    own = ", ".join(f"files.{name}" for name in _OF_LISTED)
     rows = case.execute(
         f"""
-        SELECT {", ".join(columns)}, files.exif, first.path AS same_as
+        SELECT {FILE_COLUMNS}, {own}, first.path AS same_as
         FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
             LEFT JOIN files AS first ON first.id = files.same_as
         WHERE files.run_id = ? ORDER BY files.path_bytes
@@ -150,11 +84,11 @@ def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
     for row in rows:
         values = dict(row)
         values["exif"] = json.loads(values["exif"]) if values["exif"] else None
-        own: tuple[ListedProblem, ...] = ()
+        found: tuple[ListedProblem, ...] = ()
         if values["id"] == owner:
-            own = tuple(problem for _, problem in problems)
+            found = tuple(problem for _, problem in problems)
             owner, problems = next(grouped, (None, iter(())))
-        yield ListedFile(**values, problems=own)
+        yield ListedFile(**values, problems=found)
 
 
 def _problems(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[int, ListedProblem]]:
@@ -219,17 +153,17 @@ def count_rows(case: sqlite3.Connection, run_id: int) -> tuple[int, int]:
 def _faces(case: sqlite3.Connection, chosen: str, order: str, *values: object) -> Iterator[ListedFace]:
     # As many reviews as people had time for: these few are gathered.
     reviews = {
-        face_id: Review(*said)
+        face_id: ListedReview(*said)
         for face_id, *said in case.execute(
             "SELECT face_id, at, reviewer, verdict, label, note FROM face_reviews"
             f" WHERE face_id IN (SELECT id FROM faces WHERE {chosen})",
             values,
         )
     }
-    columns = ", ".join(f'"{name}"' for name in (*_OF_FACE, *CLASSES, "landmarks"))
-    for row in case.execute(f"SELECT {columns} FROM faces WHERE {chosen} ORDER BY {order}", values):
+    names = ", ".join(f'"{name}"' for name in (*FACE_COLUMNS, *CLASSES, "landmarks"))
+    for row in case.execute(f"SELECT {names} FROM faces WHERE {chosen} ORDER BY {order}", values):
         yield ListedFace(
-            **{name: row[name] for name in _OF_FACE},
+            **{name: row[name] for name in FACE_COLUMNS},
             probabilities={name: row[name] for name in CLASSES},
             landmarks=json.loads(row["landmarks"]),
             review=reviews.get(row["id"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
+from forensic_emotion.case.rows import FACE_COLUMNS, FILE_COLUMNS, FaceRow, FileRow
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
@@ -139,62 +140,30 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
     return [Path(os.fsdecode(root)) for (root,) in rows]
 
 
-@dataclass(frozen=True)
-class FileInfo:
+@dataclass(frozen=True, kw_only=True)
+class FileInfo(FileRow):
     """A path of a run with what is known of its bytes."""
 
-    id: int
-    path: str
-    state: str
-    reason: str | None
     same_as: str | None
     """The path under which the same bytes were analysed."""
-    sha256: str | None
-    sha1: str | None
-    md5: str | None
-    size: int | None
-    media_type: str | None
-    kind: str | None
-    path_bytes: bytes
-    modified_at: str | None
-    changed_at: str | None
-    accessed_at: str | None
     name_fits: int | None
-    known: str | None
-    notable: str | None
-    width: int | None
-    height: int | None
     orientation: int | None
-    time_base: str | None
-    first_pts: int | None
     last_pts: int | None
     frames_decoded: int
     frames_hidden: int
     smallest_face: float | None
     exif: dict[str, Any] | None
     metadata: dict[str, Any] | None
-    recorded: str | None
-    recorded_tag: str | None
-    recorded_zone: str | None
-    zone_source: str | None
-    latitude: float | None
-    longitude: float | None
-    frames: int
     faces: int
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
     """Every discovered path, in the order of the walk."""
     rows = case.execute(
-        """
-        SELECT files.id, files.path, files.state, files.reason, first.path AS same_as,
-            files.sha256, evidence.sha1, evidence.md5, evidence.size, evidence.media_type,
-            evidence.kind, files.path_bytes, files.modified_at, files.changed_at, files.accessed_at,
-            files.name_fits, files.known, files.notable, files.width, files.height, files.orientation,
-            files.time_base, files.first_pts, files.last_pts, files.frames_decoded, files.frames_hidden,
-            files.smallest_face, files.exif, files.metadata, files.recorded, files.recorded_tag,
-            files.recorded_zone, files.zone_source, files.latitude, files.longitude, files.frames,
-            files.faces
+        f"""
+        SELECT {FILE_COLUMNS}, first.path AS same_as, files.name_fits, files.orientation,
+            files.last_pts, files.frames_decoded, files.frames_hidden, files.smallest_face, files.exif,
+            files.metadata, files.faces
         FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
             LEFT JOIN files AS first ON first.id = files.same_as
         WHERE files.run_id = ? ORDER BY files.path_bytes
@@ -208,44 +177,14 @@ def _parsed(row: sqlite3.Row, *columns: str) -> dict[str, Any]:
     return {name: json.loads(row[name]) if row[name] else None for name in columns}
 
 
-@dataclass(frozen=True)
-class FaceInfo:
-    """A face of a run."""
+@dataclass(frozen=True, kw_only=True)
+class FaceInfo(FaceRow):
+    """A face of a run with its scores and its picture."""
 
-    id: int
-    sha256: str
-    frame_index: int
-    pts: int | None
-    time_base: str | None
-    seconds: float | None
-    face: int
-    left: int
-    top: int
-    right: int
-    bottom: int
-    detector: str
-    score: float
     probabilities: dict[str, float]
-    top_class: str
-    label: str
-    confidence: float
     thumbnail: bytes
-    stream: int
-    track: int | None
-    size: float | None
-    blur: float | None
-    brightness: float | None
-    yaw: float | None
-    pitch: float | None
-    roll: float | None
-    outside: float | None
-    landmark_spread: float | None
-    faults: str | None
-    """What is poor about it, words with blanks between; None in runs of an older femo."""
     landmarks: str
     """JSON, 68 points in pixels of the picture."""
-    frame_width: int | None
-    frame_height: int | None
 
 
 def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> Iterator[FaceInfo]:
@@ -259,10 +198,9 @@ def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> Iterator[Fa
         """,
         (run_id, limit),
     )
-    fields = set(FaceInfo.__dataclass_fields__) - {"probabilities"}
     for row in rows:
         yield FaceInfo(
-            **{name: row[name] for name in fields},
+            **{name: row[name] for name in (*FACE_COLUMNS, "thumbnail", "landmarks")},
             probabilities={name: row[name] for name in CLASSES},
         )
 
