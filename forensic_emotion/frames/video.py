@@ -347,6 +347,24 @@ PLACE = re.compile(r"([+-]\d{1,2}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
 """ISO 6709 in degrees."""
 
 
+def _packets(
+    container: InputContainer, stream: VideoStream, facts: MediaFacts
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream; a container that breaks off ends them, which is noted."""
+    packets = 0
+    demuxed = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxed)
+        except StopIteration:
+            return
+        except (FFmpegError, OSError) as error:
+            facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
+            return
+        packets += packet.size > 0
+        yield packet
+
+
 def _decode(
     container: InputContainer,
     stream: VideoStream,
@@ -356,20 +374,12 @@ def _decode(
 ) -> Iterator[VideoFrame]:
     """Every frame that can be decoded, of a piece if one is given, in order of presentation.
 
-    A packet that fails costs its frames and is counted; a container that breaks off ends the stream.
+    A packet that fails costs its frames and is counted.
     """
     packets = failed = corrupt = came = 0
     last_error = ""
-    demuxed = container.demux(stream)
     ended = False
-    while not ended:
-        try:
-            packet = next(demuxed)
-        except StopIteration:
-            break
-        except (FFmpegError, OSError) as error:
-            facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
-            break
+    for packet in _packets(container, stream, facts):
         packets += packet.size > 0
         tally.shown += packet.size > 0 and not packet.is_discard
         corrupt += bool(packet.is_corrupt)
@@ -386,6 +396,8 @@ def _decode(
         except (FFmpegError, ValueError) as error:
             failed += 1
             last_error = _text(error)
+        if ended:
+            break
     if failed:
         facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
     if corrupt:
@@ -411,15 +423,7 @@ def _decode_keys(
     codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
     keys = failed = empty = came = packets = 0
     last_error = ""
-    demuxed = container.demux(stream)
-    while True:
-        try:
-            packet = next(demuxed)
-        except StopIteration:
-            break
-        except (FFmpegError, OSError) as error:
-            facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
-            break
+    for packet in _packets(container, stream, facts):
         packets += packet.size > 0
         if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
             continue
