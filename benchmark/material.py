@@ -91,6 +91,13 @@ def still_video(name: str, width: int, height: int, seconds: int, rate: int = 25
     return path
 
 
+def real_video(name: str, times: int = 1) -> Path:
+    """A recorded video, so many times one after the other; see ../shared/media for where it is from."""
+    source = SHARED / "video" / name
+    FOLDER.mkdir(exist_ok=True)
+    return repeated(source, FOLDER / f"{source.stem}_{times}{source.suffix}", times)
+
+
 def _view(image: RGB, width: int, height: int, moment: float) -> RGB:
     """What the camera sees: the picture fills the frame and is moved through it."""
     scale = max(width / image.shape[1], height / image.shape[0]) * 1.08

@@ -33,7 +33,17 @@ def main() -> None:
     crowd = material.video("crowd_360p_10s.mp4", 640, 360, 10)
     large = material.video("crowd_1080p_30s.mp4", 1920, 1080, 30)
     tasks = {
-        "360p, all frames": (crowd, 1, ["--sample", "all"]),
+        "360p, crowds, all frames": (crowd, 1, ["--sample", "all"]),
+        "360p, recorded close-ups, all frames": (
+            material.real_video("WolfgangLanger_Pexels.mp4"),
+            1,
+            ["--sample", "all"],
+        ),
+        "360p, a recorded face, all frames": (
+            material.real_video("single_face.mp4", 8),
+            1,
+            ["--sample", "all"],
+        ),
         "1080p, one a second": (large, 25, []),
     }
     figures: dict[str, Any] = {}

@@ -43,6 +43,10 @@ def main() -> None:
     photographs = material.photographs(200)
     tasks: dict[str, tuple[Path, list[str]]] = {
         "360p, all frames": (crowd, ["--sample", "all"]),
+        "360p, a recorded face, all frames": (
+            material.real_video("single_face.mp4", 8),
+            ["--sample", "all"],
+        ),
         "360p without a face, all frames": (empty, ["--sample", "all"]),
         "1080p, one a second": (large, []),
         "1080p, key frames": (large, ["--sample", "keyframes"]),
