@@ -129,6 +129,15 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
         f" small file {start['end']:.2f} s. Hashing (SHA-256, SHA-1, MD5 in one pass):"
         f" {found['hash_mb_per_second']:.0f} MB/s."
     )
+    yield ""
+    seed = found["ms_a_face"]["seed"]
+    each = (
+        f"`{name}` {ms / seed:.1f} times" for name, ms in found["ms_a_face"].items() if name != "seed"
+    )
+    yield (
+        f"Classification, one core, batches of 16: {', '.join(each)} the time of `seed`"
+        f" ({seed:.1f} ms a face)."
+    )
 
 
 def peers(found: dict[str, Any]) -> Iterator[str]:

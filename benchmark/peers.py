@@ -1,6 +1,6 @@
 """femo, the package ``fer`` and a plain loop on the same files, by turns in one run.
 
-usage: python -m benchmark peers --fer PYTHON
+usage: python -m benchmark peers --fer PYTHON [--repeats N]
 
 PYTHON is that of a virtual environment with ``pip install fer==25.10``. The plain loop is what one would
 write first: cv2.VideoCapture, dlib's detector enlarged once, its landmarks, and Keras' predict for each
@@ -29,7 +29,9 @@ REPEATS = 2
 def main() -> None:
     parser = argparse.ArgumentParser(prog=sys.argv[0])
     parser.add_argument("--fer", required=True, help="Python with fer installed")
-    fer = parser.parse_args().fer
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="the best of so many counts")
+    asked = parser.parse_args()
+    fer = asked.fer
     crowd = material.video("crowd_360p_10s.mp4", 640, 360, 10)
     large = material.video("crowd_1080p_30s.mp4", 1920, 1080, 30)
     tasks = {
@@ -49,7 +51,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for name, (video, every, options) in tasks.items():
         best: dict[str, dict[str, Any]] = {}
-        for _ in range(REPEATS):
+        for _ in range(asked.repeats):
             runs = {
                 "femo": speed.scan(video, options),
                 "fer, Haar": run(fer, "haar", video, every),

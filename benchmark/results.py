@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parent / "results"
 def save(name: str, figures: dict[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
     content = {
-        "command": " ".join(sys.argv),
+        # Of a path only its name: where things lie on the machine is nobody's business.
+        "command": " ".join(os.path.basename(word) for word in sys.argv),
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
         "commit": commit(),
         "femo": __version__,

@@ -641,8 +641,7 @@ def test_key_frames_that_are_no_pictures_by_themselves_are_a_problem(tmp_path: P
 
 def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut short videos into pieces too."""
-    for name in ("PIECE_SECONDS", "KEY_PIECE_SECONDS"):
-        monkeypatch.setattr(f"forensic_emotion.frames.video.{name}", 1)
+    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: 1)
 
 
 def test_ten_hours_at_one_frame_a_minute(tmp_path: Path) -> None:
@@ -687,7 +686,7 @@ def test_pieces_of_a_video_are_the_whole(
 def test_a_video_of_which_it_is_not_certain_is_not_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    cut_short(monkeypatch)
     path = keyed_video(tmp_path / "v.mp4", 150, 20)
     whole = path.read_bytes()
     assert len(read_pieces(path)[1]) > 3

@@ -137,6 +137,11 @@ def long_video(path: Path, open_groups: bool = False) -> Path:
     return path
 
 
+def cut_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Videos are cut into pieces of so many seconds."""
+    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: seconds)
+
+
 @pytest.mark.parametrize("sample", ["every", "all", "keyframes"])
 @pytest.mark.parametrize("open_groups", [False, True])
 def test_a_video_in_pieces_gives_the_same_rows(
@@ -145,9 +150,9 @@ def test_a_video_in_pieces_gives_the_same_rows(
     long_video(mixed / "long.mp4", open_groups)
     shutil.copy(mixed / "long.mp4", mixed / "copy.mp4")
     settings = ScanSettings(sample=sample, every=0.25)
+    cut_by(monkeypatch, 1_000)
     whole = scan_into(mixed, tmp_path / "whole.db", settings=settings)
-    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
-    monkeypatch.setattr("forensic_emotion.frames.video.KEY_PIECE_SECONDS", 1)
+    cut_by(monkeypatch, 1)
     for workers in (1, 2, 4):
         case = tmp_path / f"{workers}.db"
         cut = scan_into(mixed, case, workers=workers, settings=settings)
@@ -158,7 +163,7 @@ def test_a_video_in_pieces_gives_the_same_rows(
     damaged[len(damaged) // 2 : len(damaged) // 2 + 40] = bytes(40)
     (mixed / "damaged.mp4").write_bytes(damaged)
     cut = scan_into(mixed, tmp_path / "cut.db", settings=settings)
-    monkeypatch.undo()
+    cut_by(monkeypatch, 1_000)
     whole = scan_into(mixed, tmp_path / "damaged.db", settings=settings)
     assert cut.results_digest == whole.results_digest
     assert whole.summary.states["partial"] == 1
@@ -170,7 +175,7 @@ def test_a_video_that_changes_between_its_pieces_is_marked(
     evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = long_video(evidence / "long.mp4")
-    monkeypatch.setattr("forensic_emotion.frames.video.PIECE_SECONDS", 1)
+    cut_by(monkeypatch, 1)
 
     class Touches(FakeProgress):
         def frame(self, faces: int) -> None:

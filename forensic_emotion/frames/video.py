@@ -72,12 +72,17 @@ class Tally:
     last_pts: int | None = None
 
 
-PIECE_SECONDS = 5
-"""Least length of a piece that a long video is cut into."""
-KEY_PIECE_SECONDS = 60
-"""The same for key frames only, which take less time than opening the file once more."""
 SEEKABLE = ("mov", "matroska")
 """Demuxers that find a key frame by its timestamp."""
+
+
+def piece_seconds(sample: str) -> float:
+    """Least length of a piece that a long video is cut into, by how its frames are sampled.
+
+    Where all frames are looked at, a long last piece would keep one worker at work and the others
+    waiting; to look at key frames alone takes less time than to open the file once more.
+    """
+    return {"all": 2.0, "keyframes": 60.0}.get(sample, 5.0)
 
 
 def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tuple[Piece, ...]:
@@ -117,7 +122,7 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
     if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
         return
     only_keys = sample == "keyframes"
-    length = max(1, round((KEY_PIECE_SECONDS if only_keys else PIECE_SECONDS) / time_base))
+    length = max(1, round(piece_seconds(sample) / time_base))
     starts = [times[0]]
     keys = [pts for pts, is_key, *_ in shown if is_key and pts is not None]
     if keys != sorted(keys):
