@@ -25,7 +25,7 @@ import numpy as np
 from benchmark import material
 from benchmark.results import save
 from forensic_emotion.chips import SIDE, Chip, to_inputs
-from forensic_emotion.emotions.card import SHIPPED
+from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.evidence import Found, opened
 from forensic_emotion.faces.detector import load_detector
@@ -157,8 +157,7 @@ def start() -> dict[str, float]:
 
 def classification() -> dict[str, float]:
     """Milliseconds of one core for a face in batches of 16, each shipped model by turns."""
-    names = sorted(card.parent.name for card in SHIPPED.glob("*/model.json"))
-    models = {name: load_classifier(name, "onnx", threads=1) for name in names}
+    models = {card.name: load_classifier(card.name, "onnx", threads=1) for card in ModelCard.shipped()}
     chip = Chip(np.full((SIDE, SIDE), 128, np.uint8), np.zeros((LANDMARKS, 2), np.float32))
     inputs = to_inputs([chip] * BATCH)
     best = dict.fromkeys(models, 1e9)

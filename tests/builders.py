@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
 from forensic_emotion.case.queries import Summary
@@ -367,3 +368,8 @@ def write_fer2013(
         rows.append(f"{label},{pixels_text},{usage}")
     path.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     return path
+
+
+def cut_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Videos are cut into pieces of so many seconds."""
+    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: seconds)

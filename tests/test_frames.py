@@ -19,6 +19,7 @@ from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import FrameTime, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
+    cut_by,
     edit_mp4,
     encoded,
     picture,
@@ -639,11 +640,6 @@ def test_key_frames_that_are_no_pictures_by_themselves_are_a_problem(tmp_path: P
     assert problem.problem == "no_key_picture"
 
 
-def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut short videos into pieces too."""
-    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: 1)
-
-
 def test_ten_hours_at_one_frame_a_minute(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", range(0, 600 * 60_000, 60_000), lambda _: picture(32, 32))
     frames, facts = read_frames(path)
@@ -668,7 +664,7 @@ def test_frames_where_the_scene_changes(tmp_path: Path) -> None:
 def test_pieces_of_a_video_are_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: str, settings: dict[str, Any]
 ) -> None:
-    cut_short(monkeypatch)
+    cut_by(monkeypatch, 1)
     path = keyed_video(tmp_path / name, 150, 20, more=more)
     whole, facts = read_frames(path, **settings)
     pieces, parts = read_pieces(path, **settings)
@@ -686,7 +682,7 @@ def test_pieces_of_a_video_are_the_whole(
 def test_a_video_of_which_it_is_not_certain_is_not_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut_short(monkeypatch)
+    cut_by(monkeypatch, 1)
     path = keyed_video(tmp_path / "v.mp4", 150, 20)
     whole = path.read_bytes()
     assert len(read_pieces(path)[1]) > 3

@@ -32,6 +32,7 @@ from tests.builders import (
     FakeDetector,
     FakeProgress,
     InterruptsAfter,
+    cut_by,
     encoded,
     fake_run,
     fake_tools,
@@ -135,11 +136,6 @@ def long_video(path: Path, open_groups: bool = False) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(faces=faces), "rgb24")))
         container.mux(stream.encode(None))
     return path
-
-
-def cut_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Videos are cut into pieces of so many seconds."""
-    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: seconds)
 
 
 @pytest.mark.parametrize("sample", ["every", "all", "keyframes"])

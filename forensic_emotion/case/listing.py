@@ -11,9 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-from forensic_emotion.case.rows import FACE_COLUMNS, FILE_COLUMNS, FaceRow, FileRow
+from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, select_files
 from forensic_emotion.case.schema import CLASSES
 
 
@@ -36,9 +35,6 @@ class ListedFile(FileRow):
     gid: int | None
     inode: str | None
     stream: int | None
-    same_as: str | None
-    """The path under which the same bytes were analysed."""
-    exif: dict[str, Any] | None
     problems: tuple[ListedProblem, ...]
 
 
@@ -63,27 +59,15 @@ class ListedFace(FaceRow):
     review: ListedReview | None
 
 
-_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream", "exif")
+_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream")
 
 
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
     """Every discovered path of a run with its problems."""
-    own = ", ".join(f"files.{name}" for name in _OF_LISTED)
-    rows = case.execute(
-        f"""
-        SELECT {FILE_COLUMNS}, {own}, first.path AS same_as
-        FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
-            LEFT JOIN files AS first ON first.id = files.same_as
-        WHERE files.run_id = ? ORDER BY files.path_bytes
-        """,
-        (run_id,),
-    )
     # In step with the files: both come in the order of the paths.
     grouped = groupby(_problems(case, run_id), key=lambda pair: pair[0])
     owner, problems = next(grouped, (None, iter(())))
-    for row in rows:
-        values = dict(row)
-        values["exif"] = json.loads(values["exif"]) if values["exif"] else None
+    for values in select_files(case, run_id, _OF_LISTED):
         found: tuple[ListedProblem, ...] = ()
         if values["id"] == owner:
             found = tuple(problem for _, problem in problems)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
-from forensic_emotion.case.rows import FACE_COLUMNS, FILE_COLUMNS, FaceRow, FileRow
+from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, parsed, select_files
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
@@ -144,37 +144,28 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
 class FileInfo(FileRow):
     """A path of a run with what is known of its bytes."""
 
-    same_as: str | None
-    """The path under which the same bytes were analysed."""
     name_fits: int | None
     orientation: int | None
     last_pts: int | None
     frames_decoded: int
     frames_hidden: int
     smallest_face: float | None
-    exif: dict[str, Any] | None
     metadata: dict[str, Any] | None
     faces: int
 
 
+_OF_INFO = (
+    *("name_fits", "orientation", "last_pts", "frames_decoded", "frames_hidden", "smallest_face"),
+    *("metadata", "faces"),
+)
+
+
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
     """Every discovered path, in the order of the walk."""
-    rows = case.execute(
-        f"""
-        SELECT {FILE_COLUMNS}, first.path AS same_as, files.name_fits, files.orientation,
-            files.last_pts, files.frames_decoded, files.frames_hidden, files.smallest_face, files.exif,
-            files.metadata, files.faces
-        FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
-            LEFT JOIN files AS first ON first.id = files.same_as
-        WHERE files.run_id = ? ORDER BY files.path_bytes
-        """,
-        (run_id,),
-    )
-    return [FileInfo(**{**row, **_parsed(row, "exif", "metadata")}) for row in rows]
-
-
-def _parsed(row: sqlite3.Row, *columns: str) -> dict[str, Any]:
-    return {name: json.loads(row[name]) if row[name] else None for name in columns}
+    return [
+        FileInfo(**{**values, "metadata": parsed(values["metadata"])})
+        for values in select_files(case, run_id, _OF_INFO)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileRow:
-    """A discovered path: columns of ``files``, and those of ``evidence`` that are in ``OF_EVIDENCE``."""
+    """A discovered path: columns of ``files``, and those of ``evidence`` that are in ``OF_EVIDENCE``.
+
+    They are as they stand, but for ``same_as``, an id in the table, and ``exif``, JSON there.
+    """
 
     id: int
     path: str
@@ -39,6 +46,9 @@ class FileRow:
     time_base: str | None
     first_pts: int | None
     frames: int
+    same_as: str | None
+    """The path under which the same bytes were analysed."""
+    exif: dict[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +87,29 @@ class FaceRow:
     frame_height: int | None
 
 
-FILE_COLUMNS = ", ".join(
-    f"{'evidence' if column.name in OF_EVIDENCE else 'files'}.{column.name}"
-    for column in fields(FileRow)
-)
-"""Of a ``FileRow``, for a SELECT from ``files`` and ``evidence``."""
-
 FACE_COLUMNS = tuple(column.name for column in fields(FaceRow))
 """Of a ``FaceRow``."""
+
+
+def select_files(
+    case: sqlite3.Connection, run_id: int, further: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """The values of a ``FileRow`` and further columns of ``files``, by the bytes of the paths."""
+    own = [column.name for column in fields(FileRow) if column.name != "same_as"]
+    names = [f"{'evidence' if name in OF_EVIDENCE else 'files'}.{name}" for name in (*own, *further)]
+    rows = case.execute(
+        f"""
+        SELECT {", ".join(names)}, first.path AS same_as
+        FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256
+            LEFT JOIN files AS first ON first.id = files.same_as
+        WHERE files.run_id = ? ORDER BY files.path_bytes
+        """,
+        (run_id,),
+    )
+    for row in rows:
+        yield {**row, "exif": parsed(row["exif"])}
+
+
+def parsed(text: str | None) -> Any:
+    """What JSON says; None where there is none."""
+    return json.loads(text) if text else None
