@@ -24,7 +24,7 @@ from forensic_emotion.errors import EvidenceError, NoPicture
 from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
 from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
-from forensic_emotion.faces.quality import assess, landmarks_fit
+from forensic_emotion.faces.quality import assess
 from forensic_emotion.frames.media import Reader
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import plan_pieces, video_frames
@@ -338,7 +338,8 @@ def detect(frame: Frame, tools: Tools, watch: Stopwatch) -> list[Face]:
     faces = []
     for number, found in enumerate(detections):
         with watch.on("landmarks"):
-            placed = tools.landmarks.place(frame.image, found.square)
+            points = tools.landmarks.place(frame.image, found.square)
+            fit = tools.landmarks.fit(frame.image, found, points)
         faces.append(
             Face(
                 number,
@@ -346,8 +347,9 @@ def detect(frame: Frame, tools: Tools, watch: Stopwatch) -> list[Face]:
                 found.square,
                 tools.detector.name,
                 found.score,
-                placed.points,
-                placed.spread,
+                points,
+                fit.spread,
+                fit.well,
             )
         )
     return faces
@@ -370,7 +372,7 @@ class _Waiting:
 def _prepare(frame: Frame, face: Face) -> _Waiting:
     height, width = frame.image.shape[:2]
     region = region_around(face.square)
-    chip = make_chip(frame.image, region, face.landmarks, fits=landmarks_fit(face))
+    chip = make_chip(frame.image, region, face.landmarks, fits=face.fits)
     return _Waiting(
         frame.stream,
         frame.index,

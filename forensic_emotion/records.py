@@ -221,7 +221,7 @@ class Box:
         return self.bottom - self.top
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detection:
     """What a face detector reports."""
 
@@ -231,6 +231,9 @@ class Detection:
     ``centerface``: 0 to 1."""
     square: Box
     """The same face as dlib's HOG detector frames it: what landmarks and chip are made from."""
+    keypoints: Points | None = None
+    """(5, 2), in pixels: the eyes, the tip of the nose, the corners of the mouth, the left one in the
+    picture first; None if the detector gives none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +250,9 @@ class Face:
     landmarks: Points
     """May lie outside the box and outside the picture."""
     spread: float
-    """How badly the landmarks fit, see ``landmarks.Placed``: 0 is well."""
+    """How badly the landmarks fit, see ``landmarks.Fit``: 0 is well."""
+    fits: bool
+    """Whether the landmarks may count."""
 
     def __post_init__(self) -> None:
         if self.landmarks.shape != (LANDMARKS, 2):

@@ -24,7 +24,7 @@ from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
-from forensic_emotion.faces.landmarks import Placed
+from forensic_emotion.faces.landmarks import Fit
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.pipeline import READERS, Tools
@@ -36,6 +36,7 @@ from forensic_emotion.records import (
     MediaFacts,
     Model,
     Outcome,
+    Points,
     Run,
 )
 from forensic_emotion.settings import ScanSettings
@@ -176,9 +177,12 @@ class FakeLandmarks:
 
     weights_sha256 = "0" * 64
 
-    def place(self, image: RGB, box: Box) -> Placed:
-        middle = [(box.left + box.right) / 2, (box.top + box.bottom) / 2]
-        return Placed(np.tile(np.array(middle, np.float32), (68, 1)), 0.0)
+    def place(self, image: RGB, square: Box) -> Points:
+        middle = [(square.left + square.right) / 2, (square.top + square.bottom) / 2]
+        return np.tile(np.array(middle, np.float32), (68, 1))
+
+    def fit(self, image: RGB, found: Detection, points: Points) -> Fit:
+        return Fit(0.0, True)
 
 
 ALWAYS = {"abstention": {"max_error": 1.0, "threshold": 0.0, "coverage": 1.0, "error": None}}

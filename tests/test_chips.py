@@ -94,5 +94,5 @@ def test_records_refuse_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="left < right"):
         Box(5, 0, 5, 10)
     with pytest.raises(ValueError, match=r"expected shape \(68, 2\), got \(5, 2\)"):
-        Face(0, Box(0, 0, 1, 1), Box(0, 0, 1, 1), "fake", 1.0, np.zeros((5, 2), np.float32), 0.0)
+        Face(0, Box(0, 0, 1, 1), Box(0, 0, 1, 1), "fake", 1.0, np.zeros((5, 2), np.float32), 0.0, True)
     assert Box(0, 0, 4, 2).height == 2

@@ -36,10 +36,16 @@ def test_a_heat_map_is_read() -> None:
     size[:, 1, 3] = np.log(5), np.log(3)
     offset = np.zeros((2, 4, 5), np.float32)
     offset[:, 1, 3] = 0.25, -0.5
-    boxes, scores = read_heat_map(heat, size, offset, 0.4)
+    points = np.zeros((10, 4, 5), np.float32)
+    points[:, 1, 3] = 0.4, 0.25, 0.4, 0.75, 0.6, 0.5, 0.8, 0.25, 0.8, 0.75
+    found = read_heat_map(heat, size, offset, points, 0.4)
     # The middle: (1 + 0.25 + 0.5) * 4 down, (3 - 0.5 + 0.5) * 4 across; 20 high, 12 wide.
-    np.testing.assert_allclose(boxes[0], [12 - 6, 7 - 10, 12 + 6, 7 + 10], rtol=1e-5)
-    np.testing.assert_allclose(scores, [0.9, 0.4])
+    np.testing.assert_allclose(found.boxes[0], [12 - 6, 7 - 10, 12 + 6, 7 + 10], rtol=1e-5)
+    np.testing.assert_allclose(found.scores, [0.9, 0.4])
+    assert found.keypoints.shape == (2, 5, 2)
+    np.testing.assert_allclose(
+        found.keypoints[0], [(9, 5), (15, 5), (12, 9), (9, 13), (15, 13)], rtol=1e-5
+    )
 
 
 def test_of_boxes_that_overlap_the_surest_stays() -> None:
@@ -151,17 +157,28 @@ def test_landmarks_fit_a_face_and_no_background() -> None:
     predictor = LandmarkPredictor()
     (frame,), _ = read_frames(DEMO / "portrait.jpg")
     (found,) = load_detector(ScanSettings()).detect(frame.image)
-    placed = predictor.place(frame.image, found.square)
-    assert placed.spread < 0.02
+    points = predictor.place(frame.image, found.square)
+    by_detector = predictor.fit(frame.image, found, points)
+    assert by_detector.well
+    assert 0 < by_detector.spread < 0.05
+    unmarked = replace(found, keypoints=None)  # as hog and mmod report a face
+    placed_twice = predictor.fit(frame.image, unmarked, points)
+    assert placed_twice.well
+    assert placed_twice.spread < 0.02
+    # Points of another face, here the same one elsewhere, fit badly.
+    beside = replace(found, keypoints=found.keypoints + 0.1 * found.square.width)
+    assert not predictor.fit(frame.image, beside, points).well
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
-    assert predictor.place(noise, Box(50, 50, 150, 150)).spread > 0.055
+    nothing = Box(50, 50, 150, 150)
+    unmarked = replace(unmarked, box=nothing, square=nothing)
+    assert not predictor.fit(noise, unmarked, predictor.place(noise, nothing)).well
     # A small face is enlarged first: its points lie between the pixels, and where they should.
     small = cv2.resize(frame.image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     square = Box(*(round(side / 4) for side in vars(found.square).values()))
     assert square.width < 60
-    points = predictor.place(small, square).points
-    assert np.linalg.norm(points * 4 - placed.points, axis=1).mean() < 0.05 * found.square.width
-    assert (points % 1).any()
+    placed = predictor.place(small, square)
+    assert np.linalg.norm(placed * 4 - points, axis=1).mean() < 0.05 * found.square.width
+    assert (placed % 1).any()
 
 
 def turned(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -185,8 +202,8 @@ def test_no_pose_of_points_that_are_no_face() -> None:
     assert head_pose(np.zeros((68, 2), np.float32)) is None
 
 
-def face(box: Box, points: np.ndarray | None = None, spread: float = 0.0) -> Face:
-    return Face(0, box, box, "fake", 1.0, turned(0, 0, 0) if points is None else points, spread)
+def face(box: Box, points: np.ndarray | None = None, fits: bool = True) -> Face:
+    return Face(0, box, box, "fake", 1.0, turned(0, 0, 0) if points is None else points, 0.0, fits)
 
 
 SHARP = np.random.default_rng(0).integers(60, 200, (48, 48), dtype=np.uint8)
@@ -202,7 +219,7 @@ SHARP = np.random.default_rng(0).integers(60, 200, (48, 48), dtype=np.uint8)
         (face(Box(10, 10, 90, 90)), np.full((48, 48), 230, np.uint8), ("blurred", "bright")),
         (face(Box(10, 10, 90, 90), turned(35, 0, 0)), SHARP, ("turned",)),
         (face(Box(-20, 10, 60, 90)), SHARP, ("cut",)),
-        (face(Box(10, 10, 90, 90), spread=0.06), SHARP, ("landmarks",)),
+        (face(Box(10, 10, 90, 90), fits=False), SHARP, ("landmarks",)),
     ],
 )
 def test_what_is_poor_is_marked(given: Face, grey: np.ndarray, faults: tuple[str, ...]) -> None:

@@ -7,7 +7,9 @@ ship with femo (``models/centerface/LICENSE`` has source, licence and hashes).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -80,27 +82,41 @@ class CenterFaceDetector:
         # What is missing to a multiple is black; stretching the picture would distort the faces.
         padded = np.zeros((_whole(down), _whole(across), 3), np.uint8)
         padded[:down, :across] = scaled
-        given = padded.transpose(2, 0, 1)[None].astype(np.float32)
-        heat, size, offset = self._session.run(["heat", "size", "offset"], {"input.1": given})
-        boxes, scores = read_heat_map(heat[0, 0], size[0], offset[0], self._confidence)
-        boxes *= np.array([width / across, height / down] * 2, np.float32)
-        kept = suppress_overlaps(boxes, scores)
-        return by_score([_detection(boxes[i], float(scores[i])) for i in kept])
+        given = np.stack(cv2.split(padded))[None].astype(np.float32)
+        heat, *maps = self._session.run(["heat", "size", "offset", "points"], {"input.1": given})
+        size, offset, points = (each[0] for each in maps)
+        found = read_heat_map(heat[0, 0], size, offset, points, self._confidence)
+        back = np.array([width / across, height / down], np.float32)
+        boxes, keypoints = found.boxes * np.tile(back, 2), found.keypoints * back
+        kept = suppress_overlaps(boxes, found.scores)
+        return by_score([_detection(boxes[i], float(found.scores[i]), keypoints[i]) for i in kept])
 
 
 def _whole(side: int) -> int:
     return -(-side // MULTIPLE) * MULTIPLE
 
 
+class Marked(NamedTuple):
+    """The faces on the network's maps, in pixels of its input."""
+
+    boxes: Floats
+    """(n, 4), as left, top, right, bottom."""
+    scores: Floats
+    """(n,)."""
+    keypoints: Floats
+    """(n, 5, 2), see ``Detection.keypoints``."""
+
+
 def read_heat_map(
-    heat: Floats, size: Floats, offset: Floats, confidence: float
-) -> tuple[Floats, Floats]:
-    """The network's maps → boxes (n, 4), as left, top, right, bottom in its input, and scores (n,).
+    heat: Floats, size: Floats, offset: Floats, points: Floats, confidence: float
+) -> Marked:
+    """The network's maps → the faces that they mark; boxes may overlap.
 
     Args:
         heat: (h, w), from 0 to 1: how sure it is that a face has its middle there.
         size: (2, h, w), logarithms of height and width in units of the map.
         offset: (2, h, w), from the cell to the middle, down and across, in the same unit.
+        points: (10, h, w), from the box's corner to each keypoint, down and across, in its sides.
         confidence: lowest value of ``heat`` that counts.
     """
     rows, columns = np.nonzero(heat >= confidence)
@@ -109,7 +125,13 @@ def read_heat_map(
     boxes = np.stack(
         [middle_x - wide / 2, middle_y - high / 2, middle_x + wide / 2, middle_y + high / 2], axis=1
     )
-    return boxes.astype(np.float32), heat[rows, columns]
+    downs, acrosses = points[0::2, rows, columns], points[1::2, rows, columns]
+    keypoints = np.stack([boxes[:, 0] + acrosses * wide, boxes[:, 1] + downs * high], axis=2)
+    return Marked(
+        boxes.astype(np.float32),
+        heat[rows, columns],
+        keypoints.transpose(1, 0, 2).astype(np.float32),
+    )
 
 
 def suppress_overlaps(boxes: Floats, scores: Floats) -> list[int]:
@@ -127,7 +149,7 @@ def suppress_overlaps(boxes: Floats, scores: Floats) -> list[int]:
     return kept
 
 
-def _detection(box: Floats, score: float) -> Detection:
+def _detection(box: Floats, score: float, keypoints: Floats) -> Detection:
     left, top, right, bottom = (float(v) for v in box)
     side = SQUARE_SIDE * ((right - left) * (bottom - top)) ** 0.5
     x, y = (left + right) / 2, (top + bottom) / 2 + SQUARE_SHIFT * (bottom - top)
@@ -135,6 +157,7 @@ def _detection(box: Floats, score: float) -> Detection:
         _box(left, top, right, bottom),
         score,
         square=_box(x - side / 2, y - side / 2, x + side / 2, y + side / 2),
+        keypoints=keypoints,
     )
 
 

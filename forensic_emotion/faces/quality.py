@@ -23,8 +23,6 @@ TURNED, TILTED = 30.0, 30.0
 """Degrees of yaw or pitch, and of roll, beyond which FER2013 has few faces to learn from."""
 CUT_OFF = 0.1
 """Share of the box outside the picture."""
-SPREAD = 0.055
-"""Of the landmarks; nearly all squares without a face lie above, most faces below."""
 
 RIGID = (36, 39, 42, 45, 27, 30, 31, 33, 35)
 """Landmarks that an expression moves least: corners of the eyes, bridge, tip and wings of the nose."""
@@ -63,7 +61,7 @@ def assess(face: Face, chip: Chip, width: int, height: int) -> Quality:
         ("bright", brightness > BRIGHT),
         ("turned", pose is not None and _is_turned(*pose)),
         ("cut", outside > CUT_OFF),
-        ("landmarks", not landmarks_fit(face)),
+        ("landmarks", not face.fits),
     )
     return Quality(
         size=face.square.width,
@@ -75,11 +73,6 @@ def assess(face: Face, chip: Chip, width: int, height: int) -> Quality:
         outside=round(outside, 4),
         faults=tuple(name for name, is_so in faults if is_so),
     )
-
-
-def landmarks_fit(face: Face) -> bool:
-    """Whether the landmarks of a face may count."""
-    return face.spread <= SPREAD
 
 
 def _is_turned(yaw: float, pitch: float, roll: float) -> bool:

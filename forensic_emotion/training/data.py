@@ -182,7 +182,7 @@ def find_landmarks(
         found = detector.detect(image)
         detected[i] = bool(found)
         whole = Box(BORDER, BORDER, BORDER + ENLARGED, BORDER + ENLARGED)
-        placed = predictor.place(image, found[0].square if found else whole).points
+        placed = predictor.place(image, found[0].square if found else whole)
         in_picture = (placed - BORDER) * np.float32(chips.SIDE / ENLARGED)
         points[i] = chips.make_chip(grey[i], chips.whole_picture(grey[i]), in_picture).landmarks
     return points, detected
