@@ -57,37 +57,55 @@ def matched(found: list[Box], truth: list[Box], least: float = 0.3) -> int:
     return met
 
 
-def video(name: str, width: int, height: int, seconds: int, rate: int = 25) -> Path:
-    """An H.264 video in which the camera moves over the boxed pictures, 2.5 seconds on each."""
+def video(
+    name: str, width: int, height: int, seconds: int, *, shot: float = 2.5, group: int = 50
+) -> Path:
+    """An H.264 video in which the camera moves over the boxed pictures.
+
+    Args:
+        name: of the file.
+        width: of a frame.
+        height: of a frame.
+        seconds: length, at 25 frames a second.
+        shot: seconds on each picture.
+        group: frames from one key frame to the next, if the picture does not change before.
+    """
     path = FOLDER / name
     if path.exists():
         return path
     FOLDER.mkdir(exist_ok=True)
     pictures = [image for image, boxes in boxed().values() if boxes]
-    _encode(path, pictures, width, height, seconds, rate)
+    _encode(path, pictures, width, height, seconds, shot, group)
     return path
 
 
-def _encode(path: Path, pictures: list[RGB], width: int, height: int, seconds: int, rate: int) -> None:
+RATE = 25
+
+
+def _encode(
+    path: Path, pictures: list[RGB], width: int, height: int, seconds: int, shot: float, group: int
+) -> None:
     unfinished = path.with_suffix(".new.mp4")
+    length = int(shot * RATE)
     with av.open(unfinished, "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "g": "50"})
+        options = {"preset": "veryfast", "g": str(group)}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for i in range(seconds * rate):
-            shot, moment = divmod(i, int(2.5 * rate))
-            image = pictures[shot % len(pictures)]
-            frame = av.VideoFrame.from_ndarray(_view(image, width, height, moment / (2.5 * rate)))
+        for i in range(seconds * RATE):
+            number, moment = divmod(i, length)
+            image = pictures[number % len(pictures)]
+            frame = av.VideoFrame.from_ndarray(_view(image, width, height, moment / length))
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     unfinished.replace(path)
 
 
-def still_video(name: str, width: int, height: int, seconds: int, rate: int = 25) -> Path:
+def still_video(name: str, width: int, height: int, seconds: int) -> Path:
     """The same without a face: the camera moves over the picture of dogs."""
     path = FOLDER / name
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
-        _encode(path, [read(SHARED / "faces" / WITHOUT[0])], width, height, seconds, rate)
+        _encode(path, [read(SHARED / "faces" / WITHOUT[0])], width, height, seconds, 2.5, 50)
     return path
 
 

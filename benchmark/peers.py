@@ -15,15 +15,22 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from benchmark import material, speed
 from benchmark.results import save
-from forensic_emotion.records import Box
+from forensic_emotion.faces.detector import load_detector
+from forensic_emotion.records import RGB, Box
+from forensic_emotion.settings import ScanSettings
 
 RUNNER = Path(__file__).parent / "peer_runner.py"
 REPEATS = 2
+SIZES = {"as they are": 1.0, "half size": 0.5}
+"""What the pictures are shown at, to count true faces."""
 
 
 def main() -> None:
@@ -63,12 +70,14 @@ def main() -> None:
                     best[who] = found
             print(name, {who: found["seconds"] for who, found in runs.items()}, flush=True)
         figures[name] = best
-    figures["true faces on the boxed pictures"] = {
-        "femo": faces_of_femo(),
-        **{f"fer, {how}": faces_of(fer, how) for how in ("haar", "mtcnn")},
-        "plain loop": faces_of(sys.executable, "plain"),
-    }
-    print(figures["true faces on the boxed pictures"])
+    for size, share in SIZES.items():
+        true = {
+            "femo": faces_of_femo(share),
+            **{f"fer, {how}": faces_of(fer, how.lower(), share) for how in ("Haar", "MTCNN")},
+            "plain loop": faces_of(sys.executable, "plain", share),
+        }
+        figures[f"true faces, {size}"] = true
+        print(size, true, flush=True)
     save("peers", {"tasks": figures})
 
 
@@ -76,29 +85,31 @@ def run(python: str, how: str, video: Path, every: int) -> dict[str, Any]:
     return _ask(python, [how, "video", str(video), str(every)])
 
 
-def faces_of(python: str, how: str) -> dict[str, int]:
-    folder = material.SHARED / "faces"
-    paths = [str(folder / name) for name in material.boxed()]
-    found = _ask(python, [how, "pictures", *paths])["boxes"]
-    boxes = {
-        name: [Box(x, y, x + w, y + h) for x, y, w, h in found[str(folder / name)]]
-        for name in material.boxed()
-    }
-    return _counted(boxes)
-
-
-def faces_of_femo() -> dict[str, int]:
-    from forensic_emotion.faces.detector import load_detector
-    from forensic_emotion.settings import ScanSettings
-
-    detector = load_detector(ScanSettings())
+def faces_of(python: str, how: str, share: float) -> dict[str, int]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: str(Path(folder) / f"{name}.png") for name in material.boxed()}
+        for name, (image, _) in _pictures(share).items():
+            cv2.imwrite(paths[name], cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        found = _ask(python, [how, "pictures", *paths.values()])["boxes"]
     return _counted(
-        {name: [d.square for d in detector.detect(i)] for name, (i, _) in material.boxed().items()}
+        {name: [Box(x, y, x + w, y + h) for x, y, w, h in found[path]] for name, path in paths.items()},
+        share,
     )
 
 
-def _counted(found: dict[str, list[Box]]) -> dict[str, int]:
-    truth = {name: boxes for name, (_, boxes) in material.boxed().items()}
+def faces_of_femo(share: float) -> dict[str, int]:
+    detector = load_detector(ScanSettings())
+    found = {name: detector.detect(image) for name, (image, _) in _pictures(share).items()}
+    return _counted({name: [d.square for d in faces] for name, faces in found.items()}, share)
+
+
+def _pictures(share: float) -> dict[str, tuple[RGB, list[Box]]]:
+    change = material.scaled(share)
+    return {name: change(*each) if share != 1 else each for name, each in material.boxed().items()}
+
+
+def _counted(found: dict[str, list[Box]], share: float) -> dict[str, int]:
+    truth = {name: boxes for name, (_, boxes) in _pictures(share).items()}
     met = sum(material.matched(found[name], boxes) for name, boxes in truth.items())
     reported = sum(len(boxes) for boxes in found.values())
     return {"faces": sum(map(len, truth.values())), "found": met, "false": reported - met}

@@ -376,4 +376,4 @@ def write_fer2013(
 
 def cut_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Videos are cut into pieces of so many seconds."""
-    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda _: seconds)
+    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda *_: seconds)

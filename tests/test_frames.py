@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
+from forensic_emotion.frames.video import piece_seconds
 from forensic_emotion.records import FrameTime, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
@@ -694,6 +695,13 @@ def test_a_video_of_which_it_is_not_certain_is_not_cut(
     assert read_pieces(keyed_video(tmp_path / "s.mp4", 30, 20))[1] == [], "too short"
     assert read_pieces(keyed_video(tmp_path / "n.mp4", 150, 500))[1] == [], "one key frame"
     assert read_pieces(path, sample="scenes")[1] == []
+
+
+def test_a_piece_is_worth_its_opening_and_no_worker_waits_long() -> None:
+    assert piece_seconds("all", 300, 30) == 2
+    assert piece_seconds("every", 600, 60) == 5
+    assert piece_seconds("keyframes", 600, 60) == 80, "eight key frames"
+    assert piece_seconds("all", 36_000, 3_600) == 36_000 / 256, "a long file takes long to open"
 
 
 def test_a_video_frame_with_too_many_pixels_is_refused(tmp_path: Path) -> None:

@@ -76,13 +76,23 @@ SEEKABLE = ("mov", "matroska")
 """Demuxers that find a key frame by its timestamp."""
 
 
-def piece_seconds(sample: str) -> float:
-    """Least length of a piece that a long video is cut into, by how its frames are sampled.
+KEYS_OF_A_PIECE = 8
+MOST_PIECES = 256
 
-    Where all frames are looked at, a long last piece would keep one worker at work and the others
-    waiting; to look at key frames alone takes less time than to open the file once more.
+
+def piece_seconds(sample: str, seconds: float, keys: int) -> float:
+    """Least length of a piece that a long video is cut into.
+
+    To open the file once more must take less time than the piece does; but a long last piece would keep
+    one worker at work and the others waiting.
+
+    Args:
+        sample: how its frames are sampled.
+        seconds: length of the stream.
+        keys: its key frames.
     """
-    return {"all": 2.0, "keyframes": 60.0}.get(sample, 5.0)
+    least = {"all": 2.0, "keyframes": KEYS_OF_A_PIECE * seconds / keys}.get(sample, 5.0)
+    return max(least, seconds / MOST_PIECES)
 
 
 def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tuple[Piece, ...]:
@@ -121,12 +131,13 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         return
     if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
         return
-    only_keys = sample == "keyframes"
-    length = max(1, round(piece_seconds(sample) / time_base))
-    starts = [times[0]]
     keys = [pts for pts, is_key, *_ in shown if is_key and pts is not None]
     if keys != sorted(keys):
         return  # where one could stop reading is not told by their time
+    only_keys = sample == "keyframes"
+    seconds = float((times[-1] - times[0]) * time_base)
+    length = max(1, round(piece_seconds(sample, seconds, len(keys)) / time_base))
+    starts = [times[0]]
     for key in keys:
         if key - starts[-1] >= length and 2 * (times[-1] - key) >= length:
             starts.append(key)
