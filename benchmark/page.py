@@ -89,7 +89,7 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
     cores = str(found["machine"]["cores"])
     yield "Whole scans by the command, from start to end. The floor is decoding and the detector's"
     yield "inference alone, in one process; the ratio is that of one worker to it. What the machine"
-    yield f"allows is how much more {cores} scans side by side, one worker each, get done than one alone."
+    yield f"allows is how much more {cores} scans side by side, one worker each, do than one alone."
     yield ""
     rows = []
     for name, task in found["tasks"].items():
