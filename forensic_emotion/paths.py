@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from forensic_emotion.errors import UsageError
+from forensic_emotion.errors import FemoError, UsageError
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 """What every SQLite database begins with."""
@@ -46,6 +49,67 @@ def refuse_inside(evidence: Path, output: Path, what: str) -> None:
             f"The {what} {output} would lie inside {evidence}, which is only read.",
             "Choose another place for it.",
         )
+
+
+def refuse_to_replace(out: Path, what: str, begins: bytes) -> None:
+    """Refuse to write an output over anything but an older one of its kind, or an empty file.
+
+    Args:
+        out: the file that is to be written.
+        what: its kind, for people.
+        begins: what such a file begins with.
+
+    Raises:
+        UsageError: something else is there.
+        FemoError: it cannot be looked at.
+    """
+    try:
+        if not stat.S_ISREG(out.stat().st_mode):
+            raise UsageError(f"{out} is no regular file.", f"Choose another name for the {what}.")
+        with out.open("rb") as there:
+            head = there.read(len(begins))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritten(out, what, error) from error
+    if head not in (b"", begins):
+        raise UsageError(f"{out} is there already, and is no {what}.", "Choose another name.")
+
+
+@contextmanager
+def written_whole(out: Path, what: str) -> Iterator[Path]:
+    """A name beside an output, for what is not finished; at the end it takes the output's name.
+
+    An output cut off by a full disk must not stand in place of the last one: whatever ends the work
+    before its end, nothing of it stays.
+
+    Args:
+        out: the file or folder that is to be written.
+        what: its kind, for people.
+
+    Raises:
+        FemoError: it cannot be written.
+    """
+    beside = Path(os.path.realpath(out.parent)) / f".femo-{os.getpid()}.new"
+    try:
+        yield beside
+        beside.replace(out)
+    except BaseException as error:
+        if beside.is_dir() and not beside.is_symlink():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritten(out, what, error) from error
+        raise
+
+
+def _unwritten(out: Path, what: str, error: OSError) -> FemoError:
+    return FemoError(
+        f"The {what} {out} cannot be written: {error.strerror or error}.",
+        "Make room, or choose another place with --out, where you may write.",
+    )
 
 
 def refuse_second_name(case: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.export.formats import Format
 from forensic_emotion.export.job import Job
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import refuse_inside
+from forensic_emotion.paths import refuse_inside, written_whole
 from forensic_emotion.settings import ExportSettings
 
 BESIDE_A_CASE = ("-wal", "-shm", "-journal", ".audit")
@@ -122,46 +119,20 @@ def _refuse_to_replace(order: Order) -> None:
 
 
 def _write_file(order: Order, job: Job) -> str:
-    with _unfinished(order.out) as beside:
+    with written_whole(order.out, "export") as beside:
         with beside.open("xb") as target:
             order.format.write_file(job, target)
             target.flush()
             os.fsync(target.fileno())  # a full disk may show only now
         sha256 = file_sha256(beside)
         _refuse_to_replace(order)  # once more: it took its time
-        beside.replace(order.out)
     return sha256
 
 
 def _write_folder(order: Order, job: Job) -> int:
-    with _unfinished(order.out) as beside:
+    with written_whole(order.out, "export") as beside:
         beside.mkdir()
         order.format.write_folder(job, beside)
         files = sum(1 for _ in beside.iterdir())
         _refuse_to_replace(order)
-        beside.replace(order.out)
     return files
-
-
-@contextmanager
-def _unfinished(out: Path) -> Iterator[Path]:
-    """A name beside the output for what is not finished; whatever ends the work, nothing stays there."""
-    beside = Path(os.path.realpath(out.parent)) / f".femo-export-{os.getpid()}.new"
-    try:
-        yield beside
-    except OSError as error:
-        _remove(beside)
-        raise FemoError(
-            f"The export {out} cannot be written: {error.strerror or error}.",
-            "Make room, or see that its folder is there and that you may write in it.",
-        ) from error
-    except BaseException:
-        _remove(beside)
-        raise
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.errors import FemoError
+from forensic_emotion.paths import refuse_to_replace, written_whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 300
@@ -42,10 +43,7 @@ def write_pdf(report: Path, out: Path) -> None:
         FemoError: there is no browser, it fails, or the file cannot be written.
     """
     browser = find_browser()
-    if out.exists():
-        with out.open("rb") as there:
-            if there.read(5) not in (b"", b"%PDF-"):
-                raise UsageError(f"{out} is there already, and is no PDF.", "Choose another name.")
+    refuse_to_replace(out, "PDF", b"%PDF-")
     with tempfile.TemporaryDirectory(prefix="femo-") as folder:
         printed = Path(folder) / "report.pdf"
         command = [
@@ -68,12 +66,5 @@ def write_pdf(report: Path, out: Path) -> None:
         if done.returncode or not printed.is_file():
             last = done.stderr.decode("utf-8", "backslashreplace").strip().split("\n")[-1]
             raise FemoError(f"{browser} did not print {report}: {last}", BY_HAND)
-        try:
-            unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
+        with written_whole(out, "PDF") as unfinished:
             shutil.copyfile(printed, unfinished)
-            unfinished.replace(out)
-        except OSError as error:
-            raise FemoError(
-                f"The PDF {out} cannot be written: {error.strerror}.",
-                "Make room, or see that you may write there.",
-            ) from error

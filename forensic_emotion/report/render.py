@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from dataclasses import fields
 from pathlib import Path
 
 from forensic_emotion.case.queries import opened_case, read_evidence_roots
-from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
-from forensic_emotion.paths import refuse_inside
+from forensic_emotion.paths import refuse_inside, refuse_to_replace, written_whole
 from forensic_emotion.report.context import ReportContext, build_context, in_zone
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
 """How every report begins."""
+WHAT = "report of femo"
 LOGO = (600, 240)
 """Pixels to which a logo is shrunk."""
 
@@ -49,13 +49,15 @@ def write_report(
     with opened_case(case) as opened:
         for root in read_evidence_roots(opened):
             refuse_inside(root, out, "report")
-        _refuse_to_replace(out)
+        refuse_to_replace(out, WHAT, FIRST_LINES)
         context = build_context(opened, case, run_id, settings, logo=picture)
     html = page(context).encode("utf-8")
     out = Path(os.path.realpath(out))  # through a link, to what it names
-    _write_whole(out, html)
+    with written_whole(out, WHAT) as unfinished:
+        unfinished.write_bytes(html)
     sums = out.with_name(f"{out.name}.sha256")
-    _write_whole(sums, sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(out.name)))
+    with written_whole(sums, WHAT) as unfinished:
+        unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(out.name)))
     return context.run.id
 
 
@@ -107,43 +109,3 @@ def _logo(path: Path) -> bytes:
             f"The logo {path} cannot be read as a picture: {error}.", "Give a PNG, JPEG, GIF or WebP."
         ) from error
     return target.getvalue()
-
-
-def _write_whole(out: Path, content: bytes) -> None:
-    """Whole or not at all: a report cut off by a full disk must not stand in place of the last one.
-
-    Raises:
-        FemoError: it cannot be written.
-    """
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(out)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise FemoError(
-            f"The report {out} cannot be written: {error.strerror}.",
-            "Choose another place with --out, where there is room and you may write.",
-        ) from error
-
-
-def _refuse_to_replace(out: Path) -> None:
-    """A report may be written over an older report, and over nothing else.
-
-    Raises:
-        UsageError: something else is there.
-    """
-    try:
-        if not stat.S_ISREG(out.stat().st_mode):
-            raise UsageError(f"{out} is no regular file.", "Choose another name for the report.")
-        with out.open("rb") as there:
-            head = there.read(len(FIRST_LINES))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FemoError(
-            f"The report {out} cannot be written: {error.strerror}.",
-            "Choose another place with --out, where there is room and you may write.",
-        ) from error
-    if head not in (b"", FIRST_LINES):
-        raise UsageError(f"{out} is there already, and is no report of femo.", "Choose another name.")

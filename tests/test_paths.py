@@ -1,0 +1,51 @@
+"""Outputs stand whole or not at all, and over nothing that is not theirs."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.paths import refuse_to_replace, written_whole
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_is_not_finished_leaves_nothing(tmp_path: Path, folder: bool) -> None:
+    out = tmp_path / ("a" * 250)  # as long as a name may be, nearly
+    if not folder:
+        out.write_text("the last one")
+    with pytest.raises(FemoError, match="PDF .* cannot be written: No space left"):
+        with written_whole(out, "PDF") as unfinished:
+            if folder:
+                unfinished.mkdir()
+                (unfinished / "part").write_text("half")
+            else:
+                unfinished.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert os.listdir(tmp_path) == ([] if folder else [out.name])
+    assert folder or out.read_text() == "the last one"
+    with pytest.raises(KeyboardInterrupt), written_whole(out, "PDF") as unfinished:
+        unfinished.write_text("half")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == ([] if folder else [out.name])
+    with written_whole(out, "PDF") as unfinished:
+        unfinished.write_text("whole")
+    assert (out.read_text(), os.listdir(tmp_path)) == ("whole", [out.name])
+
+
+def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refuse_to_replace(out, "PDF", b"%PDF-")
+    for harmless in (b"", b"%PDF-1.4"):
+        out.write_bytes(harmless)
+        refuse_to_replace(out, "PDF", b"%PDF-")
+    out.write_bytes(b"notes")
+    with pytest.raises(UsageError, match="is no PDF"):
+        refuse_to_replace(out, "PDF", b"%PDF-")
+    with pytest.raises(UsageError, match="no regular file"):
+        refuse_to_replace(tmp_path, "PDF", b"%PDF-")
+    with pytest.raises(FemoError, match="cannot be written: Not a directory"):
+        refuse_to_replace(out / "below", "PDF", b"%PDF-")
