@@ -12,25 +12,28 @@ from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import refuse_to_replace, written_whole
 
 
+def write_half(out: Path, folder: bool, ended_by: BaseException) -> None:
+    with written_whole(out, "PDF") as unfinished:
+        if folder:
+            unfinished.mkdir()
+            (unfinished / "part").write_text("half")
+        else:
+            unfinished.write_text("half")
+        raise ended_by
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_what_is_not_finished_leaves_nothing(tmp_path: Path, folder: bool) -> None:
-    out = tmp_path / ("a" * 250)  # as long as a name may be, nearly
+    out = tmp_path / ("a" * 250)  # nearly as long as a name may be
     if not folder:
         out.write_text("the last one")
-    with pytest.raises(FemoError, match="PDF .* cannot be written: No space left"):
-        with written_whole(out, "PDF") as unfinished:
-            if folder:
-                unfinished.mkdir()
-                (unfinished / "part").write_text("half")
-            else:
-                unfinished.write_text("half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FemoError, match="cannot be written: No space left"):
+        write_half(out, folder, full)
+    with pytest.raises(KeyboardInterrupt):
+        write_half(out, folder, KeyboardInterrupt())
     assert os.listdir(tmp_path) == ([] if folder else [out.name])
     assert folder or out.read_text() == "the last one"
-    with pytest.raises(KeyboardInterrupt), written_whole(out, "PDF") as unfinished:
-        unfinished.write_text("half")
-        raise KeyboardInterrupt
-    assert os.listdir(tmp_path) == ([] if folder else [out.name])
     with written_whole(out, "PDF") as unfinished:
         unfinished.write_text("whole")
     assert (out.read_text(), os.listdir(tmp_path)) == ("whole", [out.name])
