@@ -94,7 +94,7 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
     rows = []
     for name, task in found["tasks"].items():
         one, all_ = task["workers"]["1"], task["workers"][cores]
-        floor = task.get("floor_seconds")
+        floor = sum(task.get("floor_seconds", {}).values())
         rows.append(
             [
                 name,
@@ -115,16 +115,19 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
     yield "Where the time goes, milliseconds a frame looked at (one worker):"
     yield ""
     stages = ["decode", "detect", "landmarks", "crop", "classify", "hash", "plan"]
-    yield from table(
-        ["", *stages],
-        [
+    rows = []
+    for name, task in found["tasks"].items():
+        one = task["workers"]["1"]
+        each = 1000 / one["frames"]
+        alone = task.get("floor_seconds", {})
+        rows.append(
             [
                 name,
-                *(f"{1000 * one['stages'].get(s, 0) / one['frames']:.1f}" for s in stages),
+                *(f"{one['stages'].get(s, 0) * each:.1f}" for s in stages),
+                *(f"{alone[s] * each:.1f}" if alone else "–" for s in ("decode", "detect")),
             ]
-            for name, one in ((n, t["workers"]["1"]) for n, t in found["tasks"].items())
-        ],
-    )
+        )
+    yield from table(["", *stages, "decoding alone", "detector alone"], rows)
     yield ""
     start = found["start"]
     yield (
@@ -148,7 +151,7 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "The `fer` package 25.10 and a plain loop (cv2.VideoCapture, dlib's detector, Keras' predict"
     yield "for each face) on the same files, by turns in one run. femo's seconds hold its start, the"
-    yield "others' do not."
+    yield "others' do not. Decoding alone is by one core."
     yield ""
     tasks = {k: v for k, v in found["tasks"].items() if not k.startswith("true")}
     rows = []
@@ -160,7 +163,7 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
                     name,
                     peer,
                     f"{figures['frames_per_second']:.1f}",
-                    str(figures["faces"]),
+                    str(figures["faces"]) if peer != "decoding alone" else "–",
                     "–" if peer == "femo" else f"{ratio:.2f}",
                 ]
             )

@@ -25,8 +25,8 @@ from forensic_emotion.evidence import Found, discover, utc_now
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined
-from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run
-from forensic_emotion.spool import Spool, Tracked
+from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run, Track
+from forensic_emotion.spool import Kept, Pile, Spool, Tracked
 
 
 class Progress(Protocol):
@@ -270,5 +270,8 @@ def _with_tracks(outcome: Outcome, run: Run) -> Outcome:
     if settings["sample"] == "every":
         interval = 1 / settings["per_second"] if settings["per_second"] else settings["every"]
     threshold = run.model.card["abstention"]["threshold"]
-    numbers, tracks = link(outcome.results, interval, run.model.labels, threshold)
-    return replace(outcome, results=Tracked(outcome.results, numbers), tracks=tracks)
+    # An hour of a crowd has thousands; they wait where the faces do.
+    spool = outcome.results.spool if isinstance(outcome.results, Kept) else None
+    tracks = Pile[Track](spool)
+    numbers = link(outcome.results, interval, run.model.labels, threshold, tracks.add)
+    return replace(outcome, results=Tracked(outcome.results, numbers), tracks=tracks.whole())

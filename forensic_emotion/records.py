@@ -318,8 +318,9 @@ class Track:
     number: int
     """0, 1, ... within the file."""
     stream: int
-    first: FaceResult
-    last: FaceResult
+    first: FrameTime | None
+    """When its first face is shown; None if its frames have no time."""
+    last: FrameTime | None
     faces: int
     probabilities: tuple[float, ...]
     """The mean of those of its faces."""
@@ -361,7 +362,7 @@ class Outcome:
     """The faces; of a long video they may lie on the disk (``spool.py``). Empty if ``same_as`` names the
     path that has them."""
     problems: tuple[Problem, ...] = ()
-    tracks: tuple[Track, ...] = ()
+    tracks: Collection[Track] = ()
     known: str | None = None
     """The list of known hashes that has it; then it was skipped."""
     notable: str | None = None

@@ -1,4 +1,4 @@
-"""Faces of a long video that wait for the rest of it: in a file without a name, not in memory."""
+"""What a long video gives, waiting for the rest of it: in a file without a name, not in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import weakref
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.records import FaceResult
+
+T = TypeVar("T")
 
 
 class Spool:
@@ -34,8 +37,8 @@ class Spool:
         # Whoever takes the faces last need not know that there is a file to close.
         weakref.finalize(self, self._file.close)
 
-    def keep(self, results: Sequence[FaceResult]) -> Kept:
-        """Write the faces of a piece down.
+    def keep(self, results: Sequence[T]) -> Kept[T]:
+        """Write the faces of a piece down, or some tracks.
 
         Raises:
             FemoError: there is no room.
@@ -50,11 +53,11 @@ class Spool:
             raise self._full(error) from error
         return Kept(self, ((start, len(content)),), len(results))
 
-    def read(self, start: int, length: int) -> tuple[FaceResult, ...]:
+    def read(self, start: int, length: int) -> tuple[Any, ...]:
         with self._turn:
             self._file.seek(start)
-            results: tuple[FaceResult, ...] = pickle.loads(self._file.read(length))
-        return results
+            kept: tuple[Any, ...] = pickle.loads(self._file.read(length))
+        return kept
 
     def _full(self, error: OSError) -> FemoError:
         return FemoError(
@@ -64,8 +67,8 @@ class Spool:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept(Collection[FaceResult]):
-    """Faces in a spool; read piece by piece whenever they are gone through."""
+class Kept(Collection[T]):
+    """Records in a spool; read piece by piece whenever they are gone through."""
 
     spool: Spool
     places: tuple[tuple[int, int], ...]
@@ -74,12 +77,12 @@ class Kept(Collection[FaceResult]):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[FaceResult]:
+    def __iter__(self) -> Iterator[T]:
         for start, length in self.places:
             yield from self.spool.read(start, length)
 
-    def __contains__(self, result: object) -> bool:
-        return any(each is result for each in self)
+    def __contains__(self, record: object) -> bool:
+        return any(each is record for each in self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +104,39 @@ class Tracked(Collection[FaceResult]):
         return any(each is result for each in self)
 
 
-def together(pieces: Sequence[Collection[FaceResult]]) -> Collection[FaceResult]:
-    """The faces of all pieces, in order."""
+TRACKS = 256
+"""Tracks that are put aside at once."""
+
+
+class Pile(Generic[T]):
+    """Records that come one by one; put aside in a spool if there is one, but for the last few."""
+
+    def __init__(self, spool: Spool | None) -> None:
+        self._spool = spool
+        self._kept: list[Collection[T]] = []
+        self._last: list[T] = []
+
+    def add(self, record: T) -> None:
+        self._last.append(record)
+        if self._spool is not None and len(self._last) == TRACKS:
+            self._put_aside(self._spool)
+
+    def whole(self) -> Collection[T]:
+        """All of them, in the order in which they came."""
+        if self._spool is None:
+            return tuple(self._last)
+        self._put_aside(self._spool)
+        return together(self._kept)
+
+    def _put_aside(self, spool: Spool) -> None:
+        self._kept.append(spool.keep(self._last))
+        self._last = []
+
+
+def together(pieces: Sequence[Collection[T]]) -> Collection[T]:
+    """The records of all pieces, in order."""
     kept = [piece for piece in pieces if isinstance(piece, Kept)]
     if kept and len(kept) == len(pieces):
         places = tuple(place for piece in kept for place in piece.places)
         return Kept(kept[0].spool, places, sum(len(piece) for piece in kept))
-    return tuple(result for piece in pieces for result in piece)
+    return tuple(record for piece in pieces for record in piece)

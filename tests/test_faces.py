@@ -19,7 +19,7 @@ from forensic_emotion.faces.detector import load_detector, scale_for
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import MODEL, RIGID, assess, head_pose
 from forensic_emotion.faces.tracks import link
-from forensic_emotion.records import Box, Face, FaceResult, FrameTime, Quality
+from forensic_emotion.records import Box, Face, FaceResult, FrameTime, Quality, Track
 from forensic_emotion.settings import ScanSettings
 from tests.builders import DEMO, SHARED, read_frames
 
@@ -243,7 +243,7 @@ def seen(frame: int, left: int, *, size: int = 40, happy: float = 0.5, stream: i
 
 
 def tracks_of(*results: FaceResult, interval: float = 0.25) -> list[int | None]:
-    return list(link(results, interval, LABELS, 0.6)[0])
+    return list(link(results, interval, LABELS, 0.6, lambda _: None))
 
 
 def test_faces_that_pass_each_other_stay_in_their_tracks() -> None:
@@ -272,11 +272,13 @@ def test_streams_have_tracks_of_their_own() -> None:
 
 
 def test_a_track_is_summed_up() -> None:
-    _, (track, other) = link(
-        [seen(0, 0, happy=0.2), seen(1, 0, happy=0.1), seen(1, 300)], 0.25, LABELS, 0.6
-    )
+    ended: list[Track] = []
+    faces = [seen(0, 0, happy=0.2), seen(1, 0, happy=0.1), seen(1, 300), seen(12, 300)]
+    assert list(link(faces, 0.25, LABELS, 0.6, ended.append)) == [0, 0, 1, 2]
+    track, other, late = ended
     assert (track.number, track.faces, track.stream) == (0, 2, 0)
     assert track.probabilities == pytest.approx((0.15, 0.85))
     assert (track.top_class, track.label) == ("loud", "loud")
-    assert (track.first.frame_index, track.last.frame_index) == (0, 1)
+    assert (track.first, track.last) == (faces[0].time, faces[1].time)
     assert (other.label, other.confidence) == ("uncertain", 0.5)
+    assert (late.number, late.first, late.last) == (2, faces[3].time, faces[3].time)

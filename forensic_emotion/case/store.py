@@ -514,7 +514,7 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
 
 
 def _track_row(run_id: int, sha256: str, track: Track) -> dict[str, Any]:
-    first, last = track.first.time, track.last.time
+    first, last = track.first, track.last
     return {
         "run_id": run_id,
         "sha256": sha256,

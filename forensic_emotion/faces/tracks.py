@@ -6,14 +6,15 @@ two people who change places, or a cut of the film, may share a track, and one p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.records import UNCERTAIN, Box, FaceResult, Track
+from forensic_emotion.records import UNCERTAIN, Box, FaceResult, FrameTime, Track
 
 GAP_SECONDS = 2.0
 """Longest time between two faces of a track, or twice the sampling interval if that is longer."""
@@ -32,45 +33,92 @@ class _Open:
     """A track that may go on."""
 
     number: int
+    stream: int
     box: Box
     moment: float
+    first: FrameTime | None
+    last: FrameTime | None
+    probabilities: npt.NDArray[np.float64]
+    """The sum of those of its faces."""
+    faces: int = 0
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second, or a frame."""
 
+    def add(self, face: FaceResult, moment: float) -> None:
+        box, passed = face.face.box, moment - self.moment
+        if self.faces and passed > 0:
+            self.velocity = (
+                (box.left + box.right - self.box.left - self.box.right) / 2 / passed,
+                (box.top + box.bottom - self.box.top - self.box.bottom) / 2 / passed,
+            )
+        self.box, self.moment, self.last = box, moment, face.time
+        self.probabilities += face.probabilities
+        self.faces += 1
+
 
 def link(
-    results: Iterable[FaceResult], interval: float, labels: tuple[str, ...], threshold: float
-) -> tuple[list[int], tuple[Track, ...]]:
-    """The number of each face's track, in the order of the faces of a video, and the tracks summed up.
+    results: Iterable[FaceResult],
+    interval: float,
+    labels: tuple[str, ...],
+    threshold: float,
+    ended: Callable[[Track], None],
+) -> array[int]:
+    """The number of each face's track, in the order of the faces of a video.
+
+    Nothing else is kept of what has ended: an hour of a crowd has thousands of tracks.
 
     Args:
         results: in order of stream and presentation; gone through once, for they may be many.
         interval: between two frames that are looked at, in seconds; 0 if that is not fixed.
         labels: of the probabilities.
         threshold: confidence above which a label is given.
+        ended: takes each track, summed up, when no face can be added to it any more.
     """
-    numbers: list[int] = []
-    sums: dict[int, _Sum] = {}
-    for _, of_stream in groupby(results, lambda r: r.stream):
-        open_tracks: list[_Open] = []
+    numbers = array("q")
+    count = 0
+
+    def end(tracks: Iterable[_Open]) -> None:
+        for track in tracks:
+            ended(_summed_up(track, labels, threshold))
+
+    for stream, of_stream in groupby(results, lambda r: r.stream):
+        tracks: list[_Open] = []
         for _, of_frame in groupby(of_stream, lambda r: (r.frame_index, r.time)):
             faces = list(of_frame)
-            timed = faces[0].time is not None
-            moment = faces[0].time.seconds if faces[0].time else float(faces[0].frame_index)
-            gap = max(GAP_SECONDS, 2 * interval) if timed else GAP_FRAMES
-            open_tracks = [t for t in open_tracks if 0 <= moment - t.moment <= gap]
-            pairs = _pairs([f.face.box for f in faces], open_tracks, moment)
+            time = faces[0].time
+            moment = time.seconds if time else float(faces[0].frame_index)
+            gap = max(GAP_SECONDS, 2 * interval) if time else GAP_FRAMES
+            end(t for t in tracks if not 0 <= moment - t.moment <= gap)
+            tracks = [t for t in tracks if 0 <= moment - t.moment <= gap]
+            pairs = _pairs([f.face.box for f in faces], tracks, moment)
             for number, face in enumerate(faces):
                 track = pairs.get(number)
                 if track is None:
-                    track = _Open(len(sums), face.face.box, moment)
-                    open_tracks.append(track)
-                    sums[track.number] = _Sum(_plain(face))
-                else:
-                    _move(track, face.face.box, moment)
+                    nothing = np.zeros(len(labels))
+                    track = _Open(count, stream, face.face.box, moment, time, time, nothing)
+                    count += 1
+                    tracks.append(track)
+                track.add(face, moment)
                 numbers.append(track.number)
-                sums[track.number].add(face)
-    return numbers, tuple(_track(n, of_track, labels, threshold) for n, of_track in sums.items())
+        end(tracks)
+    return numbers
+
+
+def _summed_up(track: _Open, labels: tuple[str, ...], threshold: float) -> Track:
+    mean = track.probabilities / track.faces
+    best = int(mean.argmax())
+    confidence = float(mean[best])
+    return Track(
+        number=track.number,
+        stream=track.stream,
+        first=track.first,
+        last=track.last,
+        faces=track.faces,
+        probabilities=tuple(float(p) for p in mean),
+        top_class=labels[best],
+        confidence=confidence,
+        label=labels[best] if confidence > threshold else UNCERTAIN,
+    )
 
 
 def _pairs(boxes: list[Box], tracks: list[_Open], moment: float) -> dict[int, _Open]:
@@ -114,53 +162,3 @@ def _closeness(a: Box, b: Box) -> float:
 def _shifted(box: Box, x: float, y: float) -> Box:
     dx, dy = round(x), round(y)
     return Box(box.left + dx, box.top + dy, box.right + dx, box.bottom + dy)
-
-
-def _move(track: _Open, box: Box, moment: float) -> None:
-    passed = moment - track.moment
-    if passed > 0:
-        track.velocity = (
-            (box.left + box.right - track.box.left - track.box.right) / 2 / passed,
-            (box.top + box.bottom - track.box.top - track.box.bottom) / 2 / passed,
-        )
-    track.box, track.moment = box, moment
-
-
-@dataclass
-class _Sum:
-    """What a track comes to so far."""
-
-    first: FaceResult
-    last: FaceResult | None = None
-    faces: int = 0
-    probabilities: npt.NDArray[np.float64] | None = None
-
-    def add(self, face: FaceResult) -> None:
-        own = np.array(face.probabilities)
-        self.probabilities = own if self.probabilities is None else self.probabilities + own
-        self.last = _plain(face)
-        self.faces += 1
-
-
-def _plain(face: FaceResult) -> FaceResult:
-    """Without its picture, of which a track needs none."""
-    return replace(face, thumbnail=b"")
-
-
-def _track(number: int, found: _Sum, labels: tuple[str, ...], threshold: float) -> Track:
-    assert found.probabilities is not None, "a track begins with a face"
-    assert found.last is not None
-    mean = found.probabilities / found.faces
-    best = int(mean.argmax())
-    confidence = float(mean[best])
-    return Track(
-        number=number,
-        stream=found.first.stream,
-        first=found.first,
-        last=found.last,
-        faces=found.faces,
-        probabilities=tuple(float(p) for p in mean),
-        top_class=labels[best],
-        confidence=confidence,
-        label=labels[best] if confidence > threshold else UNCERTAIN,
-    )
