@@ -80,6 +80,7 @@ def video(
 
 
 RATE = 25
+"""Frames a second of the videos made here."""
 
 
 def _encode(
@@ -231,7 +232,7 @@ def decoded(path: Path, every: int = 1) -> Iterator[RGB | None]:
     """The frames of a video, all decoded, each so-manieth as a picture."""
     with av.open(path) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "SLICE"
+        stream.codec_context.thread_count = 1
         for number, frame in enumerate(container.decode(stream)):
             yield frame.to_ndarray(format="rgb24") if number % every == 0 else None
 

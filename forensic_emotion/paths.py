@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def refuse_to_replace(out: Path, what: str, begins: bytes) -> None:
 
     Raises:
         UsageError: something else is there.
-        FemoError: it cannot be looked at.
+        FemoError: what is there cannot be read.
     """
     try:
         if not stat.S_ISREG(out.stat().st_mode):
@@ -71,7 +72,10 @@ def refuse_to_replace(out: Path, what: str, begins: bytes) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unwritten(out, what, error) from error
+        raise FemoError(
+            f"Whether {out} may be replaced cannot be seen: {error.strerror or error}.",
+            "Choose another name with --out.",
+        ) from error
     if head not in (b"", begins):
         raise UsageError(f"{out} is there already, and is no {what}.", "Choose another name.")
 
@@ -90,26 +94,23 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
     Raises:
         FemoError: it cannot be written.
     """
-    beside = Path(os.path.realpath(out.parent)) / f".femo-{os.getpid()}.new"
+    # At random: another femo may write to the same folder from another machine.
+    beside = Path(os.path.realpath(out.parent)) / f".femo-{secrets.token_hex(8)}.new"
     try:
         yield beside
         beside.replace(out)
     except BaseException as error:
-        if beside.is_dir() and not beside.is_symlink():
-            shutil.rmtree(beside, ignore_errors=True)
-        else:
-            with suppress(OSError):
+        with suppress(OSError):
+            if beside.is_dir() and not beside.is_symlink():
+                shutil.rmtree(beside)
+            else:
                 beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _unwritten(out, what, error) from error
+            raise FemoError(
+                f"The {what} {out} cannot be written: {error.strerror or error}.",
+                "Make room, or choose another place with --out, where you may write.",
+            ) from error
         raise
-
-
-def _unwritten(out: Path, what: str, error: OSError) -> FemoError:
-    return FemoError(
-        f"The {what} {out} cannot be written: {error.strerror or error}.",
-        "Make room, or choose another place with --out, where you may write.",
-    )
 
 
 def refuse_second_name(case: Path) -> None:

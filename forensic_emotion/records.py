@@ -21,6 +21,7 @@ Points = npt.NDArray[np.float32]
 """Landmarks, float32, (68, 2): x and y of each point, in the order of iBUG 300-W."""
 
 LANDMARKS = 68
+KEYPOINTS = 5
 
 UNCERTAIN = "uncertain"
 """The label of a face whose scores are too low to name a class."""
@@ -234,6 +235,10 @@ class Detection:
     keypoints: Points | None = None
     """(5, 2), in pixels: the eyes, the tip of the nose, the corners of the mouth, the left one in the
     picture first; None if the detector gives none."""
+
+    def __post_init__(self) -> None:
+        if self.keypoints is not None and self.keypoints.shape != (KEYPOINTS, 2):
+            raise ValueError(f"keypoints: expected shape (5, 2), got {self.keypoints.shape}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -697,10 +697,19 @@ def test_a_video_of_which_it_is_not_certain_is_not_cut(
     assert read_pieces(path, sample="scenes")[1] == []
 
 
+def test_a_video_is_cut_by_what_there_is_to_look_at(tmp_path: Path) -> None:
+    path = keyed_video(tmp_path / "v.mp4", 500, 20)  # 20 seconds, 25 key frames
+    assert len(read_pieces(path, sample="keyframes")[1]) == 3
+    assert len(read_pieces(path, sample="all")[1]) == 8  # at each third key frame, after 2.4 seconds
+    assert len(read_pieces(path)[1]) == 4
+    assert read_pieces(keyed_video(tmp_path / "k.mp4", 50, 1), sample="keyframes")[1] == []
+
+
 def test_a_piece_is_worth_its_opening_and_no_worker_waits_long() -> None:
     assert piece_seconds("all", 300, 30) == 2
     assert piece_seconds("every", 600, 60) == 5
     assert piece_seconds("keyframes", 600, 60) == 80, "eight key frames"
+    assert piece_seconds("keyframes", 10, 250) == 2, "each frame is a key frame"
     assert piece_seconds("all", 36_000, 3_600) == 36_000 / 256, "a long file takes long to open"
 
 

@@ -50,5 +50,8 @@ def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:
         refuse_to_replace(out, "PDF", b"%PDF-")
     with pytest.raises(UsageError, match="no regular file"):
         refuse_to_replace(tmp_path, "PDF", b"%PDF-")
-    with pytest.raises(FemoError, match="cannot be written: Not a directory"):
-        refuse_to_replace(out / "below", "PDF", b"%PDF-")
+    for nowhere in (out / "below", tmp_path / ("b" * 300) / "out"):
+        with pytest.raises(FemoError, match="may be replaced cannot be seen"):
+            refuse_to_replace(nowhere, "PDF", b"%PDF-")
+        with pytest.raises(FemoError, match="cannot be written"):
+            write_half(nowhere, False, KeyboardInterrupt())

@@ -52,7 +52,8 @@ def report(
     target = out or case.parent / f"{case.stem}.html"
     number = write_report(case, target, run, settings, logo)
     written = {"name": target.name, "sha256": file_sha256(target)}
-    paper = target.with_suffix(".pdf") if pdf else None
+    # Beside the report itself, not beside a link to it: that folder was checked.
+    paper = target.resolve().with_suffix(".pdf") if pdf else None
     if paper:
         write_pdf(target, paper)
         written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}

@@ -82,6 +82,7 @@ class CenterFaceDetector:
         # What is missing to a multiple is black; stretching the picture would distort the faces.
         padded = np.zeros((_whole(down), _whole(across), 3), np.uint8)
         padded[:down, :across] = scaled
+        # Twice as quick as to transpose it.
         given = np.stack(cv2.split(padded))[None].astype(np.float32)
         heat, *maps = self._session.run(["heat", "size", "offset", "points"], {"input.1": given})
         size, offset, points = (each[0] for each in maps)
@@ -116,7 +117,7 @@ def read_heat_map(
         heat: (h, w), from 0 to 1: how sure it is that a face has its middle there.
         size: (2, h, w), logarithms of height and width in units of the map.
         offset: (2, h, w), from the cell to the middle, down and across, in the same unit.
-        points: (10, h, w), from the box's corner to each keypoint, down and across, in its sides.
+        points: (10, h, w), from the box's upper left corner to each, down and across, in its sides.
         confidence: lowest value of ``heat`` that counts.
     """
     rows, columns = np.nonzero(heat >= confidence)

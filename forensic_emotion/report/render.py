@@ -18,7 +18,6 @@ from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
 """How every report begins."""
-WHAT = "report of femo"
 LOGO = (600, 240)
 """Pixels to which a logo is shrunk."""
 
@@ -49,14 +48,14 @@ def write_report(
     with opened_case(case) as opened:
         for root in read_evidence_roots(opened):
             refuse_inside(root, out, "report")
-        refuse_to_replace(out, WHAT, FIRST_LINES)
+        refuse_to_replace(out, "report of femo", FIRST_LINES)
         context = build_context(opened, case, run_id, settings, logo=picture)
     html = page(context).encode("utf-8")
     out = Path(os.path.realpath(out))  # through a link, to what it names
-    with written_whole(out, WHAT) as unfinished:
+    with written_whole(out, "report") as unfinished:
         unfinished.write_bytes(html)
     sums = out.with_name(f"{out.name}.sha256")
-    with written_whole(sums, WHAT) as unfinished:
+    with written_whole(sums, "checksum file") as unfinished:
         unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(out.name)))
     return context.run.id
 
