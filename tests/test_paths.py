@@ -10,6 +10,7 @@ import pytest
 
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import refuse_to_replace, written_whole
+from forensic_emotion.report.printing import write_pdf
 
 
 def write_half(out: Path, folder: bool, ended_by: BaseException) -> None:
@@ -55,3 +56,35 @@ def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:
             refuse_to_replace(nowhere, "PDF", b"%PDF-")
         with pytest.raises(FemoError, match="cannot be written"):
             write_half(nowhere, False, KeyboardInterrupt())
+
+
+def test_a_pdf_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, reports = tmp_path / "bin", tmp_path / "reports"
+    programs.mkdir()
+    reports.mkdir()
+    browser = programs / "chromium"
+    browser.write_text(
+        "#!/bin/sh\nfor word; do\n"
+        'case "$word" in --print-to-pdf=*) echo %PDF-1.4 > "${word#*=}";; esac\ndone\n'
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    report, out = reports / "r.html", reports / "r.pdf"
+    report.write_text("<!doctype html>")
+    out.write_text("notes")
+    with pytest.raises(UsageError, match="is no PDF"):
+        write_pdf(report, out)
+    out.unlink()
+    monkeypatch.setattr("forensic_emotion.report.printing.shutil.copyfile", _full_disk)
+    with pytest.raises(FemoError, match=r"PDF .*cannot be written: No space left"):
+        write_pdf(report, out)
+    assert os.listdir(reports) == ["r.html"]
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    write_pdf(report, out)
+    assert (out.read_text(), sorted(os.listdir(reports))) == ("%PDF-1.4\n", ["r.html", "r.pdf"])
+
+
+def _full_disk(_: Path, target: Path) -> None:
+    target.write_text("half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
