@@ -105,7 +105,7 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
                 f"{one['seconds'] / all_['seconds']:.2f}",
                 f"{int(cores) * one['seconds'] / task['side_by_side_seconds']:.2f}",
                 f"{one['seconds'] / floor:.2f}" if floor else "–",
-                f"{task['video_seconds'] / all_['seconds']:.0f}" if "video_seconds" in task else "–",
+                f"{task['video_seconds'] / all_['seconds']:.1f}" if "video_seconds" in task else "–",
             ]
         )
     head = ["", "frames", "faces", "frames/s, 1 worker", f"frames/s, {cores} workers"]
