@@ -121,7 +121,7 @@ def faces_of_femo(share: float) -> dict[str, int]:
 
 def _pictures(share: float) -> dict[str, tuple[RGB, list[Box]]]:
     change = material.scaled(share)
-    return {name: change(*each) if share != 1 else each for name, each in material.boxed().items()}
+    return {name: change(*each) for name, each in material.boxed().items()}
 
 
 def _counted(found: dict[str, list[Box]], share: float) -> dict[str, int]:

@@ -31,7 +31,6 @@ from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, read_hash_set
 from forensic_emotion.records import (
-    UNCERTAIN,
     Evidence,
     Face,
     FaceResult,
@@ -47,6 +46,7 @@ from forensic_emotion.records import (
     Quality,
     State,
     ToolFacts,
+    answer,
 )
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.thumbnails import thumbnail
@@ -393,8 +393,7 @@ def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
         scores = classifier.probabilities(to_inputs([w.chip for w in waiting]))
     labels = classifier.card.labels
     for w, row in zip(waiting, scores, strict=True):
-        best = int(row.argmax())
-        confidence = float(row[best])
+        top_class, confidence, label = answer(row, labels, classifier.card.threshold)
         yield FaceResult(
             stream=w.stream,
             frame_index=w.frame_index,
@@ -403,8 +402,8 @@ def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
             face=w.face,
             quality=w.quality,
             probabilities=tuple(float(p) for p in row),
-            top_class=labels[best],
+            top_class=top_class,
             confidence=confidence,
-            label=labels[best] if confidence > classifier.card.threshold else UNCERTAIN,
+            label=label,
             thumbnail=w.thumbnail,
         )

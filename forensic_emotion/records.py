@@ -26,6 +26,17 @@ KEYPOINTS = 5
 UNCERTAIN = "uncertain"
 """The label of a face whose scores are too low to name a class."""
 
+
+def answer(
+    probabilities: npt.NDArray[np.floating], labels: tuple[str, ...], threshold: float
+) -> tuple[str, float, str]:
+    """The class that scores highest, its probability, and the label: that class if it is above the
+    threshold, else ``UNCERTAIN``."""
+    best = int(probabilities.argmax())
+    confidence = float(probabilities[best])
+    return labels[best], confidence, labels[best] if confidence > threshold else UNCERTAIN
+
+
 Kind = Literal["still", "video"]
 
 State = Literal[

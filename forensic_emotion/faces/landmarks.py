@@ -25,7 +25,7 @@ ENLARGED = 150
 """To this side."""
 SURROUNDINGS = 0.5
 """What is enlarged with it, on each side, as a share of the square's side."""
-KEYPOINTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
+PARTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
 """Where a detector's five points lie among the landmarks; the middle of an eye is the mean of six."""
 
 # How far two opinions may lie apart, as a share of the square's side (docs/log.md, 2026-11-26).
@@ -77,7 +77,7 @@ class LandmarkPredictor:
     def fit(self, image: RGB, found: Detection, points: Points) -> Fit:
         """How well the landmarks of a detected face fit."""
         if found.keypoints is not None:
-            own = np.stack([points[part].mean(axis=0) for part in KEYPOINTS])
+            own = np.stack([points[part].mean(axis=0) for part in PARTS])
             apart, allowed = own - found.keypoints, APART
         else:
             moved = SHIFT + (1 - SHRINK) / 2

@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.records import UNCERTAIN, Box, FaceResult, FrameTime, Track
+from forensic_emotion.records import Box, FaceResult, FrameTime, Track, answer
 
 GAP_SECONDS = 2.0
 """Longest time between two faces of a track, or twice the sampling interval if that is longer."""
@@ -77,9 +77,8 @@ def link(
     numbers = array("q")
     count = 0
 
-    def end(tracks: Iterable[_Open]) -> None:
-        for track in tracks:
-            ended(_summed_up(track, labels, threshold))
+    def end(track: _Open) -> None:
+        ended(_summed_up(track, labels, threshold))
 
     for stream, of_stream in groupby(results, lambda r: r.stream):
         tracks: list[_Open] = []
@@ -88,8 +87,12 @@ def link(
             time = faces[0].time
             moment = time.seconds if time else float(faces[0].frame_index)
             gap = max(GAP_SECONDS, 2 * interval) if time else GAP_FRAMES
-            end(t for t in tracks if not 0 <= moment - t.moment <= gap)
-            tracks = [t for t in tracks if 0 <= moment - t.moment <= gap]
+            before, tracks = tracks, []
+            for each in before:
+                if 0 <= moment - each.moment <= gap:
+                    tracks.append(each)
+                else:
+                    end(each)
             pairs = _pairs([f.face.box for f in faces], tracks, moment)
             for number, face in enumerate(faces):
                 track = pairs.get(number)
@@ -100,14 +103,14 @@ def link(
                     tracks.append(track)
                 track.add(face, moment)
                 numbers.append(track.number)
-        end(tracks)
+        for each in tracks:
+            end(each)
     return numbers
 
 
 def _summed_up(track: _Open, labels: tuple[str, ...], threshold: float) -> Track:
     mean = track.probabilities / track.faces
-    best = int(mean.argmax())
-    confidence = float(mean[best])
+    top_class, confidence, label = answer(mean, labels, threshold)
     return Track(
         number=track.number,
         stream=track.stream,
@@ -115,9 +118,9 @@ def _summed_up(track: _Open, labels: tuple[str, ...], threshold: float) -> Track
         last=track.last,
         faces=track.faces,
         probabilities=tuple(float(p) for p in mean),
-        top_class=labels[best],
+        top_class=top_class,
         confidence=confidence,
-        label=labels[best] if confidence > threshold else UNCERTAIN,
+        label=label,
     )
 
 
