@@ -51,12 +51,12 @@ def main() -> None:
     large = material.video("crowd_1080p.mp4", 1920, 1080, 60)
     # x264 places a key frame every 250 frames if nobody asks for another distance.
     sparse = material.video("crowd_1080p_g250.mp4", 1920, 1080, 100, shot=10, group=250)
-    long = material.repeated(sparse, material.FOLDER / "crowd_1080p_g250_10min.mp4", 6)
+    long = material.repeated(sparse, material.FOLDER / "crowd_1080p_g250_30min.mp4", 18)
     photographs = material.photographs(200)
     tasks: dict[str, tuple[Path, list[str]]] = {
         "360p, all frames": (crowd, ["--sample", "all"]),
         "360p, a recorded face, all frames": (
-            material.real_video("single_face.mp4", 8),
+            material.real_video("single_face.mp4", 32),  # a minute and more: start and end count little
             ["--sample", "all"],
         ),
         "360p without a face, all frames": (empty, ["--sample", "all"]),

@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -613,24 +612,47 @@ def test_a_page_of_another_kind_does_not_keep_those_before_it(tmp_path: Path) ->
     assert (problem.problem, problem.message[:7]) == ("unsupported", "page 2:")
 
 
-def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path) -> None:
-    path = tmp_path / "v.ts"
-    with av.open(path, "w") as container:
-        stream = container.add_stream("mpeg2video", rate=25)
-        stream.width, stream.height = 64, 48
-        packets = []
-        for _ in range(30):
-            packets += stream.encode(av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24"))
-        packets += stream.encode(None)
-        for number, packet in enumerate(packets):
-            if number >= 20:  # the clock is set back by a second
-                packet.pts, packet.dts = packet.pts - 15, packet.dts - 15
-            with suppress(av.error.FFmpegError):  # a muxer may refuse it
-                container.mux(packet)
+def joined_ts(path: Path, *parts: Path) -> Path:
+    """Recordings one behind the other, as a receiver that was restarted leaves them."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.mark.parametrize("more", ["", OPEN])
+def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path, more: str) -> None:
+    part = keyed_video(tmp_path / "part.ts", 30, 10, more=more)
+    path = joined_ts(tmp_path / "v.ts", part, part)
     frames, facts = read_frames(path, sample="all")
-    assert len(frames) >= 20
-    assert facts.frames_decoded == len(frames)
-    assert read_pieces(path)[1] == []
+    assert {p.problem for p in facts.problems} == {"damaged"}, "the packets are not numbered on"
+    times = [f.time.pts for f in frames]
+    assert times[30:] == times[:30], "the clock is set back, and each time comes twice"
+    assert [f.index for f in frames] == list(range(60))
+    keys, _ = read_frames(path, sample="keyframes")
+    assert [f.index for f in keys] == [0, 10, 20, 30, 40, 50]
+    for key in keys:
+        assert key.time == frames[key.index].time
+        np.testing.assert_array_equal(key.image, frames[key.index].image)
+    assert read_pieces(path) == ([], [])
+
+
+def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
+    parts = []
+    for number, aspect in enumerate((Fraction(1), Fraction(2))):
+        parts.append(tmp_path / f"{number}.ts")
+        with av.open(parts[-1], "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"bf": "2"})
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = aspect
+            for i in range(12):
+                frame = av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")
+                frame.pts, frame.time_base = i + 12 * number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    for sample, counts in (("all", (12, 12)), ("keyframes", (1, 1))):
+        frames, facts = read_frames(joined_ts(tmp_path / "v.ts", *parts), sample=sample)
+        widths = [f.image.shape[1] for f in frames]
+        assert widths == [64] * counts[0] + [128] * counts[1]
+        assert facts.pixel_aspect is None, "of its first frame"
 
 
 def test_key_frames_that_are_no_pictures_by_themselves_are_a_problem(tmp_path: Path) -> None:

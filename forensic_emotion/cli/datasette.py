@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from contextlib import suppress
 from html import escape
@@ -46,7 +47,7 @@ def datasette(
     other users can too. Needs the extra 'datasette', but for --out.
     """
     from forensic_emotion.case.queries import opened_case, read_evidence_roots
-    from forensic_emotion.paths import refuse_inside
+    from forensic_emotion.paths import refuse_inside, written_whole
 
     with opened_case(case) as opened:
         roots = read_evidence_roots(opened)
@@ -55,16 +56,10 @@ def datasette(
         return
     for root in roots:
         refuse_inside(root, out, "metadata")
-    try:
-        with out.open("x", encoding="utf-8") as target:
-            json.dump(metadata(case), target, indent=1, ensure_ascii=False)
-    except FileExistsError as error:
-        raise FemoError(f"{out} is there already.", "Name another file with --out.") from error
-    except OSError as error:
-        raise FemoError(
-            f"The metadata {out} cannot be written: {error.strerror}.",
-            "Name a file in a folder that you may write to, with --out.",
-        ) from error
+    if os.path.lexists(out):
+        raise FemoError(f"{out} is there already.", "Name another file with --out.")
+    with written_whole(out, "metadata") as unfinished:
+        unfinished.write_text(json.dumps(metadata(case), indent=1, ensure_ascii=False), encoding="utf-8")
     print(f"Metadata: {visible(str(out))}")
 
 

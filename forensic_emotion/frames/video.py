@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, Literal, cast
@@ -232,13 +232,13 @@ def _stream_frames(
     own = MediaFacts()
     tally = Tally()
     try:
-        indices = None
-        if settings.sample == "keyframes" and piece is None:  # a piece brings the numbers of its own
-            indices = _indices(source, media_type, number)
+        keys: Sequence[int] = ()
+        if settings.sample == "keyframes":  # a piece brings the numbers of its own
+            keys = piece.keys if piece else _key_numbers(source, media_type, number)
         with _open(source, media_type) as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
-            yield from _sampled(container, stream, settings, own, tally, indices, piece)
+            yield from _sampled(container, stream, settings, own, tally, keys, piece)
         if not own.frames_decoded:
             raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
         if piece is None and settings.sample != "keyframes":
@@ -259,14 +259,28 @@ def _stream_frames(
             )
 
 
-def _indices(source: BinaryIO, media_type: str, number: int) -> list[int]:
-    """The timestamps of all packets of a stream, sorted: where one stands is the number of its frame."""
+def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
+    """The frame number of each key frame of a stream, in the order in which they stand there.
+
+    Told by their places and not by their times, for a clock may be set back: before a key frame is
+    shown come all that stand before it, and those right behind it that have an earlier time (of a group
+    of pictures that is open to the one before).
+    """
+    numbers: list[int] = []
+    key: int | None = None  # its time, as long as what follows it may be shown before it
     with _open(source, media_type) as container:
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
-        return sorted(
-            p.pts for p in _pictures(container, stream) if p.pts is not None and not p.is_discard
-        )
+        shown = (p for p in _pictures(container, stream) if not p.is_discard)
+        for place, packet in enumerate(shown):
+            if packet.is_keyframe:
+                numbers.append(place)
+                key = packet.pts
+            elif key is not None and packet.pts is not None and packet.pts < key:
+                numbers[-1] += 1
+            else:
+                key = None
+    return numbers
 
 
 def _sampled(
@@ -275,7 +289,7 @@ def _sampled(
     settings: ScanSettings,
     facts: MediaFacts,
     tally: Tally,
-    indices: list[int] | None,
+    keys: Sequence[int],
     piece: Piece | None,
 ) -> Iterator[Frame]:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
@@ -287,9 +301,7 @@ def _sampled(
     # same ones each time.
     stream.thread_type = "SLICE"
     wanted = sampler(settings)
-    first_index = 0
     if piece is not None:
-        first_index = piece.index
         time_base = cast(Fraction, stream.time_base)
         wanted = sampler(
             settings,
@@ -299,9 +311,11 @@ def _sampled(
         container.seek(piece.start, stream=stream)
     shape: Shape | None = None
     untimed = corrupt = 0
-    only_keys = settings.sample == "keyframes"
-    decoded = (_decode_keys if only_keys else _decode)(container, stream, facts, tally, piece)
-    for number, picture in enumerate(decoded, first_index):
+    if settings.sample == "keyframes":
+        decoded = _decode_keys(container, stream, facts, tally, keys, piece)
+    else:
+        decoded = _decode(container, stream, facts, tally, piece)
+    for index, picture in decoded:
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
@@ -312,8 +326,11 @@ def _sampled(
         if picture.pts is not None:
             known = [p for p in (facts.first_pts, facts.last_pts) if p is not None]
             facts.first_pts, facts.last_pts = min([picture.pts, *known]), max([picture.pts, *known])
-        if shape is None:
-            shape = Shape(display_turn(picture, facts), pixel_aspect(stream, picture))
+        first = shape is None
+        if shape is None or picture.key_frame:  # a broadcast may go from 4:3 to 16:9, at a key frame
+            turn = shape.turn if shape else display_turn(picture, facts)
+            shape = Shape(turn, pixel_aspect(container, stream))
+        if first:
             facts.orientation = shape.turn.orientation
             facts.pixel_aspect = None if shape.aspect == 1 else str(shape.aspect).replace("/", ":")
             facts.time_base = str(picture.time_base) if picture.time_base else None
@@ -322,11 +339,6 @@ def _sampled(
         image = shape.apply(_pixels(picture, settings))
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
-        index = number
-        if only_keys and piece is not None:
-            index = piece.keys[min(number - first_index, len(piece.keys) - 1)]
-        elif indices is not None and picture.pts is not None:
-            index = bisect_left(indices, picture.pts)
         yield Frame(index, time, image, stream.index)
     if untimed:
         facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
@@ -391,12 +403,13 @@ def _decode(
     facts: MediaFacts,
     tally: Tally,
     piece: Piece | None,
-) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded, of a piece if one is given, in order of presentation.
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Every frame that can be decoded, of a piece if one is given, with its number, as it is shown.
 
     A packet that fails costs its frames and is counted.
     """
     packets = failed = corrupt = came = 0
+    first = piece.index if piece else 0
     last_error = ""
     ended = False
     for packet in _packets(container, stream, facts):
@@ -412,7 +425,7 @@ def _decode(
                     if ended:
                         break
                 came += 1
-                yield picture
+                yield first + came - 1, picture
         except (FFmpegError, ValueError) as error:
             failed += 1
             last_error = _text(error)
@@ -431,9 +444,10 @@ def _decode_keys(
     stream: VideoStream,
     facts: MediaFacts,
     tally: Tally,
+    numbers: Sequence[int],
     piece: Piece | None,
-) -> Iterator[VideoFrame]:
-    """Every key frame, of a piece if one is given, each decoded by itself.
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Every key frame, of a piece if one is given, with its number, each decoded by itself.
 
     A decoder that is only told to skip other frames still waits for them: of a stream with open groups
     of pictures it gives key frames in another order, and leaves some out. So each is asked for at once,
@@ -452,6 +466,9 @@ def _decode_keys(
                 continue  # of the piece before: where the container could be entered
             if piece.end is not None and packet.pts >= piece.end:
                 break
+        if keys == len(numbers):
+            facts.note("damaged", f"more key frames than the {keys} that were there before")
+            break
         keys += 1
         tally.shown += 1
         if packet.is_corrupt:
@@ -466,17 +483,17 @@ def _decode_keys(
             empty += not pictures
         finally:
             codec.flush_buffers()
-        for picture in pictures:
+        for picture in pictures[:1]:  # a packet is one key frame
             came += 1
             picture.time_base = stream.time_base  # what is drained does not know it
-            yield picture
+            yield numbers[keys - 1], picture
     if failed:
         facts.note("damaged", f"{failed} of {keys} key frames cannot be decoded: {last_error}")
     if empty:
         text = f"{empty} of {keys} key frames give no picture by themselves; other samplings may"
         facts.note("no_key_picture", text)
-    if piece is not None and came != len(piece.keys):
-        facts.note("damaged", f"a piece has {came} key frames, not {len(piece.keys)}")
+    if piece is not None and came != len(numbers):
+        facts.note("damaged", f"a piece has {came} key frames, not {len(numbers)}")
 
 
 def _count_what_is_missing(
@@ -539,9 +556,20 @@ def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
     return image
 
 
-def pixel_aspect(stream: VideoStream, picture: VideoFrame) -> Fraction:
-    """Width of a stored pixel to its height; 1 if the stream does not say, or says what cannot be."""
-    said = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo")
+"""Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
+what counts. FFmpeg keeps what it read at the start."""
+
+
+def pixel_aspect(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Width of a stored pixel to its height; 1 if nothing says it, or says what cannot be.
+
+    Of the frame that was decoded last.
+    """
+    of_file, of_picture = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
+    said = of_file or of_picture
+    if of_picture and container.format.name in MERE_STREAMS:
+        said = of_picture
     if not said or not Fraction(1, WIDEST) <= said <= WIDEST:
         return Fraction(1)
     return Fraction(said)
