@@ -8,15 +8,16 @@ for any number of workers, and what is in a case after a stop is the beginning o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
+from functools import cached_property, partial
+from itertools import count, islice
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Protocol
+from queue import PriorityQueue, SimpleQueue
+from threading import Lock
+from typing import Protocol, TypeVar
 
 from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
@@ -25,8 +26,10 @@ from forensic_emotion.evidence import Found, discover, utc_now
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined
-from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Run, Track
+from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Run, Track
 from forensic_emotion.spool import Kept, Pile, Spool, Tracked
+
+T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -119,11 +122,17 @@ def scan(
 
 
 AHEAD = 32
-"""Paths for each worker that may be done before an earlier one is; their outcomes wait in memory."""
+"""Paths for each worker that may be done before an earlier one is, and wait in memory for it."""
+FAR_AHEAD = 4096
+"""Paths in all that may be done before one that takes long is; their faces wait on the disk. If the scan
+is killed, they are looked at again."""
 
 
 class _Jobs:
-    """The work on paths, spread over the analysers; each is at one path, or piece of one, at a time."""
+    """The work on paths, spread over the analysers; each is at one path, or piece of one, at a time.
+
+    In the order of the paths: the pieces of a video come before the paths behind it.
+    """
 
     def __init__(
         self,
@@ -137,24 +146,61 @@ class _Jobs:
             self._free.put(analyser)
         self._threads = ThreadPoolExecutor(len(analysers))
         self._progress, self._seen, self._folder = progress, seen, folder
+        self._waiting: PriorityQueue[tuple[int, int, Callable[[], None]]] = PriorityQueue()
+        self._numbers = count()
+        self._near = AHEAD * len(analysers)
+        self._taken = 0
+        self._spooling = Lock()
 
-    def submit(self, found: Found, *, whole: bool = False) -> Future[Outcome | _Split]:
-        return self._threads.submit(self._look, found, whole)
+    def submit(self, place: int, found: Found, *, first: bool = False) -> Future[Outcome | _Split]:
+        """Have the path at a place among all looked at, before all others if so."""
+        return self._submit(-1 if first else place, partial(self._look, place, found))
 
-    def _look(self, found: Found, whole: bool) -> Outcome | _Split:
+    def _submit(self, place: int, work: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # whoever waits for it gets it
+                future.set_exception(error)
+
+        self._waiting.put((place, next(self._numbers), do))
+        self._threads.submit(lambda: self._waiting.get_nowait()[-1]())
+        return future
+
+    def _look(self, place: int, found: Found) -> Outcome | _Split:
+        outcome = self._looked_at(found, whole=False)
+        if isinstance(outcome, Outcome):
+            if outcome.results and place - self._taken > self._near:
+                outcome = replace(outcome, results=self._aside(tuple(outcome.results)))
+            return outcome
+        spool = Spool(self._folder)
+        pieces = [
+            self._submit(place, partial(self._piece, found, outcome, piece, spool))
+            for piece in outcome.pieces
+        ]
+        return _Split(place, outcome, pieces)
+
+    def _looked_at(self, found: Found, *, whole: bool) -> Outcome | Planned:
         with self._analyser() as analyser:
-            outcome = analyser.analyse(
+            return analyser.analyse(
                 found,
                 self._is_seen,
                 self._progress.frame,
                 whole=whole,
                 on_read=partial(self._progress.read, found),
+                aside=self._aside,
             )
-        if isinstance(outcome, Outcome):
-            return outcome
-        spool = Spool(self._folder)
-        pieces = [self._threads.submit(self._piece, found, outcome, p, spool) for p in outcome.pieces]
-        return _Split(outcome, pieces)
+
+    def _aside(self, results: Sequence[FaceResult]) -> Kept[FaceResult]:
+        with self._spooling:  # the file is made with the first face that is put there
+            spool = self._spool
+        return spool.keep(results)
+
+    @cached_property
+    def _spool(self) -> Spool:
+        return Spool(self._folder)
 
     def _piece(self, found: Found, planned: Planned, piece: Piece, spool: Spool) -> Outcome:
         with self._analyser() as analyser:
@@ -163,14 +209,18 @@ class _Jobs:
         return replace(outcome, results=spool.keep(tuple(outcome.results)))
 
     def result(self, found: Found, future: Future[Outcome | _Split]) -> Outcome:
-        """The outcome of a path, once it is there; a video whose pieces are not sound is done again."""
+        """The outcome of the next path, once it is there.
+
+        A video whose pieces are not sound is looked at again.
+        """
         done = future.result()
+        self._taken += 1
         if isinstance(done, Outcome):
             return done
         outcome = joined(done.planned, [piece.result() for piece in done.pieces])
         if outcome is not None:
             return outcome
-        again = self.submit(found, whole=True).result()
+        again = self._submit(done.place, partial(self._looked_at, found, whole=True)).result()
         assert isinstance(again, Outcome), "a whole is not cut"
         return again
 
@@ -193,6 +243,7 @@ class _Jobs:
 class _Split:
     """A video in pieces, each being looked at."""
 
+    place: int
     planned: Planned
     pieces: list[Future[Outcome]]
 
@@ -215,13 +266,13 @@ def _outcomes(
     """
     jobs = _Jobs(analysers, progress, seen, folder)
     pending: deque[tuple[Found, Future[Outcome | _Split]]] = deque()
-    left = iter(paths)
-    early = {found.path: jobs.submit(found) for found in _large(paths, len(analysers))}
+    left = enumerate(paths)
+    early = {p: jobs.submit(p, paths[p], first=True) for p in _large(paths, len(analysers))}
     try:
         while True:
-            for found in islice(left, AHEAD * len(analysers) - len(pending)):
-                begun = found.path in early
-                pending.append((found, early.pop(found.path) if begun else jobs.submit(found)))
+            for place, found in islice(left, FAR_AHEAD - len(pending)):
+                begun = place in early
+                pending.append((found, early.pop(place) if begun else jobs.submit(place, found)))
             if not pending:
                 return
             found, future = pending.popleft()
@@ -230,17 +281,17 @@ def _outcomes(
         jobs.end()
 
 
-def _large(paths: Sequence[Found], workers: int) -> list[Found]:
-    """The files to begin with, the largest first, lest one of them keeps a single core busy at the end.
+def _large(paths: Sequence[Found], workers: int) -> list[int]:
+    """The places of the files to begin with, the largest first.
 
-    Those that hold a good part of all bytes, and no more of them than there are workers, for their
-    outcomes wait for those of the paths before them.
+    Lest one of them keeps a single core busy at the end: those that hold a good part of all bytes, and
+    no more of them than there are workers, for their outcomes wait for those of the paths before them.
     """
     if workers == 1:
         return []
     much = sum(found.size for found in paths) / (4 * workers)
-    large = [found for found in paths if found.size > max(much, LARGE)]
-    return sorted(large, key=lambda found: -found.size)[:workers]
+    large = [place for place, found in enumerate(paths) if found.size > max(much, LARGE)]
+    return sorted(large, key=lambda place: -paths[place].size)[:workers]
 
 
 LARGE = 1 << 20

@@ -13,9 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
 from forensic_emotion.hashes import OnRead, unwatched
-from forensic_emotion.records import Evidence, Outcome, Piece, Planned, Problem, ToolFacts
+from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Problem, ToolFacts
 from forensic_emotion.settings import ScanSettings
+from forensic_emotion.spool import together
 
 if TYPE_CHECKING:
     # Whoever only starts workers need not wait for decoders and models to be imported.
@@ -44,8 +45,15 @@ LOADING = 120.0
 Loss = Literal["crashed", "timeout", "out_of_memory"]
 
 
+Aside = Callable[[Sequence[FaceResult]], Collection[FaceResult]]
+"""Puts faces where they need no memory."""
+
+
 class Analyser(Protocol):
-    """Looks at a path or a piece of one, as ``pipeline.py`` does, wherever that runs."""
+    """Looks at a path or a piece of one, as ``pipeline.py`` does, wherever that runs.
+
+    The faces of a long video that is looked at in one go are put aside while it is looked at.
+    """
 
     def analyse(
         self,
@@ -55,6 +63,7 @@ class Analyser(Protocol):
         *,
         whole: bool = False,
         on_read: OnRead = unwatched,
+        aside: Aside | None = None,
     ) -> Outcome | Planned: ...
 
     def analyse_piece(
@@ -76,6 +85,7 @@ class InProcess:
         *,
         whole: bool = False,
         on_read: OnRead = unwatched,
+        aside: Aside | None = None,
     ) -> Outcome | Planned:
         from forensic_emotion.pipeline import analyse
 
@@ -98,6 +108,16 @@ class Task:
     evidence: Evidence | None = None
     """With a piece: what was told of the file."""
     piece: Piece | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Parent:
+    """Who answers and is told while a worker is at a task."""
+
+    seen: Seen
+    on_frame: OnFrame
+    on_read: OnRead
+    aside: Aside
 
 
 @dataclass(frozen=True)
@@ -177,29 +197,29 @@ class Isolated:
         *,
         whole: bool = False,
         on_read: OnRead = unwatched,
+        aside: Aside | None = None,
     ) -> Outcome | Planned:
         """As ``pipeline.analyse``; a path that costs two workers has the state that says how."""
-        return self._do(Task(found, whole), seen, on_frame, on_read)
+        return self._do(Task(found, whole), Parent(seen, on_frame, on_read, aside or tuple))
 
     def analyse_piece(
         self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
     ) -> Outcome:
         """As ``pipeline.analyse_piece``."""
-        outcome = self._do(
-            Task(found, evidence=evidence, piece=piece), lambda _: False, on_frame, unwatched
-        )
+        task = Task(found, evidence=evidence, piece=piece)
+        outcome = self._do(task, Parent(lambda _: False, on_frame, unwatched, tuple))
         assert isinstance(outcome, Outcome), "a piece is not cut again"
         return outcome
 
-    def _do(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
+    def _do(self, task: Task, parent: Parent) -> Outcome | Planned:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
         try:
-            return self._ask(task, seen, on_frame, on_read)
+            return self._ask(task, parent)
         except Lost:
             pass  # perhaps by what came before it; once more, with nothing before it
         try:
-            return self._ask(task, seen, on_frame, on_read)
+            return self._ask(task, parent)
         except Lost as lost:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             kind = kind_of(lost.evidence.media_type) if lost.evidence else None
@@ -212,13 +232,13 @@ class Isolated:
                 problems=(problem,),
             )
 
-    def _ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
+    def _ask(self, task: Task, parent: Parent) -> Outcome | Planned:
         if self._closed:
             raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
         try:
-            return self._worker.ask(task, seen, on_frame, on_read)
+            return self._worker.ask(task, parent)
         except Lost:
             self._end()
             raise
@@ -266,7 +286,7 @@ class Worker:
         facts: ToolFacts = value
         return facts
 
-    def ask(self, task: Task, seen: Seen, on_frame: OnFrame, on_read: OnRead) -> Outcome | Planned:
+    def ask(self, task: Task, parent: Parent) -> Outcome | Planned:
         """Have a path, or a piece, looked at.
 
         Raises:
@@ -275,20 +295,26 @@ class Worker:
         self.paths += 1
         _ = self.facts  # it is ready, or the scan ends here
         evidence: Evidence | None = None
+        faces: list[Collection[FaceResult]] = []
         try:
             self._pipe.send(task)
             while True:
                 what, value = self._hear(self._limits.silence(task.found), evidence)
                 if what == "done":
                     outcome: Outcome | Planned = value
+                    if faces and isinstance(outcome, Outcome):
+                        faces.append(parent.aside(tuple(outcome.results)))
+                        return replace(outcome, results=together(faces))
                     return outcome
                 if what == "seen":
                     evidence = value
-                    self._pipe.send(seen(value))
+                    self._pipe.send(parent.seen(value))
                 elif what == "frame":
-                    on_frame(value)
+                    parent.on_frame(value)
+                elif what == "faces":
+                    faces.append(parent.aside(value))
                 elif what == "read":
-                    on_read(value)
+                    parent.on_read(value)
                 else:
                     raise Lost("out_of_memory", self._too_much(), evidence)
         except BrokenPipeError:
@@ -384,6 +410,9 @@ def serve(descriptor: int) -> None:
             _allow_processor(silence)
             pipe.send(("frame", faces))
 
+        def on_faces(faces: tuple[FaceResult, ...]) -> None:
+            pipe.send(("faces", faces))
+
         unsaid, said_at = 0, time.monotonic()
 
         def on_read(size: int, silence: float = silence) -> None:
@@ -400,7 +429,15 @@ def serve(descriptor: int) -> None:
             if task.evidence is not None and task.piece is not None:
                 outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame)
             else:
-                outcome = analyse(task.found, tools, seen, on_frame, whole=task.whole, on_read=on_read)
+                outcome = analyse(
+                    task.found,
+                    tools,
+                    seen,
+                    on_frame,
+                    whole=task.whole,
+                    on_read=on_read,
+                    on_faces=on_faces,
+                )
         except MemoryError:
             pipe.send(("memory", None))
             return

@@ -119,6 +119,10 @@ Seen = Callable[[Evidence], bool]
 """Asked for a file's bytes: were they looked at under an earlier path of this run?"""
 OnFrame = Callable[[int], None]
 """Told after each frame how many faces it had."""
+OnFaces = Callable[[tuple[FaceResult, ...]], None]
+"""Takes the faces found so far, which are many, so that they need not wait for the rest here."""
+MANY = 256
+"""Faces."""
 
 
 class Stopwatch:
@@ -143,6 +147,8 @@ class Job:
     found: Found
     tools: Tools
     on_frame: OnFrame
+    on_faces: OnFaces | None = None
+    """None: all are kept until the path is done."""
     watch: Stopwatch = field(default_factory=Stopwatch)
 
 
@@ -154,17 +160,18 @@ def analyse(
     *,
     whole: bool = False,
     on_read: OnRead = unwatched,
+    on_faces: OnFaces | None = None,
 ) -> Outcome | Planned:
     """Take in one path and look at it; whatever goes wrong with it becomes part of the outcome.
 
     A long video is only hashed and cut into pieces, which ``analyse_piece`` looks at, unless it is to be
-    looked at as a whole.
+    looked at as a whole. The outcome counts all faces, and has those that ``on_faces`` was not given.
     """
     if found.skip:
         return Outcome(found.path, found.path_text, "skipped", reason=found.skip)
     if found.error:
         return _failed(found, Problem("discover", "unreadable", found.error))
-    job = Job(found, tools, on_frame)
+    job = Job(found, tools, on_frame, on_faces)
     try:
         with ExitStack() as stack:
             with job.watch.on("hash"):
@@ -253,7 +260,7 @@ def _no_media(found: Found, evidence: Evidence) -> Outcome:
 def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | None = None) -> Outcome:
     """Decode, detect, classify; keeps what was found before a problem ended it."""
     found, media = job.found, MediaFacts()
-    frames = 0
+    frames = faces = 0
 
     def counted() -> Iterator[Frame]:
         nonlocal frames
@@ -274,7 +281,11 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
     ended: list[Problem] = []
     try:
         for result in find_faces(counted(), job):
+            faces += 1
             results.append(result)
+            if job.on_faces is not None and len(results) == MANY:
+                job.on_faces(tuple(results))
+                results.clear()
     except NoPicture as error:
         return replace(outcome, state="skipped", reason=error.text)
     except EvidenceError as error:
@@ -287,14 +298,14 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
         text = f"fault in femo or a library: {type(error).__name__}: {error}"
         ended.append(Problem("analyse", "fault", text))
     problems = (*media.problems, *ended)
-    state: State = "faces" if results else "no_face"
+    state: State = "faces" if faces else "no_face"
     if problems:
         state = "partial" if frames else "failed"
     return replace(
         outcome,
         state=state,
         frames=frames,
-        faces=len(results),
+        faces=faces,
         results=tuple(results),
         problems=problems,
     )

@@ -4,10 +4,13 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 
+from forensic_emotion import engine
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.errors import UsageError
@@ -16,6 +19,7 @@ from forensic_emotion.paths import refuse_inside, refuse_second_name
 from forensic_emotion.records import RGB, Box, Detection
 from tests.builders import (
     FakeDetector,
+    FakeProgress,
     InterruptsAfter,
     encoded,
     fake_run,
@@ -117,6 +121,54 @@ def test_the_same_text_under_two_names_is_judged_by_each_name(evidence: Path, tm
     scanned(evidence, tmp_path / "case.db")
     problems = "SELECT path, class FROM problems JOIN files ON files.id = file_id"
     assert rows(tmp_path / "case.db", problems) == [("b.jpg", "not_media")]
+
+
+def test_one_slow_file_does_not_keep_the_other_workers_waiting(evidence: Path, tmp_path: Path) -> None:
+    others = 150
+    done = Semaphore(0)
+
+    class WaitsForTheOthers(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            if len(image) == 20:  # the first path
+                assert all(done.acquire(timeout=60) for _ in range(others))
+            else:
+                done.release()
+            return super().detect(image)
+
+    (evidence / "a.png").write_bytes(encoded(picture(30, 20)))
+    for i in range(others):
+        (evidence / f"b{i:03}.png").write_bytes(FACE + i.to_bytes(2, "big"))
+    one_by_one = tmp_path / "one.db"
+    scanned(evidence, one_by_one)
+    store = CaseStore(tmp_path / "two.db")
+    analysers = [InProcess(fake_tools(detector=WaitsForTheOthers())) for _ in range(2)]
+    ended = scan(find_evidence(evidence), store, fake_run(evidence), analysers, FakeProgress())
+    store.close()
+    assert ended.summary.faces == others
+    digests = "SELECT results_digest FROM runs"
+    assert rows(tmp_path / "two.db", digests) == rows(one_by_one, digests)
+
+
+def test_faces_that_contradict_each_other_cost_their_file_only(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture(faces=[Box(1, 2, 31, 32)])))
+    twice = engine._with_tracks
+    monkeypatch.setattr(
+        engine,
+        "_with_tracks",
+        lambda outcome, run: (
+            replace(twice(outcome, run), results=(*outcome.results,) * 2)
+            if outcome.path == b"a.png"
+            else twice(outcome, run)
+        ),
+    )
+    summary = scanned(evidence, tmp_path / "case.db")
+    assert {s: n for s, n in summary.states.items() if n} == {"failed": 1, "faces": 1}
+    ((problem, message),) = rows(tmp_path / "case.db", "SELECT class, message FROM problems")
+    assert problem == "fault"
+    assert "contradicts itself: UNIQUE constraint failed" in message
 
 
 def test_the_evidence_is_untouched(mixed: Path, tmp_path: Path) -> None:

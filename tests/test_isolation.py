@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -18,10 +19,11 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import ModelError
 from forensic_emotion.evidence import Found
-from forensic_emotion.hashes import Hashes, OnRead
+from forensic_emotion.hashes import Hashes, OnRead, unwatched
 from forensic_emotion.isolation import Isolated, Limits
 from forensic_emotion.pipeline import Tools
-from forensic_emotion.records import RGB, Box, Detection, Outcome
+from forensic_emotion.records import RGB, Box, Detection, FaceResult, Outcome
+from forensic_emotion.spool import Kept, Spool
 from tests.builders import (
     FakeDetector,
     FakeProgress,
@@ -252,6 +254,26 @@ def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest
             workers.add(analyser._worker._process.pid)
     store.close()
     assert len(workers) == 3
+
+
+def test_the_faces_of_a_long_video_do_not_wait_in_the_worker(evidence: Path, tmp_path: Path) -> None:
+    write_video(evidence / "v.mkv", range(0, 600_000, 1000), lambda _: FACE)
+    (found,) = find_evidence(evidence)
+    spool = Spool(tmp_path)
+    kept: list[int] = []
+
+    def aside(faces: Sequence[FaceResult]) -> Kept[FaceResult]:
+        kept.append(len(faces))
+        return spool.keep(faces)
+
+    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+        outcome = analyser.analyse(
+            found, lambda _: False, lambda _: None, whole=True, on_read=unwatched, aside=aside
+        )
+    assert isinstance(outcome, Outcome)
+    assert (outcome.state, outcome.faces, len(outcome.results)) == ("faces", 600, 600)
+    assert [each.frame_index for each in outcome.results] == list(range(600))
+    assert kept == [256, 256, 88]
 
 
 def own_memory() -> int:

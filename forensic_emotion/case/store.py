@@ -10,7 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,16 @@ from forensic_emotion.case.reviews import Judgement, check_face
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.records import Evidence, FaceResult, Kind, MediaFacts, Outcome, Run, Track
+from forensic_emotion.records import (
+    Evidence,
+    FaceResult,
+    Kind,
+    MediaFacts,
+    Outcome,
+    Problem,
+    Run,
+    Track,
+)
 
 # A case grows by one transaction a file; a reader beside it waits at most so long.
 BUSY_SECONDS = 30.0
@@ -320,7 +329,19 @@ class CaseStore:
     # ---- a file ---------------------------------------------------------------------------------
 
     def add(self, run_id: int, outcome: Outcome) -> None:
-        """Write all of one path in one transaction: all of it is in the case, or nothing."""
+        """Write all of one path in one transaction: all of it is in the case, or nothing.
+
+        What breaks the rules of the tables is a fault of femo: it costs this path only, and it shows.
+        """
+        try:
+            self._add(run_id, outcome)
+        except sqlite3.IntegrityError as error:
+            text = f"fault in femo: what was found of it contradicts itself: {error}"
+            problems = (*outcome.problems, Problem("analyse", "fault", text))
+            bare = replace(outcome, state="failed", faces=0, results=(), tracks=(), problems=problems)
+            self._add(run_id, bare)
+
+    def _add(self, run_id: int, outcome: Outcome) -> None:
         evidence = outcome.evidence
         with self._transaction():
             if evidence is not None:
