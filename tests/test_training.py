@@ -190,12 +190,25 @@ PIXELS = " ".join(["0"] * 2304)
     [
         ("a,b,c\n1,2,3\n", "not emotion, pixels, Usage"),
         ("emotion,pixels,Usage\n", "holds no pictures"),
-        (f"emotion,pixels,Usage\n7,{PIXELS},Training\n", "picture 0"),
-        (f"emotion,pixels,Usage\n-1,{PIXELS},Training\n", "picture 0"),
-        ("emotion,pixels,Usage\n1,1 2 3,Training\n", "picture 0"),
-        (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}999,Training\n", "picture 0"),
-        (f"emotion,pixels,Usage\n1,{PIXELS},Elsewhere\n", "picture 0"),
-        ("emotion,pixels,Usage\n1\n", "picture 0"),
+        (
+            f"emotion,pixels,Usage\n7,{PIXELS},Training\n",
+            "line 2: emotion is '7', not a number from 0 to 6.",
+        ),
+        (f"emotion,pixels,Usage\n-1,{PIXELS},Training\n", "line 2: emotion is '-1'"),
+        ("emotion,pixels,Usage\n1,1 2 3,Training\n", "line 2: pixels has 3 values, not 48x48 = 2304."),
+        (
+            f"emotion,pixels,Usage\n1,{PIXELS[:-1]}999,Training\n",
+            "line 2: pixels has a value that is not 0",
+        ),
+        (
+            f"emotion,pixels,Usage\n1,{PIXELS[:-1]}x,Training\n",
+            "line 2: pixels has a value that is not 0",
+        ),
+        (
+            f"emotion,pixels,Usage\n1,{PIXELS},Training\n2,{PIXELS},Elsewhere\n",
+            "line 3: Usage is 'Elsewhere'",
+        ),
+        ("emotion,pixels,Usage\n1\n", "line 2: pixels has 0 values"),
         ("", "not emotion, pixels, Usage"),
     ],
 )
@@ -279,8 +292,10 @@ def test_what_holds_no_votes_is_told(tmp_path: Path) -> None:
         sources.read_votes(tmp_path / "v.csv", np.array(["Training"]))
     path = write_votes(tmp_path / "w.csv", {"Training": 1})
     path.write_text(path.read_text().replace(",0,2,", ",zero,2,"))
-    with pytest.raises(DataError, match="picture 0: could not convert"):
+    with pytest.raises(DataError, match="line 2: could not convert"):
         sources.read_votes(path, np.array(["Training"]))
+    with pytest.raises(DataError, match="cannot be joined to the pictures in the folder"):
+        data.read(tmp_path, path)
 
 
 def test_votes_become_a_distribution(tmp_path: Path) -> None:
@@ -825,14 +840,33 @@ def test_a_training_can_start_from_an_earlier_model(
     earlier.save(tmp_path / "earlier.h5", include_optimizer=False)
     model = NETWORKS[network](7)
     assert start_from(model, tmp_path / "earlier.h5", freeze=True) == ["output"]
-    names = [layer.name for layer in model.layers if layer.trainable_weights]
-    assert names == ["output"]
+    heads = ["output"] if network == "seed" else ["output", "ferplus"]
+    assert [layer.name for layer in model.layers if layer.trainable_weights] == heads
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     others = [layer.kernel for layer in earlier.layers if isinstance(layer, keras.layers.Conv2D)]
     for one, other in zip(kernels, others, strict=True):
         np.testing.assert_array_equal(one, other)
     out = train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / "earlier.h5", network=network, epochs=1)
     assert json.loads((out / "model.json").read_text())["init"]["name"] == "earlier.h5"
+
+
+@pytest.mark.slow
+def test_a_frozen_training_changes_the_outputs_and_nothing_else(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    init = tiny_model / "model.h5"
+    out = train_tiny(tiny_csv, tmp_path / "out", init=init, epochs=1, freeze=True)
+    before, after = (keras.models.load_model(path / "model.h5") for path in (tiny_model, out))
+    changed = [
+        own.name
+        for own, other in zip(after.layers, before.layers, strict=True)
+        if any((a != b).any() for a, b in zip(own.get_weights(), other.get_weights(), strict=True))
+    ]
+    assert changed == ["output"]
+    with pytest.raises(UsageError, match="nothing to freeze"):
+        train_tiny(tiny_csv, tmp_path / "other", freeze=True)
 
 
 @pytest.mark.slow

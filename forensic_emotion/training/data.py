@@ -140,12 +140,19 @@ def read(
 
     Args:
         path: CSV or folder; see ``sources.read_labelled``.
-        ferplus: CSV with the FER+ votes of the same pictures, or None; see ``sources.read_votes``.
+        ferplus: CSV with the FER+ votes of the same pictures, or None; see ``sources.read_votes``. Not
+            for a folder.
         progress: wraps the positions while landmarks are found, to show how far it is.
 
     Raises:
         DataError: they cannot be read; the message names the file and the row.
     """
+    if ferplus is not None and path.is_dir():
+        # They have no names of pictures: only their order says whose they are.
+        raise DataError(
+            f"The FER+ votes of {ferplus} cannot be joined to the pictures in the folder {path}.",
+            "They stand in the order of fer2013.csv: give that instead of the folder.",
+        )
     found = read_labelled(path)
     cache = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
     if cache.is_file():

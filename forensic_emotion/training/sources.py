@@ -81,22 +81,43 @@ def _from_csv(path: Path) -> Iterator[Row]:
                     f"{path} has the columns {rows.fieldnames}, not emotion, pixels, Usage.",
                     "Give fer2013.csv or icml_face_data.csv, or a folder split/class/picture.",
                 )
-            for number, row in enumerate(rows):
+            for row in rows:
                 try:
-                    pixels = np.array(row[names["pixels"]].split(), dtype=np.uint8)
-                    label = range(len(LABELS)).index(int(row[names["emotion"]]))
-                    usage = SPLITS[SPLITS.index(row[names["Usage"]])]
-                    yield pixels.reshape(SIDE, SIDE), label, usage
-                except (ValueError, AttributeError, OverflowError) as error:
-                    raise DataError(
-                        f"{path}, picture {number}: {error}.",
-                        "Correct that row, or fetch the file anew.",
-                    ) from error
+                    cells = {name: row[own] or "" for name, own in names.items()}
+                    yield _pixels(cells["pixels"]), _label(cells["emotion"]), _usage(cells["Usage"])
+                except ValueError as error:
+                    raise _in_line(path, rows.line_num, error) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path} cannot be read as fer2013.csv: {error}.",
             "Give fer2013.csv or icml_face_data.csv, whole, or a folder split/class/picture.",
         ) from error
+
+
+def _pixels(cell: str) -> npt.NDArray[np.uint8]:
+    values = cell.split()
+    if len(values) != SIDE * SIDE:
+        raise ValueError(f"pixels has {len(values)} values, not {SIDE}x{SIDE} = {SIDE * SIDE}")
+    try:
+        return np.array(values, dtype=np.uint8).reshape(SIDE, SIDE)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"pixels has a value that is not 0 to 255: {error}") from error
+
+
+def _label(cell: str) -> int:
+    if cell.strip() not in map(str, range(len(LABELS))):
+        raise ValueError(f"emotion is {cell!r}, not a number from 0 to {len(LABELS) - 1}")
+    return int(cell)
+
+
+def _usage(cell: str) -> str:
+    if cell not in SPLITS:
+        raise ValueError(f"Usage is {cell!r}, not {', '.join(SPLITS)}")
+    return cell
+
+
+def _in_line(path: Path, line: int, error: Exception) -> DataError:
+    return DataError(f"{path}, line {line}: {error}.", "Correct that row, or fetch the file anew.")
 
 
 def _from_folder(path: Path) -> Iterator[Row]:
@@ -173,14 +194,11 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
                     f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.",
                     "Give fer2013new.csv as FER+ publishes it.",
                 )
-            for number, row in enumerate(rows):
+            for row in rows:
                 try:
-                    votes = [float(row[names[name.lower()]]) for name in VOTES]
-                except (TypeError, ValueError) as error:
-                    raise DataError(
-                        f"{path}, picture {number}: {error}.",
-                        "Correct that row, or fetch the file anew.",
-                    ) from error
+                    votes = [float(row[names[name.lower()]] or "") for name in VOTES]
+                except ValueError as error:
+                    raise _in_line(path, rows.line_num, error) from error
                 by_split.setdefault(row[names["usage"]], []).append(votes)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(

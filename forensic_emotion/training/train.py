@@ -74,6 +74,8 @@ def train(
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
         FemoError: the model cannot be written; the last good checkpoint stays.
     """
+    if settings.freeze and init is None:
+        raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share)

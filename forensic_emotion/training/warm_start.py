@@ -29,7 +29,8 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
         model: the fresh network, not compiled yet.
         path: the earlier model, also in its symmetric form; for ``face_resnet`` also dlib's identity
             network.
-        freeze: keep the weights that were taken over as they are, and train the others only.
+        freeze: keep the weights that were taken over as they are, and train the heads and what starts
+            anew only.
 
     Returns:
         The names of the layers that start anew.
@@ -56,7 +57,7 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
     for own, other in zip(mine, theirs, strict=False):
         if _shapes(own) == _shapes(other):
             own.set_weights(other.get_weights())
-            own.trainable = not freeze
+            own.trainable = not freeze or own.name in HEADS
         elif own.name in HEADS:
             anew.append(own.name)
         else:
