@@ -29,10 +29,15 @@ def main() -> None:
             machine = found["machine"]
             lines += ["", *part(found), ""]
             lines.append(
-                f"`{found['command']}`, {found['date']}, commit `{(found['commit'] or '?')[:10]}`,"
+                f"`{found['command']}`, {found['date']}, commit `{_short(found['commit'])}`,"
                 f" {machine['processor']}, {machine['cores']} cores."
             )
     (DOCS / "performance.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _short(commit: str | None) -> str:
+    """A commit's first digits, and what stands behind all of them: that files were changed."""
+    return "?" if commit is None else commit[:10] + commit[40:]
 
 
 def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
@@ -182,16 +187,16 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
 def memory(found: dict[str, Any]) -> Iterator[str]:
     yield "## Memory"
     yield ""
-    yield "Resident memory in MiB: highest in the second tenth of the scan, highest in the last tenth."
+    yield "Resident memory in MiB, the highest in each tenth of the scan; the ratio is that of the last"
+    yield "to the second."
     yield ""
     rows = []
     for name, task in found.items():
         if isinstance(task, dict) and "parent" in task:
             for who in ("parent", "largest worker"):
-                f = task[who]
-                early, late = f["first_tenth_after_warm_up_mib"], f["last_tenth_mib"]
-                rows.append([name, who, f"{early:.0f}", f"{late:.0f}", f"{f['ratio']:.2f}"])
-    yield from table(["", "", "early", "late", "ratio"], rows)
+                tenths = [f"{each:.0f}" for each in task[who]["tenths_mib"]]
+                rows.append([name, who, *tenths, f"{task[who]['ratio']:.3f}"])
+    yield from table(["", "", *(f"{n}/10" for n in range(1, 11)), "ratio"], rows)
 
 
 PARTS = {"detectors": detectors, "speed": speed, "peers": peers, "memory": memory}

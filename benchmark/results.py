@@ -36,8 +36,12 @@ def load(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""What a processor's speed with networks depends on, beside its name."""
+
+
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    has = [name for name in VECTORS if name in told.get("flags", "").split()]
+    return " with ".join(filter(None, (told.get("model name", platform.processor()), ", ".join(has))))

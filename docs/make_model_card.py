@@ -54,7 +54,9 @@ def card(model: ModelCard) -> Iterator[str]:
     name = model.name + (" (default)" if model.name == ScanSettings.model else "")
     yield f"\n## {name}\n"
     yield f"Network `{facts['network']}`, {facts['parameters']:,} parameters. Classes:"
-    yield f"{', '.join(facts['labels'])}. {model.licence()}"
+    yield f"{', '.join(facts['labels'])}."
+    for paragraph in model.licence().splitlines():
+        yield f"\n{paragraph}"
     onnx = facts["files"]["model.onnx"]
     yield from table(
         ("", ""),

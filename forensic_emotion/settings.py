@@ -250,7 +250,9 @@ class TrainSettings(Settings):
         above=0,
         most=1,
     )
-    freeze: bool = setting(False, "With --init: train only the outputs and what starts anew, keep the rest.")
+    freeze: bool = setting(
+        False, "With --init: train only the outputs and what starts anew, keep the rest."
+    )
     seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
 
 

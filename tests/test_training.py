@@ -840,8 +840,8 @@ def test_a_training_can_start_from_an_earlier_model(
     earlier.save(tmp_path / "earlier.h5", include_optimizer=False)
     model = NETWORKS[network](7)
     assert start_from(model, tmp_path / "earlier.h5", freeze=True) == ["output"]
-    heads = ["output"] if network == "seed" else ["output", "ferplus"]
-    assert [layer.name for layer in model.layers if layer.trainable_weights] == heads
+    heads = {"output"} if network == "seed" else {"output", "ferplus"}
+    assert {layer.name for layer in model.layers if layer.trainable_weights} == heads
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     others = [layer.kernel for layer in earlier.layers if isinstance(layer, keras.layers.Conv2D)]
     for one, other in zip(kernels, others, strict=True):

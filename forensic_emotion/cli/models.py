@@ -45,7 +45,9 @@ def models(
         table.add_row(name, str(card["size"]), measured, card["sha256"])
     wide_console().print(table)
     for card in cards:
-        print(f"{card['name']}: {card['path']}\n  {card['licence']}")
+        print(f"{card['name']}: {card['path']}")
+        for paragraph in card["licence"].splitlines():
+            print(f"  {paragraph}")
 
 
 def _facts(card: Any) -> dict[str, Any]:

@@ -82,10 +82,14 @@ class ModelCard:
         return [cls.find(path.parent.name) for path in sorted(SHIPPED.glob("*/model.json"))]
 
     def licence(self) -> str:
-        """The first paragraph of the licence file on one line, or that there is none."""
+        """The licence file, each paragraph on one line, or that there is none.
+
+        All of it: what the weights were trained on may bind whoever uses them.
+        """
         path = self.folder / "LICENSE"
         try:
-            return " ".join(path.read_text(encoding="utf-8").split("\n\n")[0].split())
+            paragraphs = path.read_text(encoding="utf-8").split("\n\n")
+            return "\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         except OSError:
             return f"no licence file in {self.folder}"
 

@@ -300,6 +300,8 @@ def _sampled(
     # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
     # same ones each time.
     stream.thread_type = "SLICE"
+    # Workers share the cores by files and pieces.
+    stream.codec_context.thread_count = 1
     wanted = sampler(settings)
     if piece is not None:
         time_base = cast(Fraction, stream.time_base)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from forensic_emotion import __version__, chips
-from forensic_emotion.errors import FemoError, ModelError
+from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
