@@ -1,6 +1,6 @@
 """usage: python -m benchmark NAME [options]
 
-    framing      how FER2013 and CenterFace frame a face, as against dlib (needs fer2013.csv)
+    framing      how FER2013, or another detector, frames a face as against dlib (needs fer2013.csv)
     detectors    recall, precision and time of each detector on boxed faces
     speed        frames a second of the stages and of the whole; how far from the floor
     peers        side by side with the package ``fer`` and a plain loop (needs --fer PYTHON)
