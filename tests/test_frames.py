@@ -655,6 +655,43 @@ def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
         assert facts.pixel_aspect is None, "of its first frame"
 
 
+def test_a_video_whose_size_changes(tmp_path: Path) -> None:
+    parts = []
+    for number, width in enumerate((64, 96)):
+        parts.append(tmp_path / f"{number}.ts")
+        with av.open(parts[-1], "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
+            for i in range(8):
+                frame = av.VideoFrame.from_ndarray(picture(width, 48), format="rgb24")
+                frame.pts, frame.time_base = i + 8 * number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    for sample, each in (("all", 8), ("keyframes", 1)):
+        frames, facts = read_frames(joined_ts(tmp_path / "v.ts", *parts), sample=sample)
+        assert [f.image.shape[1] for f in frames] == [64] * each + [96] * each
+        assert facts.width == 64, "of its first frame"
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.avi", "v.ts"])
+@pytest.mark.parametrize("sample", ["every", "all", "keyframes", "scenes"])
+def test_a_video_of_one_frame(tmp_path: Path, name: str, sample: str) -> None:
+    path = keyed_video(tmp_path / name, 1, 25)
+    ((frame,), facts) = read_frames(path, sample=sample)
+    assert (frame.index, frame.image.shape, facts.problems) == (0, (48, 64, 3), [])
+
+
+def test_a_video_none_of_whose_frames_can_be_decoded(tmp_path: Path) -> None:
+    path = keyed_video(tmp_path / "v.mkv", 30, 10)
+    content = path.read_bytes()
+    first = content.index(b"\xa3", content.index(bytes.fromhex("1f43b675")))  # a block of a cluster
+    path.write_bytes(content[:first] + bytes(len(content) - first))
+    for sample in ("all", "keyframes"):
+        with pytest.raises(UndecodableMedia) as error:
+            read_frames(path, sample=sample)
+        assert error.value.problem == "no_frames"
+
+
 def test_key_frames_that_are_no_pictures_by_themselves_are_a_problem(tmp_path: Path) -> None:
     path = keyed_video(tmp_path / "v.mp4", 150, 25, more=":intra-refresh=1:bframes=0")
     frames, facts = read_frames(path, sample="keyframes")
