@@ -1,6 +1,7 @@
 """usage: python -m benchmark NAME [options]
 
     framing      how FER2013, or another detector, frames a face as against dlib (needs fer2013.csv)
+    limits       what marks a face as poor: fit of landmarks, range of FER2013 (needs fer2013.csv)
     detectors    recall, precision and time of each detector on boxed faces
     speed        frames a second of the stages and of the whole; how far from the floor
     peers        side by side with the package ``fer`` and a plain loop (needs --fer PYTHON)
@@ -16,7 +17,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("framing", "detectors", "speed", "peers", "memory", "page")
+NAMES = ("framing", "limits", "detectors", "speed", "peers", "memory", "page")
 
 
 def main() -> None:
