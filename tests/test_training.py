@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import resource
@@ -410,6 +411,23 @@ def test_the_census_finds_twins_contradictions_and_blanks(tmp_path: Path) -> Non
 
 
 # ---- model files -----------------------------------------------------------------------------------
+
+
+def test_a_damaged_model_whose_hash_is_right_is_refused(tmp_path: Path) -> None:
+    content = (ModelCard.find("seed").folder / "model.onnx").read_bytes()
+    for damaged in (b"", b"other bytes", content[: len(content) // 2]):
+        (tmp_path / "model.onnx").write_bytes(damaged)
+        sha256 = hashlib.sha256(damaged).hexdigest()
+        card = {
+            "name": "m",
+            "labels": ["a"],
+            "preprocessing": "grey48-landmarks01-v1",
+            "files": {"model.onnx": {"sha256": sha256}},
+            **ALWAYS,
+        }
+        (tmp_path / "model.json").write_text(json.dumps(card))
+        with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+            load_classifier(str(tmp_path), "onnx", threads=1)
 
 
 def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
@@ -883,6 +901,16 @@ def test_a_start_from_something_else_is_told(tiny_csv: Path, tmp_path: Path) -> 
         with pytest.raises(ModelError, match=message):
             train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / name)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_processor_without_bfloat16_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from forensic_emotion.training import processor
+
+    monkeypatch.setattr(processor, "FACTS", tmp_path / "cpuinfo")
+    assert processor.computes_bfloat16() is None, "no file: unknown"
+    for flags, computes in (("fpu avx2 avx512f", False), ("fpu avx512_bf16 avx2", True)):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: {flags}\n")
+        assert processor.computes_bfloat16() is computes
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ STRIDE = 4
 MULTIPLE = 32
 """Width and height of its input are multiples of this."""
 
-# How dlib's HOG detector frames the faces that CenterFace finds (python -m benchmark framing --detector).
+# How dlib's HOG detector frames what CenterFace finds (python -m benchmark framing --detector ...).
 SQUARE_SIDE = 0.97
 """Side of dlib's square, in sides of a square with the area of CenterFace's box."""
 SQUARE_SHIFT = 0.038

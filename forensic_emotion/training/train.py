@@ -31,6 +31,7 @@ from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS, symmetric
 from forensic_emotion.training.pictures import draw_curves
+from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.teachers import load_teachers, mean_answer
@@ -96,6 +97,12 @@ def train(
         f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
         f" {split.left_out} left out as they stand in a test split"
     )
+
+    if settings.precision == "mixed_bfloat16" and computes_bfloat16() is False:
+        console.print(
+            "This processor has no instructions for bfloat16: unless a GPU trains, --precision float32"
+            " is quicker"
+        )
 
     # ---- model, new or from the checkpoint ------------------------------------------------------
     checkpoint = Checkpoint(out / "checkpoint")
