@@ -241,6 +241,12 @@ class TrainSettings(Settings):
         least=0,
         most=1,
     )
+    keep: str = setting(
+        "best",
+        "Which epoch becomes the model: the one with the highest accuracy on the held-out part, or the"
+        " last.",
+        choices=("best", "last"),
+    )
     symmetric: bool = setting(
         False, "Make a model that averages its answers for a face and for its mirror image."
     )

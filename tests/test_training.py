@@ -718,10 +718,10 @@ def test_a_teacher_that_may_know_the_held_out_part_is_refused(
         train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], validation_share=0.3)
 
 
-def merged(folders: list[Path], data: Path, out: Path) -> Path:
+def merged(folders: list[Path], data: Path, out: Path, *, weights: bool = False) -> Path:
     from forensic_emotion.training.merge import merge
 
-    return merge(folders, data, out, 0.2, Progress(disable=True))
+    return merge(folders, data, out, 0.2, Progress(disable=True), weights=weights)
 
 
 @pytest.mark.slow
@@ -750,6 +750,29 @@ def test_a_merged_model_answers_the_mean_of_its_members(
         merged([out, tiny_model], tiny_csv, tmp_path / "again")
     with pytest.raises(UsageError, match="holds a model already"):
         merged([tiny_model, tiny_model], tiny_csv, out)
+
+
+@pytest.mark.slow
+def test_the_mean_of_weights_is_one_network(
+    tiny_csv: Path, tiny_model: Path, symmetric_model: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    longer = train_tiny(
+        tiny_csv, tmp_path / "longer", init=tiny_model / "model.h5", epochs=1, keep="last"
+    )
+    out = merged([tiny_model, longer], tiny_csv, tmp_path / "mean", weights=True)
+    one, other, mean = (keras.models.load_model(f / "model.h5") for f in (tiny_model, longer, out))
+    kernels = [
+        next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)).get_weights()[0]
+        for model in (one, other, mean)
+    ]
+    np.testing.assert_allclose(kernels[2], (kernels[0] + kernels[1]) / 2, atol=1e-6)
+    facts = json.loads((out / "model.json").read_text())
+    assert (facts["network"], facts["parameters"]) == ("seed", one.count_params())
+    assert facts["command"].endswith("--out mean --weights --max-error 0.2")
+    with pytest.raises(ModelError, match="not of one network"):
+        merged([tiny_model, symmetric_model], tiny_csv, tmp_path / "none", weights=True)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import keras
+import numpy as np
 from rich.progress import Progress
 
 from forensic_emotion import __version__, chips
@@ -24,9 +25,15 @@ from forensic_emotion.training.train import score
 
 
 def merge(
-    folders: Sequence[Path], source: Path, out: Path, max_error: float, progress: Progress
+    folders: Sequence[Path],
+    source: Path,
+    out: Path,
+    max_error: float,
+    progress: Progress,
+    *,
+    weights: bool = False,
 ) -> Path:
-    """Write one model that asks all of the given ones.
+    """Write one model that asks all of the given ones, or has the mean of their weights.
 
     Temperature and threshold are fitted on the pictures that all of them held out.
 
@@ -36,13 +43,16 @@ def merge(
         out: folder to write to; it may hold no model yet.
         max_error: see ``TrainSettings``.
         progress: shows how far landmarks are.
+        weights: average the weights, not the answers (Wortsman et al. 2022, "Model soups"). Good for
+            trainings that went on from each other; others' weights have nothing to do with one another.
 
     Returns:
         The folder.
 
     Raises:
         DataError: the data cannot be read.
-        ModelError: a model cannot be used, or was trained on other data or with another part held out.
+        ModelError: a model cannot be used, or was trained on other data or with another part held out;
+            with ``weights``, they are not of one network.
         UsageError: fewer than two models, or ``out`` is in use.
         FemoError: the model cannot be written.
     """
@@ -62,7 +72,9 @@ def merge(
         )
     held_out = data.split_training(pictures, shares.pop()).validation
     members = [_load(card) for card in cards]
-    model = committee(members)
+    if weights:
+        members = [_mean(members, [str(folder) for folder in folders])]
+    model = members[0] if weights else committee(members)
     raw = score(model, held_out.inputs())
     temperature = fit_temperature(raw, held_out.labels)
     for member in members:
@@ -73,7 +85,9 @@ def merge(
     first = cards[0].facts
     card = {
         "name": out.resolve().name,
-        "network": "committee of " + " and ".join(c.facts["network"] for c in cards),
+        "network": first["network"]
+        if weights
+        else "committee of " + " and ".join(c.facts["network"] for c in cards),
         "parameters": int(model.count_params()),
         "labels": list(LABELS),
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
@@ -94,7 +108,7 @@ def merge(
             | {"sha256": c.facts["files"]["model.h5"]["sha256"]}
             for c in cards
         ],
-        "command": merge_line(folders, source, out, max_error),
+        "command": merge_line(folders, source, out, max_error, weights),
         "commit": commit(),
         "trained_with": {
             "femo": __version__,
@@ -132,6 +146,23 @@ def _load(card: ModelCard) -> keras.Model:
             f"{path} cannot be loaded as a Keras model: {error}.",
             "Give the model.h5 of a folder that femo train wrote.",
         ) from error
+
+
+def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
+    """One of the models, with the mean of the weights of all.
+
+    Raises:
+        ModelError: they are not of one network.
+    """
+    shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(_innermost, members)]
+    if any(each != shapes[0] for each in shapes) or len({len(m.layers) for m in members}) > 1:
+        raise ModelError(
+            f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
+            "Merge them without --weights, or train each from the other with --init.",
+        )
+    every = zip(*(m.get_weights() for m in members), strict=True)
+    members[0].set_weights([np.mean(each, axis=0) for each in every])
+    return members[0]
 
 
 def _innermost(model: keras.Model) -> keras.Model:

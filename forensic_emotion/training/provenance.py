@@ -38,10 +38,11 @@ def command_line(
     return shlex.join(words)
 
 
-def merge_line(folders: Sequence[Path], source: Path, out: Path, max_error: float) -> str:
+def merge_line(folders: Sequence[Path], source: Path, out: Path, max_error: float, weights: bool) -> str:
     """The ``femo merge`` command; files by their names."""
     names = [folder.resolve().name for folder in folders]
     words = ["femo", "merge", *names, "--data", source.name, "--out", out.resolve().name]
+    words += ["--weights"] if weights else []
     return shlex.join([*words, "--max-error", str(max_error)])
 
 

@@ -147,7 +147,7 @@ def train(
             console.print(describe(history[-1], settings.epochs))
 
         # ---- the epoch that is kept, and what is written ----------------------------------------
-        kept = best(history)
+        kept = history[-1] if settings.keep == "last" else best(history)
         keras.config.set_dtype_policy("float32")
         final = NETWORKS[settings.network](len(LABELS))
         final.set_weights(checkpoint.load_average(kept.epoch))
