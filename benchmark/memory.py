@@ -2,8 +2,8 @@
 
 usage: python -m benchmark memory [--stills N] [--seconds N]
 
-Resident memory is read from /proc every quarter of a second while the command runs; the highest value of
-each tenth of the time is kept. Flat means: that of the last tenth lies within 5 % of that of the second.
+Resident memory is read from /proc every quarter of a second while the command runs. Flat means: the
+highest value of the last tenth lies within 5 % of the highest of the first after a warm-up of a tenth.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmark import material
 from benchmark.results import save
@@ -61,10 +59,12 @@ def watch(evidence: Path) -> dict[str, Any]:
             sys.exit(f"the scan ended with {process.returncode}")
     found = {"seconds": round(time.perf_counter() - started, 1)}
     for who, series in (("parent", parent), ("largest worker", workers)):
-        tenths = [max(part) for part in np.array_split(np.array(series), 10) if len(part)]
+        tenth = max(1, len(series) // 10)
+        early, late = max(series[tenth : 2 * tenth]), max(series[-tenth:])
         found[who] = {
-            "tenths_mib": [round(each / 2**20, 1) for each in tenths],
-            "ratio": round(tenths[-1] / tenths[1], 3),
+            "first_tenth_after_warm_up_mib": round(early / 2**20, 1),
+            "last_tenth_mib": round(late / 2**20, 1),
+            "ratio": round(late / early, 3),
         }
     print(evidence.name, found, flush=True)
     return found

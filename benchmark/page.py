@@ -187,16 +187,16 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
 def memory(found: dict[str, Any]) -> Iterator[str]:
     yield "## Memory"
     yield ""
-    yield "Resident memory in MiB, the highest in each tenth of the scan; the ratio is that of the last"
-    yield "to the second."
+    yield "Resident memory in MiB: highest in the second tenth of the scan, highest in the last tenth."
     yield ""
     rows = []
     for name, task in found.items():
         if isinstance(task, dict) and "parent" in task:
             for who in ("parent", "largest worker"):
-                tenths = [f"{each:.0f}" for each in task[who]["tenths_mib"]]
-                rows.append([name, who, *tenths, f"{task[who]['ratio']:.3f}"])
-    yield from table(["", "", *(f"{n}/10" for n in range(1, 11)), "ratio"], rows)
+                f = task[who]
+                early, late = f["first_tenth_after_warm_up_mib"], f["last_tenth_mib"]
+                rows.append([name, who, f"{early:.0f}", f"{late:.0f}", f"{f['ratio']:.3f}"])
+    yield from table(["", "", "early", "late", "ratio"], rows)
 
 
 PARTS = {"detectors": detectors, "speed": speed, "peers": peers, "memory": memory}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Trains the network that ships as the default, from the beginning; three runs of an hour or more each on
+# two cores with AVX512-BF16, many times that without. What was finished is not done again.
+# usage: docs/train_face_resnet.sh fer2013.csv fer2013new.csv FOLDER
+set -eu
+data=$1 votes=$2 runs=$3
+
+train() { # NAME OPTIONS...
+    name=$1
+    shift
+    if [ -e "$runs/$name/model.json" ]; then return; fi
+    if [ -e "$runs/$name/checkpoint/state.json" ]; then set -- "$@" --resume; fi
+    femo train "$data" --ferplus "$votes" --out "$runs/$name" --network face_resnet --symmetric \
+        --optimizer sgd --weight-decay 0.0005 --average 0.999 --ferplus-weight 1.0 --landmark-dropout 0.3 \
+        --precision mixed_bfloat16 "$@"
+}
+
+train first_run --init dlib_face_recognition_resnet_model_v1.dat --epochs 45 --learning-rate 0.03 \
+    --warmup 1.0 --label-smoothing 0.1 --mixup 0.2 --rotate 12 --shift 0.1 --zoom 0.15 --light 0.2 --erase 0.35
+train second_run --init "$runs/first_run/model.h5" --distill "$runs/first_run" --epochs 36 \
+    --learning-rate 0.025 --warmup 0.5 --rotate 10 --shift 0.08 --zoom 0.12 --light 0.15 --erase 0.2 --seed 2
+train third_run --init "$runs/second_run/model.h5" --distill "$runs/second_run" --distill-weight 0.25 \
+    --epochs 28 --learning-rate 0.03 --warmup 0.5 --label-smoothing 0.05 --mixup 0.1 --rotate 10 --shift 0.08 \
+    --zoom 0.12 --light 0.15 --erase 0.25 --keep last --seed 7
+femo merge "$runs/second_run" "$runs/third_run" --weights --data "$data" --out "$runs/face_resnet"
+femo evaluate "$runs/face_resnet" "$data" --ferplus "$votes" --record
