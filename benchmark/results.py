@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion import __version__
+from forensic_emotion.training.processor import flags
 from forensic_emotion.training.provenance import commit
 
 FOLDER = Path(__file__).parent / "results"
@@ -42,6 +43,6 @@ VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    has = [name for name in VECTORS if name in told.get("flags", "").split()]
-    return " with ".join(filter(None, (told.get("model name", platform.processor()), ", ".join(has))))
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    has = [name for name in VECTORS if name in (flags() or ())]
+    return " with ".join(filter(None, (next(names, platform.processor()), ", ".join(has))))

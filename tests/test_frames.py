@@ -635,19 +635,24 @@ def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path, more: str) -
     assert read_pieces(path) == ([], [])
 
 
+def ts_part(
+    path: Path, first: int, frames: int, width: int = 64, aspect: Fraction = Fraction(1)
+) -> Path:
+    """So many frames of a broadcast, 48 pixels high, from a frame on."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for i in range(first, first + frames):
+            frame = av.VideoFrame.from_ndarray(picture(width, 48), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
-    parts = []
-    for number, aspect in enumerate((Fraction(1), Fraction(2))):
-        parts.append(tmp_path / f"{number}.ts")
-        with av.open(parts[-1], "w") as container:
-            stream = container.add_stream("libx264", rate=25, options={"bf": "2"})
-            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-            stream.codec_context.sample_aspect_ratio = aspect
-            for i in range(12):
-                frame = av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")
-                frame.pts, frame.time_base = i + 12 * number, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+    parts = [ts_part(tmp_path / "0.ts", 0, 12), ts_part(tmp_path / "1.ts", 12, 12, aspect=Fraction(2))]
     for sample, counts in (("all", (12, 12)), ("keyframes", (1, 1))):
         frames, facts = read_frames(joined_ts(tmp_path / "v.ts", *parts), sample=sample)
         widths = [f.image.shape[1] for f in frames]
@@ -656,17 +661,7 @@ def test_pixels_that_change_their_shape(tmp_path: Path) -> None:
 
 
 def test_a_video_whose_size_changes(tmp_path: Path) -> None:
-    parts = []
-    for number, width in enumerate((64, 96)):
-        parts.append(tmp_path / f"{number}.ts")
-        with av.open(parts[-1], "w") as container:
-            stream = container.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
-            for i in range(8):
-                frame = av.VideoFrame.from_ndarray(picture(width, 48), format="rgb24")
-                frame.pts, frame.time_base = i + 8 * number, Fraction(1, 25)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+    parts = [ts_part(tmp_path / "0.ts", 0, 8), ts_part(tmp_path / "1.ts", 8, 8, width=96)]
     for sample, each in (("all", 8), ("keyframes", 1)):
         frames, facts = read_frames(joined_ts(tmp_path / "v.ts", *parts), sample=sample)
         assert [f.image.shape[1] for f in frames] == [64] * each + [96] * each

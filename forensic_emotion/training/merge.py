@@ -74,7 +74,7 @@ def merge(
     members = [_load(card) for card in cards]
     if weights:
         members = [_mean(members, [str(folder) for folder in folders])]
-    model = members[0] if weights else committee(members)
+    model = members[0] if len(members) == 1 else committee(members)
     raw = score(model, held_out.inputs())
     temperature = fit_temperature(raw, held_out.labels)
     for member in members:

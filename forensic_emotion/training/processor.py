@@ -10,16 +10,21 @@ BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 """Flags of x86 and of ARM."""
 
 
-def computes_bfloat16() -> bool | None:
-    """Whether it has instructions for bfloat16; None if the system does not tell."""
+def flags() -> set[str] | None:
+    """What the kernel says it can do; None if the system does not tell."""
     try:
         lines = FACTS.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return None
-    flags = {
+    return {
         flag
         for line in lines
         if line.lower().startswith(("flags", "features"))
         for flag in line.partition(":")[2].split()
     }
-    return bool(flags & BFLOAT16)
+
+
+def computes_bfloat16() -> bool | None:
+    """Whether it has instructions for bfloat16; None if the system does not tell."""
+    found = flags()
+    return None if found is None else bool(found & BFLOAT16)
