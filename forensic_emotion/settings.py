@@ -259,6 +259,11 @@ class TrainSettings(Settings):
     freeze: bool = setting(
         False, "With --init: train only the outputs and what starts anew, keep the rest."
     )
+    normalise: bool = setting(
+        False,
+        "Batch normalisation behind each convolution while face_resnet is trained; it folds into the"
+        " weights that are written.",
+    )
     seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
 
 

@@ -30,6 +30,7 @@ from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, bes
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS, symmetric
+from forensic_emotion.training.normalise import fold, normalised
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
@@ -39,6 +40,8 @@ from forensic_emotion.training.warm_start import find_start, start_from
 
 AVERAGE_EVERY = 8
 """Steps between two updates of the moving average, which copies all weights."""
+FACES_TO_NORMALISE_BY = 256
+"""Whose statistics ``--normalise`` starts from."""
 
 
 def train(
@@ -77,6 +80,10 @@ def train(
     """
     if settings.freeze and init is None:
         raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
+    if settings.freeze and settings.normalise:
+        raise UsageError(
+            "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
+        )
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share)
@@ -113,7 +120,7 @@ def train(
         if resume:
             model, average, history = checkpoint.load(identity)
         else:
-            model, history = build(settings, steps, init), []
+            model, history = build(settings, steps, init, split.fit), []
             checkpoint.start(out)
             average = model.get_weights()
 
@@ -150,7 +157,10 @@ def train(
         kept = history[-1] if settings.keep == "last" else best(history)
         keras.config.set_dtype_policy("float32")
         final = NETWORKS[settings.network](len(LABELS))
-        final.set_weights(checkpoint.load_average(kept.epoch))
+        if settings.normalise:
+            fold(checkpoint.load_average(kept.epoch), final)
+        else:
+            final.set_weights(checkpoint.load_average(kept.epoch))
         served = symmetric(final) if settings.symmetric else final
         calibration = calibrate(final, served, split.validation)
         answers = score(served, validation_inputs)
@@ -203,11 +213,14 @@ def train(
     return out
 
 
-def build(settings: TrainSettings, steps: int, init: Path | None) -> keras.Model:
+def build(settings: TrainSettings, steps: int, init: Path | None, fit: data.Pictures) -> keras.Model:
     """A fresh network, or one with an earlier one's weights, with its optimiser."""
     model = NETWORKS[settings.network](len(LABELS))
     if init is not None:
         start_from(model, init, freeze=settings.freeze)
+    if settings.normalise:
+        some = np.random.default_rng(settings.seed).permutation(len(fit))[:FACES_TO_NORMALISE_BY]
+        model = normalised(model, fit.where(some).inputs())
     warmup = round(settings.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate * (0.01 if warmup else 1),
