@@ -645,6 +645,68 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 
 
 @pytest.mark.slow
+def test_normalisation_changes_no_answer_and_folds_away() -> None:
+    import keras
+
+    from forensic_emotion.training.network import face_resnet, gated_vgg
+    from forensic_emotion.training.normalise import SUFFIX, fold, normalised
+
+    chance = np.random.default_rng(3)
+    inputs = {
+        "images": chance.random((24, 48, 48, 1), dtype=np.float32),
+        "landmarks": chance.random((24, 68, 2), dtype=np.float32),
+        "landmarks_valid": np.ones((24, 1), np.float32),
+    }
+
+    def answers(model: keras.Model) -> np.ndarray:
+        return np.asarray(model.predict(inputs, verbose=0)["output"])
+
+    keras.utils.set_random_seed(3)
+    network = face_resnet(7)
+    model = normalised(network, inputs)
+    assert sum(layer.name.endswith(SUFFIX) for layer in model.layers) == 27
+    np.testing.assert_allclose(answers(model), answers(network), atol=1e-5)
+
+    model(inputs, training=True)  # the statistics move
+    weights = [w + 0.05 * chance.random(w.shape, dtype=np.float32) for w in model.get_weights()]
+    model.set_weights(weights)
+    assert np.abs(answers(model) - answers(network)).max() > 0.01
+    trained = face_resnet(7)  # another one than that which was normalised
+    fold(weights, trained)
+    np.testing.assert_allclose(answers(trained), answers(model), atol=1e-5)
+
+    with pytest.raises(UsageError, match="own normalisation"):
+        normalised(gated_vgg(7), inputs)
+
+
+@pytest.mark.slow
+def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
+    tiny_csv: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    from forensic_emotion.training.network import face_resnet
+    from forensic_emotion.training.warm_start import start_from
+
+    changes = {"network": "face_resnet", "normalise": True, "keep": "last", "optimizer": "sgd"}
+    whole = train_tiny(tiny_csv, tmp_path / "whole", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tiny_csv, tmp_path / "stopped", stop_at="epoch 1/", **changes)
+    stopped = train_tiny(tiny_csv, tmp_path / "stopped", resume=True, **changes)
+    for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+    written = keras.models.load_model(whole / "model.h5", compile=False)
+    assert len(written.layers) == len(face_resnet(7).layers)
+    assert start_from(face_resnet(7), whole / "model.h5", freeze=False) == []
+    assert "--normalise" in json.loads((whole / "model.json").read_text())["command"]
+    with pytest.raises(UsageError, match="Leave one of them out"):
+        train_tiny(
+            tiny_csv, tmp_path / "no", init=whole / "model.h5", freeze=True, **{**changes, "epochs": 1}
+        )
+
+
+@pytest.mark.slow
 def test_a_full_disk_costs_one_epoch_and_no_more(
     tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
 from rich.progress import Progress
 
-from forensic_emotion import __version__, chips
+from forensic_emotion import chips
 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
-from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature, soften
 from forensic_emotion.training.export import write_model
-from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import committee
 from forensic_emotion.training.provenance import commit, merge_line
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.train import score
+from forensic_emotion.training.train import calibrate, trained_with
 
 
 def merge(
@@ -75,13 +72,7 @@ def merge(
     if weights:
         members = [_mean(members, [str(folder) for folder in folders])]
     model = members[0] if len(members) == 1 else committee(members)
-    raw = score(model, held_out.inputs())
-    temperature = fit_temperature(raw, held_out.labels)
-    for member in members:
-        # A mean of logits is divided by dividing each of them.
-        build_in(_innermost(member), temperature)
-    answers = score(model, held_out.inputs())
-    before, after = (measure(p, held_out.labels, LABELS) for p in (raw, soften(raw, temperature)))
+    calibrated = calibrate([_innermost(member) for member in members], model, held_out, max_error)
     first = cards[0].facts
     card = {
         "name": out.resolve().name,
@@ -110,21 +101,8 @@ def merge(
         ],
         "command": merge_line(folders, source, out, max_error, weights),
         "commit": commit(),
-        "trained_with": {
-            "femo": __version__,
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-        },
-        "calibration": {
-            "temperature": temperature,
-            "n": len(held_out),
-            "ece_before": before.ece,
-            "ece_after": after.ece,
-            "loss_before": before.loss,
-            "loss_after": after.loss,
-        },
-        "abstention": asdict(choose_threshold(answers, held_out.labels, max_error)),
-        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
+        "trained_with": trained_with(),
+        **calibrated,
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

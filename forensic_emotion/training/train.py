@@ -25,7 +25,7 @@ from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature, soften
+from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
@@ -162,11 +162,9 @@ def train(
         else:
             final.set_weights(checkpoint.load_average(kept.epoch))
         served = symmetric(final) if settings.symmetric else final
-        calibration = calibrate(final, served, split.validation)
-        answers = score(served, validation_inputs)
+        calibrated = calibrate([final], served, split.validation, settings.max_error)
     finally:
         keras.config.set_dtype_policy("float32")
-    held_out = measure(answers, split.validation.labels, LABELS)
     card = {
         "name": out.resolve().name,
         "network": settings.network,
@@ -191,14 +189,8 @@ def train(
         "epoch": kept.epoch,
         "command": command_line(source, out, settings, ferplus, init, distill),
         "commit": commit(),
-        "trained_with": {
-            "femo": __version__,
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-        },
-        "calibration": calibration,
-        "abstention": asdict(choose_threshold(answers, split.validation.labels, settings.max_error)),
-        "metrics": {"validation": {"accuracy": asdict(held_out.accuracy), "loss": held_out.loss}},
+        "trained_with": trained_with(),
+        **calibrated,
     }
     try:
         write_model(served, out, card)
@@ -274,26 +266,41 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int) -> W
     return [np.float32(kept) * a + np.float32(1 - kept) * b for a, b in zip(average, now, strict=True)]
 
 
-def calibrate(model: keras.Model, served: keras.Model, held_out: data.Pictures) -> dict[str, float]:
-    """Fit a temperature on the held-out pictures and build it in; what ``model.json`` says of it.
+def calibrate(
+    networks: Sequence[keras.Model], served: keras.Model, held_out: data.Pictures, max_error: float
+) -> dict[str, object]:
+    """Fit temperature and threshold on the held-out pictures; what ``model.json`` says of them.
 
     Args:
-        model: the network, which has the last layer.
-        served: what answers: the network itself, or its symmetric form.
+        networks: those that have a last layer, into which the temperature is built.
+        served: what answers: one of them, its symmetric form, or the mean of all.
         held_out: the pictures.
+        max_error: see ``TrainSettings``.
     """
-    raw = score(served, held_out.inputs())
-    temperature = fit_temperature(raw, held_out.labels)
-    build_in(model, temperature)
-    before, after = (measure(p, held_out.labels, LABELS) for p in (raw, soften(raw, temperature)))
+    inputs, labels = held_out.inputs(), held_out.labels
+    raw = score(served, inputs)
+    temperature = fit_temperature(raw, labels)
+    for network in networks:
+        # A mean of logits is divided by dividing each of them.
+        build_in(network, temperature)
+    answers = score(served, inputs)
+    before, after = (measure(p, labels, LABELS) for p in (raw, answers))
     return {
-        "temperature": temperature,
-        "n": len(held_out),
-        "ece_before": before.ece,
-        "ece_after": after.ece,
-        "loss_before": before.loss,
-        "loss_after": after.loss,
+        "calibration": {
+            "temperature": temperature,
+            "n": len(held_out),
+            "ece_before": before.ece,
+            "ece_after": after.ece,
+            "loss_before": before.loss,
+            "loss_after": after.loss,
+        },
+        "abstention": asdict(choose_threshold(answers, labels, max_error)),
+        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
     }
+
+
+def trained_with() -> dict[str, str]:
+    return {"femo": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
 
 
 def score_with(weights: Weights, model: keras.Model, inputs: chips.Inputs) -> npt.NDArray[np.float32]:
