@@ -516,7 +516,7 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "bottom": face.box.bottom,
         "detector": face.detector,
         "score": face.score,
-        "landmarks": _json([[round(float(x), 2), round(float(y), 2)] for x, y in face.landmarks]),
+        "landmarks": _json([[round(x, 2), round(y, 2)] for x, y in face.landmarks.tolist()]),
         **dict(zip(CLASSES, result.probabilities, strict=True)),
         "top_class": result.top_class,
         "label": result.label,
