@@ -127,6 +127,23 @@ def test_faces_are_narrowed(case: Path) -> None:
     assert len(asked(case, "faces", "--run", 1)) == 1
 
 
+def test_faces_are_narrowed_by_what_is_poor_about_them(case: Path) -> None:
+    every = {row["face_id"]: set((row["faults"] or "").split()) for row in asked(case, "faces")}
+    kinds = set().union(*every.values())
+    assert kinds, "the evidence of these tests has poor faces"
+    for fault in kinds:
+        found = {row["face_id"] for row in asked(case, "faces", "--fault", fault)}
+        assert found == {face for face, faults in every.items() if fault in faults}
+    poor = {row["face_id"] for row in asked(case, "faces", "--fault", "any")}
+    good = {row["face_id"] for row in asked(case, "faces", "--fault", "none")}
+    assert poor == {face for face, faults in every.items() if faults}
+    assert good == set(every) - poor
+    code, _, err = femo("query", case, "faces", "--fault", "blur")
+    assert code == 2
+    assert "no fault 'blur'" in err
+    assert "blurred" in err
+
+
 def test_every_path_is_in_by_file(case: Path) -> None:
     rows = {r["path"]: r for r in asked(case, "by-file")}
     assert len(rows) == 5
@@ -150,7 +167,7 @@ def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
     import sqlite3
 
     case = sqlite3.connect(":memory:")
-    columns = "run_id, path, seconds, label, confidence, stream, frame_index"
+    columns = "run_id, path, seconds, label, confidence, faults, stream, frame_index"
     classes = "angry, disgust, fear, happy, sad, surprise, neutral"
     case.execute(f"CREATE TABLE face_results ({columns}, {classes})")
     case.execute("CREATE TABLE runs (id)")

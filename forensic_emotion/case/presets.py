@@ -12,12 +12,17 @@ from dataclasses import dataclass
 
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import UsageError
-from forensic_emotion.records import UNCERTAIN
+from forensic_emotion.records import FAULTS, UNCERTAIN
+
+WITHOUT, WITH = "none", "any"
+FAULT_CHOICES = (*FAULTS, WITH, WITHOUT)
 
 PARAMETERS = {
     "run": "number of the run; else the latest",
     "label": f"only this label: {', '.join(CLASSES)} or {UNCERTAIN}",
     "min_confidence": "only faces whose highest probability is at least this, 0 to 1",
+    "fault": f"only faces with this fault: {', '.join(FAULTS)}; {WITH} for those with one at least,"
+    f" {WITHOUT} for those without",
     "path": "only paths like this, with * and ? for what may differ; * goes over folders too",
     "state": "only paths in this state, such as failed",
     "from": "only from this time of the recording on, in seconds; stills have none and are left out",
@@ -69,6 +74,11 @@ def path(column: str) -> str:
 
 LABEL = narrowed("label", "label = :label")
 CONFIDENCE = narrowed("min_confidence", f"confidence >= {number('min_confidence')}")
+FAULT = narrowed(
+    "fault",
+    f"CASE :fault WHEN '{WITHOUT}' THEN faults = '' WHEN '{WITH}' THEN faults <> ''"
+    " ELSE instr(' ' || faults || ' ', ' ' || :fault || ' ') > 0 END",
+)
 # A NULL in ``seconds`` is a still: it lies neither after nor before any time.
 AFTER = narrowed("from", f"seconds >= {number('from')}")
 BEFORE = narrowed("to", f"seconds <= {number('to')}")
@@ -80,7 +90,7 @@ FRAME = "0 for a still, else the page, or the frame of the video stream, from 0"
 NUMBER = "number of the face within its frame, from 0"
 ANSWER = f"the class, or {UNCERTAIN}: a classifier's answer, not a finding"
 PROBABILITY = "the highest probability, 0 to 1"
-FAULTS = "what is poor about the face; empty if nothing is"
+POOR = "what is poor about the face; empty if nothing is"
 FACE_ID = "row in faces"
 
 SUMMARY = Preset(
@@ -119,7 +129,7 @@ FACES = Preset(
 SELECT path, seconds, frame_index, face, label, confidence, top_class,
     "left", top, "right", bottom, size, faults, face_id
 FROM face_results
-WHERE run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {path("path")} AND {TIME}
+WHERE run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
 ORDER BY path, stream, frame_index, face {LIMIT}
 """,
     {
@@ -135,7 +145,7 @@ ORDER BY path, stream, frame_index, face {LIMIT}
         "right": "the same, the first pixel outside",
         "bottom": "the same, the first pixel outside",
         "size": "side in pixels of the square around the face",
-        "faults": FAULTS,
+        "faults": POOR,
         "face_id": FACE_ID,
     },
 )
@@ -170,7 +180,7 @@ TIMELINE = Preset(
 WITH chosen AS (
     SELECT *, {number("step", "1.0")} AS step FROM face_results
     WHERE run_id = {RUN} AND seconds IS NOT NULL
-        AND {LABEL} AND {CONFIDENCE} AND {path("path")} AND {TIME}
+        AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
 ),
 -- CAST cuts towards 0; a time before 0 belongs to the stretch below.
 placed AS (
@@ -267,7 +277,7 @@ UNCERTAINS = Preset(
     f"""
 SELECT path, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults, face_id
 FROM face_results JOIN runs ON runs.id = face_results.run_id
-WHERE run_id = {RUN} AND label = '{UNCERTAIN}' AND {CONFIDENCE} AND {path("path")} AND {TIME}
+WHERE run_id = {RUN} AND label = '{UNCERTAIN}' AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
 ORDER BY confidence DESC, path, stream, frame_index, face {LIMIT}
 """,
     {
@@ -279,7 +289,7 @@ ORDER BY confidence DESC, path, stream, frame_index, face {LIMIT}
         "confidence": PROBABILITY,
         "threshold": "that it would have to be above",
         "size": "side in pixels of the square around the face",
-        "faults": FAULTS,
+        "faults": POOR,
         "face_id": FACE_ID,
     },
 )

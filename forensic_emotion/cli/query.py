@@ -34,6 +34,10 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
             "femo query case.db faces --label happy --path 'camera1/*' --format csv > faces.csv",
         ),
         (
+            "Faces that are seen well: neither small nor blurred, dark, turned or cut off",
+            "femo query case.db faces --fault none",
+        ),
+        (
             "When faces are in a video, in stretches of ten seconds",
             "femo query case.db timeline --path recording.mp4 --step 10",
         ),
@@ -69,6 +73,14 @@ def query(
             min=0,
             max=1,
             help="Only faces whose highest probability is at least this.",
+        ),
+    ] = None,
+    fault: Annotated[
+        str | None,
+        typer.Option(
+            "--fault",
+            help="Only faces with this fault (small, blurred, dark, bright, turned, cut, landmarks),"
+            " with any, or with none.",
         ),
     ] = None,
     path: Annotated[
@@ -109,6 +121,7 @@ def query(
         "run": run,
         "label": label,
         "min_confidence": min_confidence,
+        "fault": fault,
         "path": path,
         "state": state,
         "from": from_,
@@ -147,10 +160,12 @@ def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None
 
 def _check(given: dict[str, Any]) -> None:
     """Refuse what could only give an empty answer that looks like a finding."""
+    from forensic_emotion.case.presets import FAULT_CHOICES
     from forensic_emotion.case.schema import CLASSES
     from forensic_emotion.records import STATES, UNCERTAIN
 
-    for name, allowed in (("label", (*CLASSES, UNCERTAIN)), ("state", STATES)):
+    choices = {"label": (*CLASSES, UNCERTAIN), "state": STATES, "fault": FAULT_CHOICES}
+    for name, allowed in choices.items():
         if name in given and given[name] not in allowed:
             raise UsageError(
                 f"--{name}: there is no {name} {given[name]!r}.", f"One of: {', '.join(allowed)}."
