@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from forensic_emotion.chips import SIDE
 from forensic_emotion.faces.detector import load_detector
@@ -51,21 +52,31 @@ def of_fer2013(seen: list[tuple[RGB, Box]]) -> None:
     # The detector's boxes come in steps of one sixth, so a mean says more than a median.
     side = np.exp(np.log(ENLARGED / size).mean())
     shift = ((BORDER + ENLARGED / 2 - middle) / size[:, None]).mean(axis=0)
-    print(f"side of the picture in boxes: {side:.3f} (geometric mean)")
+    print(f"side of the picture in boxes: {side:.3f} (geometric mean), {scatter(ENLARGED / size)}")
     print(f"middle of the picture from that of the box: x {shift[0]:+.3f}, y {shift[1]:+.3f}")
 
 
 def of_another(seen: list[tuple[RGB, Box]], settings: ScanSettings) -> None:
     detector = load_detector(settings)
-    sides, lower = [], []
+    sides, lower, right = [], [], []
     for picture, box in seen:
         other = max(detector.detect(picture), key=lambda found: found.score, default=None)
         if other is not None:
             sides.append(box.width / np.sqrt(other.box.width * other.box.height))
             lower.append((_middle(box)[1] - _middle(other.box)[1]) / other.box.height)
+            right.append((_middle(box)[0] - _middle(other.box)[0]) / other.box.height)
     print(f"{settings.detector} detects one in {len(sides)} of those")
-    print(f"side of dlib's box in sides of a square as large: {np.exp(np.log(sides).mean()):.3f}")
-    print(f"its middle is lower by, in heights of the other box: {np.mean(lower):+.3f}")
+    mean = np.exp(np.log(sides).mean())
+    print(f"side of dlib's box in sides of a square as large: {mean:.3f}, {scatter(np.array(sides))}")
+    for name, values in (("lower", lower), ("further right", right)):
+        print(
+            f"its middle is {name} by, in heights of the other box: {np.mean(values):+.3f},"
+            f" standard deviation {np.std(values):.3f}"
+        )
+
+
+def scatter(ratios: npt.NDArray[np.float64]) -> str:
+    return f"standard deviation {np.log(ratios).std():.1%}"
 
 
 def _middle(box: Box) -> tuple[float, float]:
