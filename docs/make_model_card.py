@@ -74,18 +74,11 @@ def card(model: ModelCard) -> Iterator[str]:
         ],
     )
     calibration, abstention = facts["calibration"], facts["abstention"]
-    framing = calibration.get("framing")
-    moved = (
-        f", each moved by up to {framing['shift']:.0%} and scaled by up to {framing['zoom']:.0%} as"
-        " detectors' boxes differ,"
-        if framing
-        else ""
-    )
     yield (
-        f"Calibrated on the {calibration['n']:,} held-out pictures{moved} by temperature"
+        f"Calibrated on the {calibration['n']:,} held-out pictures by temperature"
         f" {calibration['temperature']:.3f} (ECE {calibration['ece_before']:.4f} before,"
         f" {calibration['ece_after']:.4f} after). Answers above {abstention['threshold']:.4f}, else"
-        f" `uncertain`: on those pictures it answers {abstention['coverage']:.1%}, wrong among"
+        f" `uncertain`: on the held-out pictures it answers {abstention['coverage']:.1%}, wrong among"
         f" them {share(abstention['error'])}; asked for were at most {abstention['max_error']:.0%}."
     )
     for split, figures in facts["metrics"].items():

@@ -40,10 +40,6 @@ from forensic_emotion.training.warm_start import find_start, start_from
 
 AVERAGE_EVERY = 8
 """Steps between two updates of the moving average, which copies all weights."""
-FRAMING = TrainSettings(shift=0.09, zoom=0.17, flip=False)
-"""How the boxes of one detector scatter around another's on the same faces, as uniform ranges: standard
-deviations of 10 % of the side and 5 % of the place (docs/log.md, 2026-11-27). All of FER2013 is framed
-by one detector; a model calibrated on that alone is too sure of what a scan shows it."""
 FACES_TO_NORMALISE_BY = 256
 """Whose statistics ``--normalise`` starts from."""
 
@@ -275,15 +271,13 @@ def calibrate(
 ) -> dict[str, object]:
     """Fit temperature and threshold on the held-out pictures; what ``model.json`` says of them.
 
-    Fitted on faces framed as another detector might; ``metrics`` is of the pictures as they are.
-
     Args:
         networks: those that have a last layer, into which the temperature is built.
         served: what answers: one of them, its symmetric form, or the mean of all.
         held_out: the pictures.
         max_error: see ``TrainSettings``.
     """
-    inputs, labels = framed(held_out), held_out.labels
+    inputs, labels = held_out.inputs(), held_out.labels
     raw = score(served, inputs)
     temperature = fit_temperature(raw, labels)
     for network in networks:
@@ -291,11 +285,9 @@ def calibrate(
         build_in(network, temperature)
     answers = score(served, inputs)
     before, after = (measure(p, labels, LABELS) for p in (raw, answers))
-    as_they_are = measure(score(served, held_out.inputs()), labels, LABELS)
     return {
         "calibration": {
             "temperature": temperature,
-            "framing": {"shift": FRAMING.shift, "zoom": FRAMING.zoom},
             "n": len(held_out),
             "ece_before": before.ece,
             "ece_after": after.ece,
@@ -303,24 +295,7 @@ def calibrate(
             "loss_after": after.loss,
         },
         "abstention": asdict(choose_threshold(answers, labels, max_error)),
-        "metrics": {
-            "validation": {
-                "accuracy": asdict(as_they_are.accuracy),
-                "loss": as_they_are.loss,
-                "ece": as_they_are.ece,
-            }
-        },
-    }
-
-
-def framed(held_out: data.Pictures) -> chips.Inputs:
-    """The inputs of pictures, each moved and scaled as a detector might have framed the face."""
-    chance = np.random.default_rng(FRAMING.seed)
-    images, landmarks = augment(held_out.grey, held_out.landmarks, FRAMING, chance)
-    return {
-        "images": images,
-        "landmarks": landmarks,
-        "landmarks_valid": held_out.inputs()["landmarks_valid"],
+        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
     }
 
 
