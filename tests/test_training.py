@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import resource
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
+from typer.testing import CliRunner
 
 from forensic_emotion import chips
+from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
@@ -1046,9 +1049,25 @@ def test_evaluation_writes_all_it_should(
 
 
 @pytest.mark.slow
-def test_recorded_figures_reach_the_card(tiny_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
-    import shutil
+def test_the_command_says_which_model_it_measured(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is called like a shipped model is another one."""
+    shutil.copytree(tiny_model, tmp_path / "seed")
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for model in ("./seed", "seed"):
+        command = ["evaluate", model, str(tiny_csv), "--no-robustness"]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.stderr
+        told.append(result.stdout.splitlines())
+    assert told[0][0] == "model seed, split PublicTest"
+    assert told[1][0] == f"model {ModelCard.find('seed').folder}, split PublicTest"
+    assert told[0][1].startswith("accuracy 0.")
 
+
+@pytest.mark.slow
+def test_recorded_figures_reach_the_card(tiny_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
     from forensic_emotion.training.evaluate import evaluate
 
     folder = tmp_path / "copy"

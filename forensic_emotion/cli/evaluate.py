@@ -25,7 +25,10 @@ from forensic_emotion.settings import EvaluateSettings
 def evaluate(
     model: Annotated[
         str,
-        typer.Argument(help="Name of a shipped model (femo models lists them), or a model's folder."),
+        typer.Argument(
+            help="Name of a shipped model (femo models lists them), or a model's folder; ./NAME for one"
+            " that is called like a shipped model."
+        ),
     ],
     data: Annotated[
         Path, typer.Argument(help="fer2013.csv, icml_face_data.csv, or a folder split/class/picture.")
@@ -49,9 +52,11 @@ def evaluate(
     from forensic_emotion.training.extra import require_train_extra
 
     require_train_extra("femo evaluate")
+    from forensic_emotion.emotions.card import ModelCard
     from forensic_emotion.training.evaluate import evaluate as run_evaluation
 
     console = Console(highlight=False, soft_wrap=True)
+    console.print(f"model {ModelCard.find(model).folder}, split {settings.split}")
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         evaluation = run_evaluation(model, data, out, settings, progress, ferplus)
     figures = evaluation.whole
