@@ -157,10 +157,11 @@ def train(
         kept = history[-1] if settings.keep == "last" else best(history)
         keras.config.set_dtype_policy("float32")
         final = NETWORKS[settings.network](len(LABELS))
+        learnt = checkpoint.load_average(kept.epoch)
         if settings.normalise:
-            fold(checkpoint.load_average(kept.epoch), final)
+            fold(learnt, final)
         else:
-            final.set_weights(checkpoint.load_average(kept.epoch))
+            final.set_weights(learnt)
         served = symmetric(final) if settings.symmetric else final
         calibrated = calibrate([final], served, split.validation, settings.max_error)
     finally:
