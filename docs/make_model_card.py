@@ -76,14 +76,24 @@ def card(model: ModelCard) -> Iterator[str]:
     calibration, abstention = facts["calibration"], facts["abstention"]
     yield (
         f"Calibrated on the {calibration['n']:,} held-out pictures by temperature"
-        f" {calibration['temperature']:.3f} (ECE {calibration['ece_before']:.4f} before,"
-        f" {calibration['ece_after']:.4f} after). Answers above {abstention['threshold']:.4f}, else"
+        f" {calibration['temperature']:.3f}{matrix(calibration)}"
+        f" (ECE {calibration['ece_before']:.4f} before, {calibration['ece_after']:.4f} after). Answers above {abstention['threshold']:.4f}, else"
         f" `uncertain`: on the held-out pictures it answers {abstention['coverage']:.1%}, wrong among"
         f" them {share(abstention['error'])}; asked for were at most {abstention['max_error']:.0%}."
     )
     for split, figures in facts["metrics"].items():
         if split != "validation":
             yield from measured(split, figures)
+
+
+def matrix(calibration: dict[str, Any]) -> str:
+    """What corrects the classes, where something does; the figures behind it are cross-fitted then."""
+    if calibration.get("ridge") is None:
+        return ""
+    return (
+        f" and a matrix of classes by classes (ridge {calibration['ridge']:g}; all figures of these"
+        " pictures cross-fitted)"
+    )
 
 
 def made(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

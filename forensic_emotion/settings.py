@@ -241,6 +241,11 @@ class TrainSettings(Settings):
         least=0,
         most=1,
     )
+    distill_votes: bool = setting(
+        False,
+        "Join the teachers' answer with the FER+ votes on each picture before it is learnt from (needs"
+        " --ferplus).",
+    )
     keep: str = setting(
         "best",
         "Which epoch becomes the model: the one with the highest accuracy on the held-out part, or the"

@@ -27,7 +27,12 @@ from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.intervals import wilson
 from forensic_emotion.settings import EvaluateSettings, TrainSettings
 from forensic_emotion.training import data, sources
-from forensic_emotion.training.calibrate import choose_threshold, fit_temperature, soften
+from forensic_emotion.training.calibrate import (
+    calibration,
+    choose_threshold,
+    fit_temperature,
+    soften,
+)
 from forensic_emotion.training.census import take_census
 from forensic_emotion.training.disturb import DISTURBANCES
 from forensic_emotion.training.metrics import (
@@ -36,6 +41,7 @@ from forensic_emotion.training.metrics import (
     measure,
     risk_coverage,
 )
+from forensic_emotion.training.regression import SoftmaxRegression, centred_logits, fit_softmax
 from tests.builders import ALWAYS, write_fer2013
 
 # ---- figures ---------------------------------------------------------------------------------------
@@ -103,6 +109,50 @@ def test_the_temperature_is_found_again(temperature: float) -> None:
     softened = soften(said, temperature)
     assert (softened.argmax(axis=1) == said.argmax(axis=1)).all()
     assert expected_calibration_error(softened, labels) < 0.02
+
+
+def test_classes_that_are_preferred_wrongly_are_put_right() -> None:
+    said, _ = drawn(1.0)
+    wrong = np.eye(7) + np.diag([0.3] * 6, 1) - np.diag([0.2] * 6, -1)
+    bias = np.linspace(-0.8, 0.8, 7)
+    true = SoftmaxRegression(wrong, bias).probabilities(centred_logits(said))
+    chance = np.random.default_rng(1)
+    labels = (true.cumsum(axis=1) > chance.random((len(said), 1))).argmax(axis=1)
+    fitted = calibration(said[:5000], labels[:5000])
+    corrected = fitted.correction.probabilities(centred_logits(said[5000:]))
+    new = labels[5000:]
+    before, best = (_loss(p[5000:], new) for p in (said, true))
+    assert _loss(corrected, new) - best < 0.02 * (before - best)
+    assert fitted.ridge is not None
+    # What the card says comes from pictures that were not fitted to.
+    own = fitted.correction.probabilities(centred_logits(said[:5000]))
+    assert _loss(own, labels[:5000]) < _loss(fitted.cross_fitted, labels[:5000])
+    assert _loss(fitted.cross_fitted, labels[:5000]) == pytest.approx(best, rel=0.05)
+
+
+def _loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
+
+
+def test_few_pictures_are_calibrated_by_the_temperature_alone() -> None:
+    said, labels = drawn(2.0, n=40)
+    fitted = calibration(said, labels)
+    assert fitted.ridge in (None, 1.0)
+    one = calibration(said[:1], labels[:1])
+    assert np.isfinite(one.correction.kernel).all()
+    assert np.isfinite(one.cross_fitted).all()
+
+
+def test_the_regression_finds_what_the_labels_were_drawn_by() -> None:
+    chance = np.random.default_rng(3)
+    features = chance.normal(size=(30_000, 4))
+    true = SoftmaxRegression(chance.normal(size=(4, 3)), np.array([0.5, 0.0, -0.5]))
+    drawn_by = true.probabilities(features)
+    labels = (drawn_by.cumsum(axis=1) > chance.random((30_000, 1))).argmax(axis=1)
+    found = fit_softmax(features, labels, np.zeros((4, 3)), 1e-6)
+    assert np.abs(found.probabilities(features) - drawn_by).mean() < 0.01
+    held = fit_softmax(features, labels, true.kernel, 1e6)
+    np.testing.assert_allclose(held.kernel, true.kernel, atol=1e-3)
 
 
 def test_calibration_error_of_known_cases() -> None:
@@ -735,7 +785,7 @@ def symmetric_model(tiny_csv: Path, tiny_model: Path, tmp_path_factory: pytest.T
     """A model with all that the one that ships has: two heads, a teacher, its mirror image."""
     out = tmp_path_factory.mktemp("models") / "symmetric"
     votes = write_votes(out.parent / "votes.csv", {"Training": 70, "PublicTest": 35})
-    changes = {"network": "gated_vgg", "symmetric": True, "epochs": 1}
+    changes = {"network": "gated_vgg", "symmetric": True, "epochs": 1, "distill_votes": True}
     return train_tiny(tiny_csv, out, ferplus=votes, distill=[tiny_model], **changes)
 
 
@@ -765,7 +815,7 @@ def test_the_card_says_how_to_train_it_again(symmetric_model: Path, tiny_model: 
     card = json.loads((symmetric_model / "model.json").read_text())
     assert card["command"] == (
         "femo train fer2013.csv --out symmetric --ferplus votes.csv --distill tiny --network gated_vgg"
-        " --epochs 1 --batch-size 16 --validation-share 0.2 --symmetric"
+        " --epochs 1 --batch-size 16 --validation-share 0.2 --distill-votes --symmetric"
     )
     assert card["teachers"] == [
         {"name": "tiny", "sha256": ModelCard.find(str(tiny_model)).weights("model.onnx")[1]}
@@ -781,6 +831,38 @@ def test_a_teacher_that_may_know_the_held_out_part_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match="another part held out"):
         train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], validation_share=0.3)
+
+
+@pytest.mark.slow
+def test_votes_are_joined_with_an_answer_if_there_are_both(tiny_csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="joins the answers of teachers and the FER"):
+        train_tiny(tiny_csv, tmp_path / "out", distill=[tmp_path], distill_votes=True)
+
+
+@pytest.mark.slow  # it imports the teachers' runtime
+def test_an_answer_joined_with_votes_tells_the_labels_better_than_either(tmp_path: Path) -> None:
+    from forensic_emotion.training.teachers import informed_by_votes
+
+    chance = np.random.default_rng(0)
+    n = 4000
+    truth = chance.dirichlet(np.full(7, 0.4), n)
+    labels = (truth.cumsum(axis=1) > chance.random((n, 1))).argmax(axis=1)
+    votes = np.zeros((n, 10), np.float32)
+    votes[:, 1:8] = [chance.multinomial(5, p) for p in truth]  # in another order than the classes
+    votes[:100] = 0  # nobody has voted on these
+    answer = (truth * chance.gamma(1.5, size=truth.shape)).astype(np.float32) + np.float32(1e-6)
+    answer /= answer.sum(axis=1, keepdims=True)
+    few = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 1}))
+    pictures = replace(few.where(np.zeros(n, np.intp)), labels=labels, votes=votes)
+    joined = informed_by_votes(
+        {"output": answer, "ferplus": np.full((n, 8), 0.125, np.float32)}, pictures
+    )
+    np.testing.assert_allclose(joined.sum(axis=1), 1, atol=1e-5)
+    of_votes = (votes[:, 1:8] + 1) / (votes[:, 1:8] + 1).sum(axis=1, keepdims=True)
+    best = _loss(truth, labels)
+    assert _loss(joined, labels) - best < 0.6 * (_loss(soften(answer, 1.0), labels) - best)
+    assert _loss(joined, labels) - best < 0.6 * (_loss(of_votes, labels) - best)
+    assert _loss(joined[:100], labels[:100]) < _loss(np.full((100, 7), 1 / 7), labels[:100])
 
 
 def merged(folders: list[Path], data: Path, out: Path, *, weights: bool = False) -> Path:
@@ -804,8 +886,9 @@ def test_a_merged_model_answers_the_mean_of_its_members(
         np.log(load_classifier(str(folder), "onnx").probabilities(inputs))
         for folder in (tiny_model, symmetric_model, tiny_model)
     ]
-    temperature = own.card.facts["calibration"]["temperature"]
-    expected = soften(np.exp(np.mean(logits, axis=0)), temperature)
+    built_in = own.card.facts["calibration"]
+    correction = SoftmaxRegression(np.array(built_in["kernel"]), np.array(built_in["bias"]))
+    expected = correction.probabilities(centred_logits(np.exp(np.mean(logits, axis=0))))
     np.testing.assert_allclose(own.probabilities(inputs), expected, atol=1e-4)
     np.testing.assert_allclose(whole.probabilities(inputs), expected, atol=1e-4)
     facts = own.card.facts

@@ -15,8 +15,14 @@ from rich.progress import Progress
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import ModelError
 from forensic_emotion.training.data import Pictures
-from forensic_emotion.training.scoring import score_pictures
+from forensic_emotion.training.regression import centred_logits, fit_softmax
+from forensic_emotion.training.scoring import score_inputs
 from forensic_emotion.training.sources import LABELS
+
+RIDGE = 1e-4
+"""Of the regression that joins answers and votes."""
+LEAST = 1e-4
+"""Probability below which a teacher's answer makes no difference to it."""
 
 
 def load_teachers(
@@ -46,9 +52,40 @@ def load_teachers(
     return teachers
 
 
-def mean_answer(
+def mean_answers(
     teachers: list[Classifier], pictures: Pictures, progress: Progress
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The mean of the teachers' probabilities: name of an output that all have → (n, its classes)."""
+    inputs = pictures.inputs()
+    answers = [score_inputs(teacher, inputs, progress) for teacher in teachers]
+    shared = [name for name in answers[0] if all(name in answer for answer in answers)]
+    return {name: np.mean([a[name] for a in answers], axis=0, dtype=np.float32) for name in shared}
+
+
+def informed_by_votes(
+    answers: dict[str, npt.NDArray[np.float32]], pictures: Pictures
 ) -> npt.NDArray[np.float32]:
-    """The mean of the teachers' probabilities for each picture, (n, classes)."""
-    answers = [score_pictures(teacher, pictures, progress) for teacher in teachers]
-    return np.mean(answers, axis=0, dtype=np.float32)
+    """What the labels are likely to be, given the teachers' answers and the FER+ votes, (n, classes).
+
+    A FER2013 label is one person's; ten have voted on the same picture. Neither the votes nor the
+    network alone tell the label as well as both together, and what they tell is no single person's slip.
+    A logistic regression from both to the labels of the same pictures joins them: a few hundred numbers
+    from thousands of pictures, so that it learns no picture by heart. Teachers that have done so are
+    believed too much.
+
+    Method: Lopez-Paz et al. 2016, "Unifying distillation and privileged information".
+
+    Args:
+        answers: of ``mean_answers`` for the pictures.
+        pictures: with their votes.
+    """
+    logits = [centred_logits(np.maximum(answer, LEAST)) for answer in _own_first(answers)]
+    features = np.hstack([*logits, np.log1p(pictures.votes.astype(np.float64))])
+    start = np.eye(features.shape[1], len(LABELS))
+    joined = fit_softmax(features, pictures.labels, start, RIDGE)
+    return joined.probabilities(features).astype(np.float32)
+
+
+def _own_first(answers: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """The answer in the classes of the data, then others."""
+    return [answers["output"], *(a for name, a in sorted(answers.items()) if name != "output")]

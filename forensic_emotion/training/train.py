@@ -25,7 +25,7 @@ from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import build_in, choose_threshold, fit_temperature
+from forensic_emotion.training.calibrate import build_in, calibration, choose_threshold
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
@@ -35,7 +35,7 @@ from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.teachers import load_teachers, mean_answer
+from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
 from forensic_emotion.training.warm_start import find_start, start_from
 
 AVERAGE_EVERY = 8
@@ -80,6 +80,11 @@ def train(
     """
     if settings.freeze and init is None:
         raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
+    if settings.distill_votes and not (distill and ferplus):
+        raise UsageError(
+            "--distill-votes joins the answers of teachers and the FER+ votes.",
+            "Give both: --distill DIR --ferplus FILE.",
+        )
     if settings.freeze and settings.normalise:
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
@@ -89,9 +94,11 @@ def train(
     split = data.split_training(pictures, settings.validation_share)
     validation_inputs = split.validation.inputs()
     teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
-    fit = (
-        replace(split.fit, taught=mean_answer(teachers, split.fit, progress)) if teachers else split.fit
-    )
+    fit = split.fit
+    if teachers:
+        answers = mean_answers(teachers, fit, progress)
+        taught = informed_by_votes(answers, fit) if settings.distill_votes else answers["output"]
+        fit = replace(fit, taught=taught)
     init = find_start(init) if init else None
     identity: dict[str, object] = {
         "settings": asdict(settings),
@@ -270,32 +277,36 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int) -> W
 def calibrate(
     networks: Sequence[keras.Model], served: keras.Model, held_out: data.Pictures, max_error: float
 ) -> dict[str, object]:
-    """Fit temperature and threshold on the held-out pictures; what ``model.json`` says of them.
+    """Fit calibration and threshold on the held-out pictures; what ``model.json`` says of them.
+
+    The figures are those of pictures that the calibration was not fitted to (``cross_fitted``).
 
     Args:
-        networks: those that have a last layer, into which the temperature is built.
+        networks: those that have a last layer, into which the calibration is built.
         served: what answers: one of them, its symmetric form, or the mean of all.
         held_out: the pictures.
         max_error: see ``TrainSettings``.
     """
-    inputs, labels = held_out.inputs(), held_out.labels
-    raw = score(served, inputs)
-    temperature = fit_temperature(raw, labels)
+    labels = held_out.labels
+    raw = score(served, held_out.inputs())
+    fitted = calibration(raw, labels)
     for network in networks:
-        # A mean of logits is divided by dividing each of them.
-        build_in(network, temperature)
-    answers = score(served, inputs)
-    before, after = (measure(p, labels, LABELS) for p in (raw, answers))
+        # A mean of logits is corrected by correcting each of them.
+        build_in(network, fitted.correction)
+    before, after = (measure(p, labels, LABELS) for p in (raw, fitted.cross_fitted))
     return {
         "calibration": {
-            "temperature": temperature,
+            "temperature": fitted.temperature,
+            "ridge": fitted.ridge,
+            "kernel": fitted.correction.kernel.tolist(),
+            "bias": fitted.correction.bias.tolist(),
             "n": len(held_out),
             "ece_before": before.ece,
             "ece_after": after.ece,
             "loss_before": before.loss,
             "loss_after": after.loss,
         },
-        "abstention": asdict(choose_threshold(answers, labels, max_error)),
+        "abstention": asdict(choose_threshold(fitted.cross_fitted, labels, max_error)),
         "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
     }
 

@@ -1,0 +1,69 @@
+"""Multinomial logistic regression, shrunk towards what it starts from instead of towards nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxRegression:
+    """Features → probabilities of classes."""
+
+    kernel: Floats
+    """(features, classes)."""
+    bias: Floats
+    """(classes,)."""
+
+    def probabilities(self, features: Floats) -> Floats:
+        """(n, features) → (n, classes)."""
+        logits = features @ self.kernel + self.bias
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def fit_softmax(
+    features: Floats, labels: npt.NDArray[np.int64], start: Floats, ridge: float
+) -> SoftmaxRegression:
+    """The regression with the least mean cross-entropy plus ``ridge / 2`` times its squared distance
+    from the start. The sum has one minimum, so the answer does not depend on the way to it.
+
+    Args:
+        features: (n, features).
+        labels: (n,), each less than the number of classes.
+        start: (features, classes), the kernel to stay near; the bias stays near 0.
+        ridge: above 0.
+    """
+    rows, classes = np.arange(len(labels)), start.shape[1]
+    origin = np.vstack([start, np.zeros(classes)])
+    with_one = np.hstack([features, np.ones((len(features), 1))])
+    truth = np.eye(classes)[labels]
+
+    def loss_and_slope(flat: Floats) -> tuple[float, Floats]:
+        weights = flat.reshape(origin.shape)
+        found = SoftmaxRegression(weights[:-1], weights[-1]).probabilities(features)
+        away = weights - origin
+        loss = -np.log(np.maximum(found[rows, labels], 1e-300)).mean() + ridge / 2 * (away**2).sum()
+        slope = with_one.T @ (found - truth) / len(labels) + ridge * away
+        return float(loss), slope.ravel()
+
+    best = minimize(
+        loss_and_slope,
+        origin.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 1_000, "gtol": 1e-7, "ftol": 1e-14},
+    )
+    weights = best.x.reshape(origin.shape)
+    return SoftmaxRegression(weights[:-1], weights[-1])
+
+
+def centred_logits(probabilities: npt.NDArray[np.floating]) -> Floats:
+    """The logits behind probabilities (n, classes), whose mean over the classes is 0."""
+    logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True), dtype=np.float64)
