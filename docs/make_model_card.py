@@ -77,9 +77,10 @@ def card(model: ModelCard) -> Iterator[str]:
     yield (
         f"Calibrated on the {calibration['n']:,} held-out pictures by temperature"
         f" {calibration['temperature']:.3f}{matrix(calibration)}"
-        f" (ECE {calibration['ece_before']:.4f} before, {calibration['ece_after']:.4f} after). Answers above {abstention['threshold']:.4f}, else"
-        f" `uncertain`: on the held-out pictures it answers {abstention['coverage']:.1%}, wrong among"
-        f" them {share(abstention['error'])}; asked for were at most {abstention['max_error']:.0%}."
+        f" (ECE {calibration['ece_before']:.4f} before, {calibration['ece_after']:.4f} after)."
+        f" Answers above {abstention['threshold']:.4f}, else `uncertain`: on the held-out pictures it"
+        f" answers {abstention['coverage']:.1%}, wrong among them"
+        f" {share(abstention['error'])}; asked for were at most {abstention['max_error']:.0%}."
     )
     for split, figures in facts["metrics"].items():
         if split != "validation":

@@ -96,7 +96,7 @@ def scan(
         for path, sha256 in store.finished(run_id):
             finished[path] = sha256
             if sha256 is not None:
-                seen.add(bytes.fromhex(sha256))
+                seen.add(int(sha256, 16))
         left = [found for found in paths if found.path not in finished]
         # What was looked at stays in the run, also if it has gone since.
         expected = len(finished) + len(left)
@@ -138,7 +138,7 @@ class _Jobs:
         self,
         analysers: Sequence[Analyser],
         progress: Progress,
-        seen: Container[bytes],
+        seen: Container[int],
         folder: Path,
     ) -> None:
         self._free: SimpleQueue[Analyser] = SimpleQueue()
@@ -233,7 +233,7 @@ class _Jobs:
             self._free.put(analyser)
 
     def _is_seen(self, evidence: Evidence) -> bool:
-        return bytes.fromhex(evidence.sha256) in self._seen
+        return int(evidence.sha256, 16) in self._seen
 
     def end(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -252,7 +252,7 @@ def _outcomes(
     paths: Sequence[Found],
     analysers: Sequence[Analyser],
     progress: Progress,
-    seen: Container[bytes],
+    seen: Container[int],
     folder: Path,
 ) -> Iterator[tuple[Found, Outcome]]:
     """Each path with its outcome, in order.
@@ -298,14 +298,14 @@ LARGE = 1 << 20
 """Bytes; what is smaller is done soon."""
 
 
-def _with_first(outcome: Outcome, seen: set[bytes], store: CaseStore, run_id: int) -> Outcome:
+def _with_first(outcome: Outcome, seen: set[int], store: CaseStore, run_id: int) -> Outcome:
     """An outcome as it is, or as a copy of that of the first path with the same bytes.
 
     Also where both were in work at the same time: what is written first owns the faces.
     """
     if outcome.evidence is None or outcome.kind is None or outcome.known is not None:
         return outcome
-    digest = bytes.fromhex(outcome.evidence.sha256)
+    digest = int(outcome.evidence.sha256, 16)
     if digest in seen:
         return as_copy(store.first_with(run_id, outcome.evidence.sha256), outcome)
     seen.add(digest)

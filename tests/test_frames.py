@@ -395,6 +395,39 @@ def test_a_cut_video_is_noted_also_where_the_container_counts_no_frames(tmp_path
     assert "decoder_errors" in [p.problem for p in facts.problems]
 
 
+def test_errors_that_ffmpeg_conceals_are_told_by_stream(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    path = tmp_path / "v.mkv"
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("mpeg4", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height = 64, 48
+        for i in range(20):
+            noise = chance.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+            for stream in streams:
+                frame = av.VideoFrame.from_ndarray(noise, format="rgb24")
+                frame.pts = i
+                packets = stream.encode(frame)
+                if stream is streams[1] and i % 4 == 2:
+                    packets = [_spoilt(packet) for packet in packets]
+                container.mux(packets)
+        for stream in streams:
+            container.mux(stream.encode(None))
+    _, facts = read_frames(path, sample="all")
+    told = [p.message for p in facts.problems if p.problem == "decoder_errors"]
+    assert len(told) == 1
+    assert told[0].startswith("stream 1: FFmpeg reports errors (")
+
+
+def _spoilt(packet: av.Packet) -> av.Packet:
+    content = bytearray(bytes(packet))
+    content[len(content) // 2 :] = b"\xaa" * (len(content) - len(content) // 2)
+    other = av.Packet(bytes(content))
+    other.pts, other.dts, other.time_base = packet.pts, packet.dts, packet.time_base
+    other.stream, other.is_keyframe = packet.stream, packet.is_keyframe
+    return other
+
+
 def test_an_avi_with_gaps_is_whole(tmp_path: Path) -> None:
     with av.open(tmp_path / "v.avi", "w") as container:
         stream = container.add_stream("mpeg4", rate=25)

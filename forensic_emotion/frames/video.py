@@ -179,23 +179,36 @@ def video_frames(
             if piece is not None:
                 yield from _stream_frames(source, media_type, settings, facts, piece.stream, True, piece)
                 return
+            if len(numbers) == 1:
+                yield from _stream_frames(source, media_type, settings, facts, numbers[0], True, None)
+                return
             for number in numbers:
-                if len(numbers) == 1:
-                    yield from _stream_frames(source, media_type, settings, facts, number, True, None)
-                    continue
+                complaints.clear()  # of opening the file, which each stream does anew, too
+                own = MediaFacts()
                 try:
                     yield from _stream_frames(source, media_type, settings, facts, number, False, None)
                 except UndecodableMedia as error:  # the others may be sound
-                    facts.note(error.problem, f"stream {number}: {error.text}")
+                    own.note(error.problem, error.text)
+                finally:
+                    _note_complaints(own, complaints)
+                    _add_problems(facts, own, f"stream {number}: ")
             if not facts.frames_decoded:
                 raise UndecodableMedia("no_frames", "no frame of its video streams can be decoded")
         finally:
-            # What FFmpeg conceals (it goes on where it can) it writes to its log.
-            errors = [" ".join(text.split()) for _, _, text in complaints]
-            if errors:
-                facts.note(
-                    "decoder_errors", f"FFmpeg reports errors ({len(errors)}), first: {errors[0]}"
-                )
+            _note_complaints(facts, complaints)
+
+
+def _note_complaints(facts: MediaFacts, complaints: list[tuple[int, str, str]]) -> None:
+    """Note what FFmpeg conceals (it goes on where it can) and writes to its log; none are left."""
+    errors = [" ".join(text.split()) for _, _, text in complaints]
+    complaints.clear()
+    if errors:
+        facts.note("decoder_errors", f"FFmpeg reports errors ({len(errors)}), first: {errors[0]}")
+
+
+def _add_problems(facts: MediaFacts, own: MediaFacts, before: str) -> None:
+    for problem in own.problems:
+        facts.note(problem.problem, before + problem.message)
 
 
 def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
@@ -253,10 +266,7 @@ def _stream_frames(
         if facts.time_base is None and own.time_base is not None:
             facts.stream, facts.time_base = number, own.time_base
             facts.first_pts, facts.last_pts = own.first_pts, own.last_pts
-        for problem in own.problems:
-            facts.note(
-                problem.problem, problem.message if alone else f"stream {number}: {problem.message}"
-            )
+        _add_problems(facts, own, "" if alone else f"stream {number}: ")
 
 
 def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
