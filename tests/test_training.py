@@ -698,10 +698,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 
 
 @pytest.mark.slow
+def test_a_network_with_its_own_normalisation_is_refused_before_data_are_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="own normalisation"):
+        train_tiny(tmp_path / "none.csv", tmp_path / "no", network="gated_vgg", normalise=True)
+
+
+@pytest.mark.slow
 def test_normalisation_changes_no_answer_and_folds_away() -> None:
     import keras
 
-    from forensic_emotion.training.network import face_resnet, gated_vgg
+    from forensic_emotion.training.network import face_resnet
     from forensic_emotion.training.normalise import SUFFIX, fold, normalised
 
     chance = np.random.default_rng(3)
@@ -727,9 +733,6 @@ def test_normalisation_changes_no_answer_and_folds_away() -> None:
     trained = face_resnet(7)  # another one than that which was normalised
     fold(weights, trained)
     np.testing.assert_allclose(answers(trained), answers(model), atol=1e-5)
-
-    with pytest.raises(UsageError, match="own normalisation"):
-        normalised(gated_vgg(7), inputs)
 
 
 @pytest.mark.slow

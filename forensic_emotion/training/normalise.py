@@ -22,23 +22,25 @@ FILTER_NORM = 2**0.5
 but steps of one length turn a short filter further than a long one."""
 
 
-def normalised(network: keras.Model, inputs: Inputs) -> keras.Model:
-    """The network with a normalisation behind each convolution; its answers are the same.
-
-    Args:
-        network: has no batch normalisation of pictures.
-        inputs: some hundred faces, whose mean and variance behind each convolution are the first
-            statistics.
-
-    Raises:
-        UsageError: the network has no convolution that could be normalised.
-    """
+def check_has_none(network: keras.Model) -> None:
+    """Raise UsageError if a network has batch normalisation of pictures, or no convolution."""
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     if not convolutions or any(_normalises_pictures(layer) for layer in network.layers):
         raise UsageError(
             f"--normalise has nothing to do for {network.name}, which has its own normalisation.",
             "Leave it out, or train --network face_resnet.",
         )
+
+
+def normalised(network: keras.Model, inputs: Inputs) -> keras.Model:
+    """The network with a normalisation behind each convolution; its answers are the same.
+
+    Args:
+        network: has no batch normalisation of pictures; see ``check_has_none``.
+        inputs: some hundred faces, whose mean and variance behind each convolution are the first
+            statistics.
+    """
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     look = keras.Model(network.input, [layer.output for layer in convolutions])
     found = look.predict({name: inputs[name] for name in network.input}, batch_size=64, verbose=0)
     model = _inserted(network)

@@ -30,7 +30,7 @@ from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, bes
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS, symmetric
-from forensic_emotion.training.normalise import fold, normalised
+from forensic_emotion.training.normalise import check_has_none, fold, normalised
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
@@ -89,6 +89,8 @@ def train(
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
         )
+    if settings.normalise:
+        check_has_none(NETWORKS[settings.network](len(LABELS)))
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share)
