@@ -393,6 +393,7 @@ def test_a_cut_video_is_noted_also_where_the_container_counts_no_frames(tmp_path
     frames, facts = read_frames(path, sample="all")
     assert 0 < len(frames) < 10
     assert "decoder_errors" in [p.problem for p in facts.problems]
+    assert read_frames(path, sample="all")[1].problems == facts.problems
 
 
 def test_errors_that_ffmpeg_conceals_are_told_by_stream(tmp_path: Path) -> None:
@@ -417,6 +418,11 @@ def test_errors_that_ffmpeg_conceals_are_told_by_stream(tmp_path: Path) -> None:
     told = [p.message for p in facts.problems if p.problem == "decoder_errors"]
     assert len(told) == 1
     assert told[0].startswith("stream 1: FFmpeg reports errors (")
+    # FFmpeg's log is one for the process, and leaves out what it has just said.
+    _, again = read_frames(path, sample="all")
+    assert again.problems == facts.problems
+    _, keys = read_frames(path, sample="keyframes")
+    assert keys.problems == read_frames(path, sample="keyframes")[1].problems
 
 
 def _spoilt(packet: av.Packet) -> av.Packet:

@@ -10,6 +10,7 @@ import io
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, Literal, cast
@@ -107,8 +108,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
     """
     if FORMATS[media_type] not in SEEKABLE or settings.sample == "scenes":
         return ()
-    av.logging.set_level(av.logging.ERROR)
-    with av.logging.Capture(local=False) as complaints:
+    with _complaints() as complaints:
         try:
             with _open(source, media_type) as container:
                 numbers = [stream.index for stream in _videos(container)]
@@ -168,8 +168,7 @@ def video_frames(
     With a piece: those of the piece. Whatever is amiss there is noted as in a whole video; then the
     whole is to be looked at in one go, for a fault may reach further than the piece that shows it.
     """
-    av.logging.set_level(av.logging.ERROR)
-    with av.logging.Capture(local=False) as complaints:
+    with _complaints() as complaints:
         try:
             with _open(source, media_type) as container:
                 describe(container, facts)
@@ -177,38 +176,47 @@ def video_frames(
             if not numbers:
                 raise NoPicture("no_video", "holds no video stream")
             if piece is not None:
-                yield from _stream_frames(source, media_type, settings, facts, piece.stream, True, piece)
+                yield from _stream_frames(source, media_type, settings, facts, piece.stream, "", piece)
                 return
             if len(numbers) == 1:
-                yield from _stream_frames(source, media_type, settings, facts, numbers[0], True, None)
+                yield from _stream_frames(source, media_type, settings, facts, numbers[0], "", None)
                 return
+            _note_complaints(facts, complaints)  # of what all streams are in
             for number in numbers:
-                complaints.clear()  # of opening the file, which each stream does anew, too
-                own = MediaFacts()
+                name = f"stream {number}: "
                 try:
-                    yield from _stream_frames(source, media_type, settings, facts, number, False, None)
+                    yield from _stream_frames(source, media_type, settings, facts, number, name, None)
                 except UndecodableMedia as error:  # the others may be sound
-                    own.note(error.problem, error.text)
+                    facts.note(error.problem, name + error.text)
                 finally:
-                    _note_complaints(own, complaints)
-                    _add_problems(facts, own, f"stream {number}: ")
+                    _note_complaints(facts, complaints, name)
             if not facts.frames_decoded:
                 raise UndecodableMedia("no_frames", "no frame of its video streams can be decoded")
         finally:
             _note_complaints(facts, complaints)
 
 
-def _note_complaints(facts: MediaFacts, complaints: list[tuple[int, str, str]]) -> None:
-    """Note what FFmpeg conceals (it goes on where it can) and writes to its log; none are left."""
+Complaints = list[tuple[int, str, str]]
+"""Level, what speaks, and what it says."""
+
+
+@contextmanager
+def _complaints() -> Iterator[Complaints]:
+    """What FFmpeg writes to its log meanwhile: it goes on where it can, and conceals what was amiss."""
+    av.logging.set_level(av.logging.ERROR)
+    # Else what an earlier file gave reason to say as well would not be said of this one.
+    av.logging.set_skip_repeated(False)
+    with av.logging.Capture(local=False) as complaints:
+        yield complaints
+
+
+def _note_complaints(facts: MediaFacts, complaints: Complaints, name: str = "") -> None:
+    """Note what FFmpeg wrote to its log, which then is empty."""
     errors = [" ".join(text.split()) for _, _, text in complaints]
     complaints.clear()
     if errors:
-        facts.note("decoder_errors", f"FFmpeg reports errors ({len(errors)}), first: {errors[0]}")
-
-
-def _add_problems(facts: MediaFacts, own: MediaFacts, before: str) -> None:
-    for problem in own.problems:
-        facts.note(problem.problem, before + problem.message)
+        text = f"{name}FFmpeg reports errors ({len(errors)}), first: {errors[0]}"
+        facts.note("decoder_errors", text)
 
 
 def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
@@ -226,6 +234,12 @@ def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
     return cast(InputContainer, container)
 
 
+def _open_again(source: BinaryIO, media_type: str) -> InputContainer:
+    """As ``_open``; what FFmpeg says of opening it, it has said before."""
+    with _complaints():
+        return _open(source, media_type)
+
+
 def _videos(container: InputContainer) -> list[VideoStream]:
     """The video streams that are no cover picture."""
     cover = av.stream.Disposition.attached_pic
@@ -238,17 +252,17 @@ def _stream_frames(
     settings: ScanSettings,
     facts: MediaFacts,
     number: int,
-    alone: bool,
+    name: str,
     piece: Piece | None,
 ) -> Iterator[Frame]:
-    """The sampled frames of one stream; what is amiss names the stream if it is not alone."""
+    """The sampled frames of one stream; what is amiss begins with its name."""
     own = MediaFacts()
     tally = Tally()
     try:
         keys: Sequence[int] = ()
         if settings.sample == "keyframes":  # a piece brings the numbers of its own
             keys = piece.keys if piece else _key_numbers(source, media_type, number)
-        with _open(source, media_type) as container:
+        with _open_again(source, media_type) as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
             yield from _sampled(container, stream, settings, own, tally, keys, piece)
@@ -266,7 +280,8 @@ def _stream_frames(
         if facts.time_base is None and own.time_base is not None:
             facts.stream, facts.time_base = number, own.time_base
             facts.first_pts, facts.last_pts = own.first_pts, own.last_pts
-        _add_problems(facts, own, "" if alone else f"stream {number}: ")
+        for problem in own.problems:
+            facts.note(problem.problem, name + problem.message)
 
 
 def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
@@ -278,7 +293,7 @@ def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
     """
     numbers: list[int] = []
     key: int | None = None  # its time, as long as what follows it may be shown before it
-    with _open(source, media_type) as container:
+    with _complaints(), _open(source, media_type) as container:  # what is amiss is said in decoding
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
         shown = (p for p in _pictures(container, stream) if not p.is_discard)
@@ -520,7 +535,7 @@ def _count_what_is_missing(
     listed = tally.listed if demuxer in COUNTS_FRAMES else 0
     present = tally.shown
     if demuxer == "mov" and listed != tally.shown:
-        with _open(source, media_type, ignore_editlist="1") as container:
+        with _complaints(), _open(source, media_type, ignore_editlist="1") as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
             present = sum(1 for _ in _pictures(container, stream))
