@@ -88,12 +88,12 @@ def card(model: ModelCard) -> Iterator[str]:
 
 
 def matrix(calibration: dict[str, Any]) -> str:
-    """What corrects the classes, where something does; the figures behind it are cross-fitted then."""
+    """What corrects the classes, where something does; the figures after it are cross-fitted then."""
     if calibration.get("ridge") is None:
         return ""
     return (
-        f" and a matrix of classes by classes (ridge {calibration['ridge']:g}; all figures of these"
-        " pictures cross-fitted)"
+        f" and a matrix of classes by classes (ridge {calibration['ridge']:g}; what these pictures tell"
+        " of it is cross-fitted)"
     )
 
 

@@ -244,7 +244,7 @@ class TrainSettings(Settings):
     distill_votes: bool = setting(
         False,
         "Join the teachers' answer with the FER+ votes on each picture before it is learnt from (needs"
-        " --ferplus).",
+        " --ferplus and --distill).",
     )
     keep: str = setting(
         "best",

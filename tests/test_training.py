@@ -136,8 +136,10 @@ def _loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def test_few_pictures_are_calibrated_by_the_temperature_alone() -> None:
     said, labels = drawn(2.0, n=40)
-    fitted = calibration(said, labels)
-    assert fitted.ridge in (None, 1.0)
+    assert calibration(said, labels).ridge is None
+    said, labels = drawn(2.0, n=500)
+    some = labels != 3  # or one of the classes was held out nowhere
+    assert calibration(said[some], labels[some]).ridge is None
     one = calibration(said[:1], labels[:1])
     assert np.isfinite(one.correction.kernel).all()
     assert np.isfinite(one.cross_fitted).all()
@@ -151,6 +153,8 @@ def test_the_regression_finds_what_the_labels_were_drawn_by() -> None:
     labels = (drawn_by.cumsum(axis=1) > chance.random((30_000, 1))).argmax(axis=1)
     found = fit_softmax(features, labels, np.zeros((4, 3)), 1e-6)
     assert np.abs(found.probabilities(features) - drawn_by).mean() < 0.01
+    with pytest.raises(FemoError, match="did not come to an end"):
+        fit_softmax(np.full((4, 2), np.nan), np.zeros(4, np.int64), np.zeros((2, 3)), 1.0)
     held = fit_softmax(features, labels, true.kernel, 1e6)
     np.testing.assert_allclose(held.kernel, true.kernel, atol=1e-3)
 
@@ -651,7 +655,8 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
     assert card["labels"] == list(sources.LABELS)
     assert card["data"]["fit"] + card["data"]["validation"] == 69
     assert card["data"]["left_out"] == 1
-    assert card["calibration"]["loss_after"] <= card["calibration"]["loss_before"]
+    assert card["calibration"]["ridge"] is None  # too few pictures
+    assert card["calibration"]["loss_after"] < 3
     assert card["settings"]["epochs"] == 2
     assert "PublicTest" not in card["metrics"]
     for name in ("model.h5", "model.onnx"):
@@ -901,6 +906,49 @@ def test_a_merged_model_answers_the_mean_of_its_members(
         merged([out, tiny_model], tiny_csv, tmp_path / "again")
     with pytest.raises(UsageError, match="holds a model already"):
         merged([tiny_model, tiny_model], tiny_csv, out)
+
+
+@pytest.mark.slow
+def test_a_calibration_is_built_in_and_taken_out_as_it_was_fitted() -> None:
+    import keras
+
+    from forensic_emotion.training.calibrate import build_in, take_out
+    from forensic_emotion.training.network import committee, gated_vgg, seed_network, symmetric
+    from forensic_emotion.training.train import score
+
+    keras.utils.set_random_seed(0)
+    chance = np.random.default_rng(0)
+    inputs = {
+        "images": chance.random((9, 48, 48, 1), dtype=np.float32),
+        "landmarks": chance.random((9, 68, 2), dtype=np.float32),
+        "landmarks_valid": np.ones((9, 1), np.float32),
+    }
+    kernel = np.eye(7) / 0.8 + 0.3 * chance.normal(size=(7, 7))
+    correction = SoftmaxRegression(kernel, chance.normal(size=7))
+    for networks in ([seed_network(7)], [gated_vgg(7)], [seed_network(7), gated_vgg(7)]):
+        for network in networks:
+            layer = network.get_layer("output")
+            layer.set_weights([0.1 * chance.normal(size=w.shape) for w in layer.get_weights()])
+        served = committee([symmetric(network) for network in networks])
+        raw = score(served, inputs)
+        assert 1e-6 < raw.min() < 0.1
+        for network in networks:
+            build_in(network, correction)
+        expected = correction.probabilities(centred_logits(raw))
+        np.testing.assert_allclose(score(served, inputs), expected, atol=1e-3)
+        built_in = {"temperature": 0.8, "kernel": kernel.tolist(), "bias": correction.bias.tolist()}
+        for network in networks:
+            take_out(network, built_in)
+        np.testing.assert_allclose(score(served, inputs), soften(raw, 0.8), atol=1e-3)
+        take_out(networks[0], {"temperature": 0.8})  # as models of earlier versions say
+        np.testing.assert_allclose(score(served, inputs), soften(raw, 0.8), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_astray_makes_no_model(tiny_csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="went astray"):
+        train_tiny(tiny_csv, tmp_path / "out", learning_rate=1000.0, optimizer="sgd", epochs=3)
+    assert not (tmp_path / "out" / "model.json").exists()
 
 
 @pytest.mark.slow

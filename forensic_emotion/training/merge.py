@@ -14,6 +14,7 @@ from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
+from forensic_emotion.training.calibrate import take_out
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.network import committee
 from forensic_emotion.training.provenance import commit, merge_line
@@ -32,7 +33,7 @@ def merge(
 ) -> Path:
     """Write one model that asks all of the given ones, or has the mean of their weights.
 
-    Temperature and threshold are fitted on the pictures that all of them held out.
+    Calibration and threshold are fitted on the pictures that all of them held out.
 
     Args:
         folders: of the trained models, two or more.
@@ -116,14 +117,17 @@ def merge(
 
 
 def _load(card: ModelCard) -> keras.Model:
+    """A trained model, calibrated by its temperature alone."""
     path, _ = card.weights("model.h5")
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"{path} cannot be loaded as a Keras model: {error}.",
             "Give the model.h5 of a folder that femo train wrote.",
         ) from error
+    take_out(_innermost(model), card.facts["calibration"])
+    return model
 
 
 def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:

@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from forensic_emotion.errors import FemoError
+
+FLAT = 1e-5
+"""Slope at which a minimum is one."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -38,6 +43,9 @@ def fit_softmax(
         labels: (n,), each less than the number of classes.
         start: (features, classes), the kernel to stay near; the bias stays near 0.
         ridge: above 0.
+
+    Raises:
+        FemoError: the minimum was not found.
     """
     rows, classes = np.arange(len(labels)), start.shape[1]
     origin = np.vstack([start, np.zeros(classes)])
@@ -57,8 +65,13 @@ def fit_softmax(
         origin.ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 1_000, "gtol": 1e-7, "ftol": 1e-14},
+        options={"maxiter": 5_000, "maxfun": 10_000, "gtol": FLAT / 10, "ftol": 0},
     )
+    if not np.abs(best.jac).max() <= FLAT:
+        raise FemoError(
+            f"A logistic regression did not come to an end: {best.message}.",
+            "That is a fault of femo, or the scores that it was given are not finite.",
+        )
     weights = best.x.reshape(origin.shape)
     return SoftmaxRegression(weights[:-1], weights[-1])
 

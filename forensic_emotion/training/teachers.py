@@ -28,7 +28,7 @@ LEAST = 1e-4
 def load_teachers(
     folders: Sequence[Path], data_sha256: str, validation_share: float
 ) -> list[Classifier]:
-    """Load teachers, and see that none has been fitted to what the pupil is chosen by.
+    """Load teachers, and see that the weights of none were fitted to what the pupil is chosen by.
 
     Raises:
         ModelError: one cannot be used.
@@ -71,7 +71,7 @@ def informed_by_votes(
     network alone tell the label as well as both together, and what they tell is no single person's slip.
     A logistic regression from both to the labels of the same pictures joins them: a few hundred numbers
     from thousands of pictures, so that it learns no picture by heart. Teachers that have done so are
-    believed too much.
+    believed too much. Of a picture on which nobody has voted, the teachers' answer stays as it is.
 
     Method: Lopez-Paz et al. 2016, "Unifying distillation and privileged information".
 
@@ -83,7 +83,8 @@ def informed_by_votes(
     features = np.hstack([*logits, np.log1p(pictures.votes.astype(np.float64))])
     start = np.eye(features.shape[1], len(LABELS))
     joined = fit_softmax(features, pictures.labels, start, RIDGE)
-    return joined.probabilities(features).astype(np.float32)
+    voted = pictures.votes.sum(axis=1, keepdims=True) > 0
+    return np.where(voted, joined.probabilities(features), answers["output"]).astype(np.float32)
 
 
 def _own_first(answers: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:

@@ -74,7 +74,8 @@ def train(
 
     Raises:
         DataError: the data cannot be read.
-        ModelError: ``init`` is of another architecture, or a teacher cannot be used.
+        ModelError: ``init`` is of another architecture, a teacher cannot be used, or the loss becomes
+            infinite.
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
         FemoError: the model cannot be written; the last good checkpoint stays.
     """
@@ -141,6 +142,11 @@ def train(
             sums = np.zeros(2)
             for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
                 logs = step_on(model, batch)
+                if not np.isfinite(logs[0]):
+                    raise ModelError(
+                        f"Training went astray in epoch {number}: the loss is no number any more.",
+                        "Train anew with a lower --learning-rate, or a longer --warmup.",
+                    )
                 sums += np.array(logs) * len(batch.inputs["images"])
                 if step % AVERAGE_EVERY == 0 or step == number * steps:
                     average = moving_average(average, model.get_weights(), settings.average, step)
