@@ -28,7 +28,10 @@ fi
 train fourth_run --init "$runs/mean/model.h5" --distill "$runs/mean" --distill-weight 0.25 --normalise \
     --epochs 28 --learning-rate 0.05 --warmup 0.5 --mixup 0.2 --rotate 10 --shift 0.08 --zoom 0.12 --light 0.15 \
     --erase 0.25 --keep last --seed 9
-train face_resnet --init "$runs/fourth_run/model.h5" --distill "$runs/first_run" --distill "$runs/second_run" \
+train fifth_run --init "$runs/fourth_run/model.h5" --distill "$runs/first_run" --distill "$runs/second_run" \
     --distill-votes --distill-weight 0.6 --normalise --epochs 36 --learning-rate 0.08 --warmup 0.5 --mixup 0.2 \
     --rotate 10 --shift 0.08 --zoom 0.12 --light 0.15 --erase 0.25 --keep last --seed 11
+if [ ! -e "$runs/face_resnet/model.json" ]; then
+    femo merge "$runs/fifth_run" "$runs/fourth_run" --weights --data "$data" --out "$runs/face_resnet"
+fi
 femo evaluate "$runs/face_resnet" "$data" --ferplus "$votes" --record
