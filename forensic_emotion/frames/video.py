@@ -175,11 +175,9 @@ def video_frames(
                 numbers = [stream.index for stream in _videos(container)]
             if not numbers:
                 raise NoPicture("no_video", "holds no video stream")
-            if piece is not None:
-                yield from _stream_frames(source, media_type, settings, facts, piece.stream, "", piece)
-                return
-            if len(numbers) == 1:
-                yield from _stream_frames(source, media_type, settings, facts, numbers[0], "", None)
+            if piece is not None or len(numbers) == 1:
+                number = piece.stream if piece else numbers[0]
+                yield from _stream_frames(source, media_type, settings, facts, number, "", piece)
                 return
             _note_complaints(facts, complaints)  # of what all streams are in
             for number in numbers:

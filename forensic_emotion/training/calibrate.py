@@ -65,11 +65,16 @@ def calibration(probabilities: Probabilities, labels: Labels) -> Calibration:
 def _fit(probabilities: Probabilities, labels: Labels, ridge: float | None) -> SoftmaxRegression:
     classes = probabilities.shape[1]
     if not len(labels):  # the other folds of a single picture
-        return SoftmaxRegression(np.eye(classes), np.zeros(classes))
-    start = np.eye(classes) / fit_temperature(probabilities, labels)
+        return _cooled(classes, 1.0)
+    cooled = _cooled(classes, fit_temperature(probabilities, labels))
     if ridge is None:
-        return SoftmaxRegression(start, np.zeros(classes))
-    return fit_softmax(centred_logits(probabilities), labels, start, ridge)
+        return cooled
+    return fit_softmax(centred_logits(probabilities), labels, cooled.kernel, ridge)
+
+
+def _cooled(classes: int, temperature: float) -> SoftmaxRegression:
+    """What a temperature alone does to logits."""
+    return SoftmaxRegression(np.eye(classes) / temperature, np.zeros(classes))
 
 
 def _cross_fitted(probabilities: Probabilities, labels: Labels, ridge: float | None) -> Probabilities:
@@ -94,8 +99,7 @@ def _cross_entropy(probabilities: npt.NDArray[np.floating], labels: Labels) -> f
 
 def soften(probabilities: Probabilities, temperature: float) -> Probabilities:
     """The probabilities (n, classes) that the logits behind them give at another temperature."""
-    classes = probabilities.shape[1]
-    cooled = SoftmaxRegression(np.eye(classes) / temperature, np.zeros(classes))
+    cooled = _cooled(probabilities.shape[1], temperature)
     return cooled.probabilities(centred_logits(probabilities)).astype(np.float32)
 
 

@@ -92,6 +92,7 @@ def train(
         )
     if settings.normalise:
         check_has_none(NETWORKS[settings.network](len(LABELS)))
+
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share)
