@@ -269,6 +269,13 @@ class TrainSettings(Settings):
         "Batch normalisation behind each convolution while face_resnet is trained; it folds into the"
         " weights that are written.",
     )
+    sharpness: float = setting(
+        0.0,
+        "Learn from the gradient so far up the slope of the loss: finds flat minima, takes half as long"
+        " again; 0 does not. Only for sgd.",
+        least=0,
+        most=100,
+    )
     seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
 
 

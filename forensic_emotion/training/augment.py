@@ -29,6 +29,11 @@ class Batch:
     weights: dict[str, Floats]
     """Name of the output → how much each picture counts there (n,)."""
 
+    def first_half(self) -> Batch:
+        """Of its pictures; one of one."""
+        parts = (self.inputs, self.targets, self.weights)
+        return Batch(*({name: of[: -(-len(of) // 2)] for name, of in part.items()} for part in parts))
+
 
 def augment(
     grey: Grey, landmarks: Floats, settings: TrainSettings, chance: np.random.Generator

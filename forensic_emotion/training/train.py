@@ -35,6 +35,7 @@ from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
 from forensic_emotion.training.sources import LABELS
+from forensic_emotion.training.steps import Climber, compile_with, step_on
 from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
 from forensic_emotion.training.warm_start import find_start, start_from
 
@@ -90,6 +91,8 @@ def train(
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
         )
+    if settings.sharpness and settings.optimizer != "sgd":
+        raise UsageError("--sharpness makes steps of sgd only.", "Add --optimizer sgd.")
     if settings.normalise:
         check_has_none(NETWORKS[settings.network](len(LABELS)))
 
@@ -135,6 +138,10 @@ def train(
             checkpoint.start(out)
             average = model.get_weights()
 
+        climber = None
+        if settings.sharpness:
+            climber = Climber(model, settings.sharpness, settings.ferplus_weight)
+
         # ---- epochs -----------------------------------------------------------------------------
         for number in range(len(history) + 1, settings.epochs + 1):
             started = time.monotonic()
@@ -142,7 +149,7 @@ def train(
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
             sums = np.zeros(2)
             for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
-                logs = step_on(model, batch)
+                logs = climber.step_on(batch) if climber else step_on(model, batch)
                 if not np.isfinite(logs[0]):
                     raise ModelError(
                         f"Training went astray in epoch {number}: the loss is no number any more.",
@@ -244,34 +251,8 @@ def build(settings: TrainSettings, steps: int, init: Path | None, fit: data.Pict
             schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
         )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    weights = {"output": 1.0, "ferplus": settings.ferplus_weight}
-    # Labels are given as probabilities, for smoothed and blended ones are no single class. For whole
-    # labels this is the sparse categorical cross-entropy.
-    model.compile(
-        optimizer=optimizer,
-        loss=dict.fromkeys(outputs_of(model), "categorical_crossentropy"),
-        loss_weights={name: weights[name] for name in outputs_of(model)},
-        weighted_metrics={"output": ["accuracy"]},
-    )
+    compile_with(model, optimizer, settings.ferplus_weight)
     return model
-
-
-def outputs_of(model: keras.Model) -> list[str]:
-    """The names of a network's outputs."""
-    return list(model.output) if isinstance(model.output, dict) else ["output"]
-
-
-def step_on(model: keras.Model, batch: Batch) -> tuple[float, float]:
-    """One step; its loss and its share of right answers (the greater part of a blend counts)."""
-    names = outputs_of(model)
-    inputs = {name: batch.inputs[name] for name in model.input}
-    targets: object = {name: batch.targets[name] for name in names}
-    weights: object = {name: batch.weights[name] for name in names}
-    if names == ["output"]:
-        targets, weights = batch.targets["output"], batch.weights["output"]
-    logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
-    accuracy = logs["accuracy"] if "accuracy" in logs else logs["output_accuracy"]
-    return float(logs["loss"]), float(accuracy)
 
 
 def moving_average(average: Weights, now: Weights, decay: float, step: int) -> Weights:
