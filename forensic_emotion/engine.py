@@ -8,7 +8,7 @@ for any number of workers, and what is in a case after a stop is the beginning o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 from queue import PriorityQueue, SimpleQueue
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
@@ -28,6 +28,9 @@ from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined
 from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Run, Track
 from forensic_emotion.spool import Kept, Pile, Spool, Tracked
+
+if TYPE_CHECKING:
+    from forensic_emotion.pipeline import Seen
 
 T = TypeVar("T")
 
@@ -91,19 +94,18 @@ def scan(
     run_id = store.begin(run)
     state = "failed"
     try:
-        finished = {}
-        seen = set()
-        for path, sha256 in store.finished(run_id):
-            finished[path] = sha256
-            if sha256 is not None:
-                seen.add(int(sha256, 16))
+        finished = store.finished(run_id)
         left = [found for found in paths if found.path not in finished]
         # What was looked at stays in the run, also if it has gone since.
         expected = len(finished) + len(left)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
+
+        def seen(evidence: Evidence) -> bool:
+            return store.has(run_id, evidence.sha256)
+
         for found, looked_at in _outcomes(left, analysers, progress, seen, store.path.parent):
-            outcome = _with_tracks(_with_first(looked_at, seen, store, run_id), run)
+            outcome = _with_tracks(_with_first(looked_at, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)
         summary = store.count(run_id)
@@ -138,7 +140,7 @@ class _Jobs:
         self,
         analysers: Sequence[Analyser],
         progress: Progress,
-        seen: Container[int],
+        seen: Seen,
         folder: Path,
     ) -> None:
         self._free: SimpleQueue[Analyser] = SimpleQueue()
@@ -186,7 +188,7 @@ class _Jobs:
         with self._analyser() as analyser:
             return analyser.analyse(
                 found,
-                self._is_seen,
+                self._seen,
                 self._progress.frame,
                 whole=whole,
                 on_read=partial(self._progress.read, found),
@@ -232,9 +234,6 @@ class _Jobs:
         finally:
             self._free.put(analyser)
 
-    def _is_seen(self, evidence: Evidence) -> bool:
-        return int(evidence.sha256, 16) in self._seen
-
     def end(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -252,7 +251,7 @@ def _outcomes(
     paths: Sequence[Found],
     analysers: Sequence[Analyser],
     progress: Progress,
-    seen: Container[int],
+    seen: Seen,
     folder: Path,
 ) -> Iterator[tuple[Found, Outcome]]:
     """Each path with its outcome, in order.
@@ -261,7 +260,8 @@ def _outcomes(
         paths: what to look at.
         analysers: look at them.
         progress: is told.
-        seen: the SHA-256 of all media that were looked at before; whoever takes the outcomes adds to it.
+        seen: whether media with the same bytes were looked at before and their outcome taken; called
+            from any thread.
         folder: where what waits for the rest of a long video may lie.
     """
     jobs = _Jobs(analysers, progress, seen, folder)
@@ -298,18 +298,15 @@ LARGE = 1 << 20
 """Bytes; what is smaller is done soon."""
 
 
-def _with_first(outcome: Outcome, seen: set[int], store: CaseStore, run_id: int) -> Outcome:
+def _with_first(outcome: Outcome, store: CaseStore, run_id: int) -> Outcome:
     """An outcome as it is, or as a copy of that of the first path with the same bytes.
 
     Also where both were in work at the same time: what is written first owns the faces.
     """
     if outcome.evidence is None or outcome.kind is None or outcome.known is not None:
         return outcome
-    digest = int(outcome.evidence.sha256, 16)
-    if digest in seen:
-        return as_copy(store.first_with(run_id, outcome.evidence.sha256), outcome)
-    seen.add(digest)
-    return outcome
+    first = store.first_with(run_id, outcome.evidence.sha256)
+    return as_copy(first, outcome) if first else outcome
 
 
 def _with_tracks(outcome: Outcome, run: Run) -> Outcome:

@@ -23,9 +23,9 @@ from forensic_emotion.hashes import CHUNK, OnRead, hash_stream, unwatched
 from forensic_emotion.records import Evidence, FileFacts, Kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
-    """One path below the evidence folder, before it is opened."""
+    """One path below the evidence folder, before it is opened; there may be millions of them."""
 
     root: bytes
     relative: bytes

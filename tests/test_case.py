@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -223,8 +225,25 @@ def test_a_copy_takes_over_every_fact_of_its_original(case: Path) -> None:
         del row[name]
     names = ", ".join(f"{name} = ?" for name in row)
     connection.execute(f"UPDATE files SET {names}", tuple(row.values()))
-    assert store.first_with(1, sha256).media == facts
+    first = store.first_with(1, sha256)
+    assert first is not None
+    assert first.media == facts
     store.close()
+
+
+def test_any_thread_may_ask_for_what_was_looked_at_amid_a_writing(case: Path) -> None:
+    with opened_case(case) as opened:
+        (sha256,) = opened.execute("SELECT sha256 FROM evidence WHERE kind NOT NULL").fetchone()
+    with closing(CaseStore(case)) as store, ThreadPoolExecutor(1) as other:
+        assert other.submit(store.has, 1, sha256).result()
+        assert not other.submit(store.has, 2, sha256).result()
+        assert not other.submit(store.has, 1, "0" * 64).result()
+        assert store.first_with(2, sha256) is None
+        with store._transaction():
+            store._connection.execute("UPDATE files SET known = 'list'")
+            assert other.submit(store.has, 1, sha256).result(), "not yet committed"
+        assert not other.submit(store.has, 1, sha256).result(), "known files are not looked at"
+    assert not case.with_name(case.name + "-wal").exists()
 
 
 def test_each_run_keeps_the_card_that_its_model_had(evidence: Path, tmp_path: Path) -> None:

@@ -768,6 +768,58 @@ def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
 
 
 @pytest.mark.slow
+def test_a_sharpness_aware_step_takes_the_gradient_uphill_and_goes_on_from_below() -> None:
+    import keras
+
+    from forensic_emotion.training.augment import Batch
+    from forensic_emotion.training.steps import Climber, compile_with
+
+    chance = np.random.default_rng(5)
+    images = chance.normal(size=(6, 3)).astype(np.float32)
+    labels = np.eye(2, dtype=np.float32)[chance.integers(0, 2, 6)]
+    start = chance.normal(size=(3, 2)).astype(np.float32)
+
+    face = keras.Input((3,), name="images")
+    normal = keras.layers.BatchNormalization(center=False, scale=False, momentum=0.5, name="normal")
+    # Beside the network: what moves its statistics does not touch the answer checked below.
+    beside = keras.layers.Dense(2, use_bias=False, name="beside", trainable=False)
+    output = keras.layers.Dense(2, activation="softmax", use_bias=False, name="output")
+    added = keras.layers.Rescaling(0.0)(normal(beside(face)))
+    model = keras.Model({"images": face}, {"output": output(face) + added})
+    output.set_weights([start])
+    compile_with(model, keras.optimizers.SGD(0.5), ferplus_weight=0.0)
+    batch = Batch({"images": images}, {"output": labels}, {"output": np.ones(6, np.float32)})
+
+    def gradient(kernel: np.ndarray, n: int) -> np.ndarray:
+        powers = np.exp(images[:n] @ kernel)
+        return images[:n].T @ (powers / powers.sum(axis=1, keepdims=True) - labels[:n]) / n
+
+    uphill = gradient(start, 3)
+    there = start + 2.0 * uphill / np.sqrt(np.square(uphill).sum())
+    Climber(model, 2.0, ferplus_weight=0.0).step_on(batch)
+    expected = start - 0.5 * gradient(there, 6)
+    assert np.abs(gradient(there, 6) - gradient(start, 6)).max() > 0.01, "the case shows no difference"
+    np.testing.assert_allclose(output.get_weights()[0], expected, atol=1e-5)
+    seen_below = (images[:3] @ beside.get_weights()[0]).mean(axis=0)
+    np.testing.assert_allclose(normal.get_weights()[0], 0.5 * seen_below, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_sharpness_aware_training_can_be_stopped(tiny_csv: Path, tmp_path: Path) -> None:
+    changes = {"optimizer": "sgd", "sharpness": 0.5, "keep": "last"}
+    whole = train_tiny(tiny_csv, tmp_path / "whole", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tiny_csv, tmp_path / "stopped", stop_at="epoch 1/", **changes)
+    stopped = train_tiny(tiny_csv, tmp_path / "stopped", resume=True, **changes)
+    for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
+        np.testing.assert_array_equal(one, two)
+    plain = train_tiny(tiny_csv, tmp_path / "plain", **{**changes, "sharpness": 0.0})
+    assert any((one != two).any() for one, two in zip(weights_of(whole), weights_of(plain), strict=True))
+    with pytest.raises(UsageError, match="steps of sgd only"):
+        train_tiny(tiny_csv, tmp_path / "no", sharpness=0.5, optimizer="adam")
+
+
+@pytest.mark.slow
 def test_a_full_disk_costs_one_epoch_and_no_more(
     tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,26 +317,31 @@ def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
     )
 
 
-def read_finished(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[bytes, str | None]]:
-    """Each path of a run, and the SHA-256 if its content is media that was looked at."""
-    rows = case.execute(
-        "SELECT files.path_bytes, CASE WHEN evidence.kind NOT NULL AND files.known IS NULL"
-        " THEN files.sha256 END FROM files LEFT JOIN evidence ON evidence.sha256 = files.sha256"
-        " WHERE files.run_id = ?",
-        (run_id,),
-    )
-    yield from rows
+def read_finished(case: sqlite3.Connection, run_id: int) -> set[bytes]:
+    """Each path of a run."""
+    return {path for (path,) in case.execute("SELECT path_bytes FROM files WHERE run_id = ?", (run_id,))}
 
 
-def read_first(case: sqlite3.Connection, run_id: int, sha256: str) -> Outcome:
+FIRST = (
+    " FROM files JOIN evidence ON evidence.sha256 = files.sha256"
+    " WHERE files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"
+    " AND evidence.kind NOT NULL"
+)
+
+
+def is_first_there(case: sqlite3.Connection, run_id: int, sha256: str) -> bool:
+    """Whether a run has looked at media with these bytes."""
+    return case.execute(f"SELECT 1 {FIRST}", (sha256, run_id)).fetchone() is not None
+
+
+def read_first(case: sqlite3.Connection, run_id: int, sha256: str) -> Outcome | None:
     """What became of the first path of a run with these bytes, without its faces."""
-    cursor = case.execute(
-        "SELECT files.*, evidence.kind FROM files JOIN evidence ON evidence.sha256 = files.sha256"
-        " WHERE files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL",
-        (sha256, run_id),
-    )
+    cursor = case.execute(f"SELECT files.*, evidence.kind {FIRST}", (sha256, run_id))
     names = [column[0] for column in cursor.description]
-    row = dict(zip(names, cursor.fetchone(), strict=True))
+    values = cursor.fetchone()
+    if values is None:
+        return None
+    row = dict(zip(names, values, strict=True))
     problems = case.execute(
         "SELECT stage, class, message FROM problems WHERE file_id = ? ORDER BY id", (row["id"],)
     )
@@ -349,7 +354,7 @@ def read_first(case: sqlite3.Connection, run_id: int, sha256: str) -> Outcome:
         media=_media(row),
         frames=row["frames"],
         faces=row["faces"],
-        problems=tuple(Problem(*values) for values in problems),
+        problems=tuple(Problem(*problem) for problem in problems),
         known=row["known"],
         notable=row["notable"],
     )

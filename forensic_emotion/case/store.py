@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from forensic_emotion import __version__
@@ -21,6 +22,7 @@ from forensic_emotion.case.digest import Digests, face_key, file_digests, run_di
 from forensic_emotion.case.queries import (
     Changes,
     Summary,
+    is_first_there,
     read_changes,
     read_finished,
     read_first,
@@ -30,6 +32,7 @@ from forensic_emotion.case.reviews import Judgement, check_face
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
+from forensic_emotion.paths import read_only
 from forensic_emotion.records import (
     Evidence,
     FaceResult,
@@ -61,6 +64,8 @@ class CaseStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._locked: int | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = Lock()
         if not path.parent.is_dir():
             raise CaseError(
                 f"The case {path} cannot be made: there is no folder {path.parent}.",
@@ -105,6 +110,9 @@ class CaseStore:
     def close(self) -> None:
         """Leave one file that can be read from a read-only place, and the audit's hashes beside it."""
         failed = None
+        with self._reading:
+            if self._reader is not None:  # journal_mode stays as it is while another one is open
+                self._reader.close()
         try:
             try:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
@@ -261,13 +269,35 @@ class CaseStore:
             f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id)
         )
 
-    def finished(self, run_id: int) -> Iterator[tuple[bytes, str | None]]:
-        """Each path that a run has dealt with, and the SHA-256 if its content is media."""
+    def finished(self, run_id: int) -> set[bytes]:
+        """Each path that a run has dealt with."""
         return read_finished(self._connection, run_id)
 
-    def first_with(self, run_id: int, sha256: str) -> Outcome:
-        """What became of the first path of a run with these bytes, without its faces."""
+    def first_with(self, run_id: int, sha256: str) -> Outcome | None:
+        """What became of the first path of a run with these bytes, without its faces; None if none has.
+
+        Not of files that a list of hashes names as known, which were not looked at.
+        """
         return read_first(self._connection, run_id, sha256)
+
+    def has(self, run_id: int, sha256: str) -> bool:
+        """Whether there is a first path with these bytes (see ``first_with``); for any thread.
+
+        Raises:
+            CaseError: the case cannot be read.
+        """
+        try:
+            with self._reading:  # by itself: another thread may be amid a transaction
+                if self._reader is None:
+                    self._reader = sqlite3.connect(
+                        read_only(self.path), uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+                    )
+                    self._reader.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                return is_first_there(self._reader, run_id, sha256)
+        except sqlite3.Error as error:
+            raise CaseError(
+                f"The case {self.path} cannot be read: {error}.", "See that it is still there."
+            ) from error
 
     def count(self, run_id: int) -> Summary:
         """What a run has come to so far."""

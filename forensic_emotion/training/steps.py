@@ -14,9 +14,16 @@ import keras
 from forensic_emotion.training.augment import Batch
 from forensic_emotion.training.checkpoint import Weights
 
+LONGER = 2.0**20
+"""Times the gradient that only shows the way up; a power of two, which rounds nothing."""
+
 
 def compile_with(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, ferplus_weight: float
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    ferplus_weight: float,
+    *,
+    scale: float = 1.0,
 ) -> None:
     """Say what a network's outputs cost.
 
@@ -24,6 +31,7 @@ def compile_with(
         model: has an output of classes, and perhaps one of FER+ votes.
         optimizer: makes its steps.
         ferplus_weight: see ``TrainSettings``.
+        scale: of the loss.
     """
     names = outputs_of(model)
     weights = {"output": 1.0, "ferplus": ferplus_weight}
@@ -32,7 +40,7 @@ def compile_with(
     model.compile(
         optimizer=optimizer,
         loss=dict.fromkeys(names, "categorical_crossentropy"),
-        loss_weights={name: weights[name] for name in names},
+        loss_weights={name: scale * weights[name] for name in names},
         weighted_metrics={"output": ["accuracy"]},
     )
 
@@ -67,9 +75,9 @@ class Climber:
     def __init__(self, model: keras.Model, radius: float, ferplus_weight: float) -> None:
         self._model = model
         self._uphill = keras.Model(model.input, model.output)  # of the same layers
-        # Any gradient is cut to this length, which is far below its own: what is left is the direction.
+        # A gradient that is longer than this is cut to this length, and keeps its direction.
         uphill = keras.optimizers.SGD(learning_rate=-1.0, global_clipnorm=radius)
-        compile_with(self._uphill, uphill, ferplus_weight)
+        compile_with(self._uphill, uphill, ferplus_weight, scale=LONGER)
 
     def step_on(self, batch: Batch) -> tuple[float, float]:
         """One step; its loss and its share of right answers up there."""
