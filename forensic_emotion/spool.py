@@ -17,6 +17,10 @@ from forensic_emotion.records import FaceResult
 T = TypeVar("T")
 
 
+AT_ONCE = 32
+"""Records that are read back at once; a face has a thumbnail of some kilobytes."""
+
+
 class Spool:
     """A temporary file; what is kept in it is gone with the process, however that ends.
 
@@ -43,15 +47,19 @@ class Spool:
         Raises:
             FemoError: there is no room.
         """
-        content = pickle.dumps(tuple(results), pickle.HIGHEST_PROTOCOL)
+        places = []
         try:
             with self._turn:
                 start = self._file.seek(0, 2)
-                self._file.write(content)
+                for first in range(0, len(results), AT_ONCE):
+                    some = tuple(results[first : first + AT_ONCE])
+                    length = self._file.write(pickle.dumps(some, pickle.HIGHEST_PROTOCOL))
+                    places.append((start, length))
+                    start += length
                 self._file.flush()
         except OSError as error:
             raise self._full(error) from error
-        return Kept(self, ((start, len(content)),), len(results))
+        return Kept(self, tuple(places), len(results))
 
     def read(self, start: int, length: int) -> tuple[Any, ...]:
         with self._turn:
@@ -68,7 +76,7 @@ class Spool:
 
 @dataclass(frozen=True, eq=False)
 class Kept(Collection[T]):
-    """Records in a spool; read piece by piece whenever they are gone through."""
+    """Records in a spool; read some at a time whenever they are gone through."""
 
     spool: Spool
     places: tuple[tuple[int, int], ...]

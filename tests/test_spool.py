@@ -50,6 +50,18 @@ def test_a_pile_with_a_spool_takes_no_memory(tmp_path: Path) -> None:
     assert held(Spool(tmp_path)) * 20 < held(None)
 
 
+def test_of_a_long_piece_a_few_are_read_at_once(tmp_path: Path) -> None:
+    pictures = [bytes([number]) * 10_000 for number in range(200)]
+    kept = Spool(tmp_path).keep(pictures)
+    tracemalloc.start()
+    for number, picture in enumerate(kept):
+        assert picture == pictures[number]
+    _, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert number == 199
+    assert highest < 120 * 10_000, "some in the file's bytes, some as records, not all 200"
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(FemoError, match=r"put aside in .*none: No such file"):
         Spool(tmp_path / "none")
