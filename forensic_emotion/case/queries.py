@@ -325,12 +325,11 @@ def read_finished(case: sqlite3.Connection, run_id: int) -> set[bytes]:
 FIRST = (
     " FROM files JOIN evidence ON evidence.sha256 = files.sha256"
     " WHERE files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"
-    " AND evidence.kind NOT NULL"
 )
 
 
 def is_first_there(case: sqlite3.Connection, run_id: int, sha256: str) -> bool:
-    """Whether a run has looked at media with these bytes."""
+    """Whether a run has looked at a file with these bytes."""
     return case.execute(f"SELECT 1 {FIRST}", (sha256, run_id)).fetchone() is not None
 
 
