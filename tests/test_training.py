@@ -740,6 +740,17 @@ def test_normalisation_changes_no_answer_and_folds_away() -> None:
     np.testing.assert_allclose(answers(trained), answers(model), atol=1e-5)
 
 
+def train_whole_and_stopped(source: Path, folder: Path, **changes: Any) -> Path:
+    """A training; one that was stopped after its first epoch and went on must end with its weights."""
+    whole = train_tiny(source, folder / "whole", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(source, folder / "stopped", stop_at="epoch 1/", **changes)
+    stopped = train_tiny(source, folder / "stopped", resume=True, **changes)
+    for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
+        np.testing.assert_array_equal(one, two)
+    return whole
+
+
 @pytest.mark.slow
 def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
     tiny_csv: Path, tmp_path: Path
@@ -750,12 +761,7 @@ def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
     from forensic_emotion.training.warm_start import start_from
 
     changes = {"network": "face_resnet", "normalise": True, "keep": "last", "optimizer": "sgd"}
-    whole = train_tiny(tiny_csv, tmp_path / "whole", **changes)
-    with pytest.raises(KeyboardInterrupt):
-        train_tiny(tiny_csv, tmp_path / "stopped", stop_at="epoch 1/", **changes)
-    stopped = train_tiny(tiny_csv, tmp_path / "stopped", resume=True, **changes)
-    for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
-        np.testing.assert_array_equal(one, two)
+    whole = train_whole_and_stopped(tiny_csv, tmp_path, **changes)
 
     written = keras.models.load_model(whole / "model.h5", compile=False)
     assert len(written.layers) == len(face_resnet(7).layers)
@@ -807,12 +813,7 @@ def test_a_sharpness_aware_step_takes_the_gradient_uphill_and_goes_on_from_below
 @pytest.mark.slow
 def test_a_sharpness_aware_training_can_be_stopped(tiny_csv: Path, tmp_path: Path) -> None:
     changes = {"optimizer": "sgd", "sharpness": 0.5, "keep": "last"}
-    whole = train_tiny(tiny_csv, tmp_path / "whole", **changes)
-    with pytest.raises(KeyboardInterrupt):
-        train_tiny(tiny_csv, tmp_path / "stopped", stop_at="epoch 1/", **changes)
-    stopped = train_tiny(tiny_csv, tmp_path / "stopped", resume=True, **changes)
-    for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
-        np.testing.assert_array_equal(one, two)
+    whole = train_whole_and_stopped(tiny_csv, tmp_path, **changes)
     plain = train_tiny(tiny_csv, tmp_path / "plain", **{**changes, "sharpness": 0.0})
     assert any((one != two).any() for one, two in zip(weights_of(whole), weights_of(plain), strict=True))
     with pytest.raises(UsageError, match="steps of sgd only"):

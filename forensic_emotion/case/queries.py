@@ -322,20 +322,23 @@ def read_finished(case: sqlite3.Connection, run_id: int) -> set[bytes]:
     return {path for (path,) in case.execute("SELECT path_bytes FROM files WHERE run_id = ?", (run_id,))}
 
 
-FIRST = (
-    " FROM files JOIN evidence ON evidence.sha256 = files.sha256"
-    " WHERE files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"
-)
+FIRST = "files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"
+"""The first path of a run with some bytes, if it was looked at."""
 
 
 def is_first_there(case: sqlite3.Connection, run_id: int, sha256: str) -> bool:
     """Whether a run has looked at a file with these bytes."""
-    return case.execute(f"SELECT 1 {FIRST}", (sha256, run_id)).fetchone() is not None
+    found = case.execute(f"SELECT 1 FROM files WHERE {FIRST}", (sha256, run_id))
+    return found.fetchone() is not None
 
 
 def read_first(case: sqlite3.Connection, run_id: int, sha256: str) -> Outcome | None:
     """What became of the first path of a run with these bytes, without its faces."""
-    cursor = case.execute(f"SELECT files.*, evidence.kind {FIRST}", (sha256, run_id))
+    cursor = case.execute(
+        "SELECT files.*, evidence.kind FROM files JOIN evidence ON evidence.sha256 = files.sha256"
+        f" WHERE {FIRST}",
+        (sha256, run_id),
+    )
     names = [column[0] for column in cursor.description]
     values = cursor.fetchone()
     if values is None:

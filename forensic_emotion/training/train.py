@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -138,9 +139,9 @@ def train(
             checkpoint.start(out)
             average = model.get_weights()
 
-        climber = None
+        make_step: Callable[[Batch], tuple[float, float]] = partial(step_on, model)
         if settings.sharpness:
-            climber = Climber(model, settings.sharpness, settings.ferplus_weight)
+            make_step = Climber(model, settings.sharpness, settings.ferplus_weight).step_on
 
         # ---- epochs -----------------------------------------------------------------------------
         for number in range(len(history) + 1, settings.epochs + 1):
@@ -149,7 +150,7 @@ def train(
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
             sums = np.zeros(2)
             for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
-                logs = climber.step_on(batch) if climber else step_on(model, batch)
+                logs = make_step(batch)
                 if not np.isfinite(logs[0]):
                     raise ModelError(
                         f"Training went astray in epoch {number}: the loss is no number any more.",
