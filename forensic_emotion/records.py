@@ -178,10 +178,12 @@ class FrameTime:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a video stream that is looked at by itself, from a key frame on."""
+    """A part of a video stream that is looked at by itself."""
 
     stream: int
     """Its number in the container."""
+    key: int
+    """Timestamp of the key frame from which it is decoded."""
     start: int
     """Timestamp of its first frame."""
     end: int | None

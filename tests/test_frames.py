@@ -792,10 +792,24 @@ def test_a_video_of_which_it_is_not_certain_is_not_cut(
 
 def test_a_video_is_cut_by_what_there_is_to_look_at(tmp_path: Path) -> None:
     path = keyed_video(tmp_path / "v.mp4", 500, 20)  # 20 seconds, 25 key frames
-    assert len(read_pieces(path, sample="keyframes")[1]) == 3
-    assert len(read_pieces(path, sample="all")[1]) == 8  # at each third key frame, after 2.4 seconds
-    assert len(read_pieces(path)[1]) == 4
-    assert read_pieces(keyed_video(tmp_path / "k.mp4", 50, 1), sample="keyframes")[1] == []
+    assert lengths(read_pieces(path, sample="keyframes")) == [7, 5, 4, 3, 2, 2, 2]
+    assert lengths(read_pieces(path)) == [140, 100, 80, 60, 40, 40, 40]  # of 5 s, then of 1.25 at least
+    every_frame = lengths(read_pieces(path, sample="all"))
+    assert every_frame[:5] == [60] * 5, "at each third key frame, after 2.4 s"
+    assert every_frame[5:11] == [50, 38, 28, 21, 16, 13], "towards the end between key frames too"
+
+
+def test_between_key_frames_a_piece_begins_near_one(tmp_path: Path) -> None:
+    path = keyed_video(tmp_path / "v.mp4", 150, 500)  # 6 seconds, one key frame
+    assert lengths(read_pieces(path, sample="all")) == [38, 28, 21, 63]
+    long = keyed_video(tmp_path / "long.mp4", 300, 500)
+    assert read_pieces(long, sample="all")[1] == [], "all of its end is far from its key frame"
+
+
+def lengths(read: tuple[Any, Any]) -> list[int]:
+    """Frames decoded for each piece; see ``read_pieces``."""
+    _, parts = read
+    return [facts.frames_decoded for facts in parts]
 
 
 def test_a_piece_is_worth_its_opening_and_no_worker_waits_long() -> None:

@@ -83,11 +83,17 @@ MOST_PIECES = 256
 """Of a stream: a file of many hours takes long to open."""
 
 
-def piece_seconds(sample: str, seconds: float, keys: int) -> float:
-    """Least length of a piece that a long video is cut into.
+SHARE_OF_THE_REST = 4
+"""Towards the end no piece is longer than this part of what is left, down to this part of the others, so
+that no worker is long at a last one while the rest wait."""
+LEAD_SECONDS = 4.0
+"""Between key frames, a piece begins at most so far behind one: from there it has to be decoded."""
 
-    To open the file once more must take less time than the piece does; but a long last piece would keep
-    one worker at work and the others waiting.
+
+def piece_seconds(sample: str, seconds: float, keys: int) -> float:
+    """Least length of a piece that a long video is cut into, but for its last ones.
+
+    To open the file once more must take less time than the piece does.
 
     Args:
         sample: how its frames are sampled.
@@ -101,7 +107,7 @@ def piece_seconds(sample: str, seconds: float, keys: int) -> float:
 
 
 def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tuple[Piece, ...]:
-    """How to cut a video at key frames so that its pieces, one behind the other, are the whole.
+    """How to cut a video so that its pieces, one behind the other, are the whole.
 
     Returns:
         The pieces; none for a video that is short, or of which it is not certain.
@@ -141,10 +147,8 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
     only_keys = sample == "keyframes"
     seconds = float((times[-1] - times[0]) * time_base)
     length = max(1, round(piece_seconds(sample, seconds, len(keys)) / time_base))
-    starts = [times[0]]
-    for key in keys:
-        if key - starts[-1] >= length and 2 * (times[-1] - key) >= length:
-            starts.append(key)
+    lead = round(LEAD_SECONDS / time_base) if sample == "all" else 0
+    starts = _cut(times, keys, length, lead)
     for start, end in zip(starts, [*starts[1:], None], strict=True):
         index = bisect_left(times, start)
         count = (len(times) if end is None else bisect_left(times, end)) - index
@@ -153,7 +157,34 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         if only_keys:
             inside = (key for key in keys if start <= key and (end is None or key < end))
             own = tuple(bisect_left(times, key) for key in inside)
-        yield Piece(number, start, end, index, count, times[0], before, own)
+        key = max((k for k in keys if k <= start), default=start)
+        yield Piece(number, key, start, end, index, count, times[0], before, own)
+
+
+def _cut(times: Sequence[int], keys: Sequence[int], length: int, lead: int) -> list[int]:
+    """Where the pieces of a stream begin: at key frames, towards its end between them too.
+
+    Args:
+        times: of its frames, ascending.
+        keys: those of key frames.
+        length: least of a piece, but for the last ones.
+        lead: how far behind a key frame a piece may begin; 0 where too little is looked at of what
+            would have to be decoded for it.
+    """
+    end, key = times[-1], times[0]
+    starts = [times[0]]
+    if 2 * (end - times[0]) < 3 * length:
+        return starts
+    is_key = set(keys)
+    for time in times:
+        if time in is_key:
+            key = time
+        left = end - starts[-1]
+        least = max(min(length, left // SHARE_OF_THE_REST), length // SHARE_OF_THE_REST, 1)
+        behind_key = 0 if least == length else lead
+        if time - starts[-1] >= least and 2 * (end - time) >= least and time - key <= behind_key:
+            starts.append(time)
+    return starts
 
 
 def video_frames(
@@ -333,7 +364,7 @@ def _sampled(
             FrameTime(piece.first_pts, time_base),
             None if piece.before is None else FrameTime(piece.before, time_base),
         )
-        container.seek(piece.start, stream=stream)
+        container.seek(piece.key, stream=stream)
     shape: Shape | None = None
     untimed = corrupt = 0
     if settings.sample == "keyframes":
@@ -445,7 +476,7 @@ def _decode(
             for picture in packet.decode():
                 if piece is not None:
                     if picture.pts is not None and picture.pts < piece.start:
-                        continue  # of the piece before: where the container could be entered
+                        continue  # of a piece before: decoded as what follows refers to it
                     ended = piece.end is not None and (picture.pts or 0) >= piece.end
                     if ended:
                         break
