@@ -10,7 +10,7 @@ import io
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, Literal, cast
@@ -462,29 +462,36 @@ def _decode(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Every frame that can be decoded, of a piece if one is given, with its number, as it is shown.
 
-    A packet that fails costs its frames and is counted.
+    A packet that fails costs its frames and is counted. What leads to the first frame of a piece is also
+    decoded, with all that it refers to, for the last frame of the piece before; that one tells what is
+    amiss with it. Here frames that refer to a group of pictures which was not read fail without a fault.
     """
     packets = failed = corrupt = came = 0
     first = piece.index if piece else 0
+    leading = piece is not None and piece.before is not None
     last_error = ""
     ended = False
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
         tally.shown += packet.size > 0 and not packet.is_discard
-        corrupt += bool(packet.is_corrupt)
+        corrupt += bool(packet.is_corrupt) and not leading
         try:
-            for picture in packet.decode():
-                if piece is not None:
-                    if picture.pts is not None and picture.pts < piece.start:
-                        continue  # of a piece before: decoded as what follows refers to it
-                    ended = piece.end is not None and (picture.pts or 0) >= piece.end
-                    if ended:
-                        break
-                came += 1
-                yield first + came - 1, picture
+            with _complaints() if leading else nullcontext():
+                pictures = packet.decode()
         except (FFmpegError, ValueError) as error:
-            failed += 1
+            failed += not leading
             last_error = _text(error)
+            continue
+        for picture in pictures:
+            if piece is not None:
+                if picture.pts is not None and picture.pts < piece.start:
+                    continue
+                leading = False
+                ended = piece.end is not None and (picture.pts or 0) >= piece.end
+                if ended:
+                    break
+            came += 1
+            yield first + came - 1, picture
         if ended:
             break
     if failed:
