@@ -84,8 +84,8 @@ MOST_PIECES = 256
 
 
 SHARE_OF_THE_REST = 4
-"""Towards the end a piece needs no more than one in so many parts of what is left, down to one in so many
-of the others' length, so that no worker is long at a last one while the rest wait."""
+"""Towards the end a piece may be as short as one in so many parts of what is left, down to one in so
+many of the others' length, so that no worker is long at a last one while the rest wait."""
 LEAD_SECONDS = 4.0
 """Between key frames, a piece begins at most so far behind one: from there it has to be decoded."""
 
