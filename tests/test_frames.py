@@ -795,6 +795,9 @@ def test_a_video_is_cut_by_what_there_is_to_look_at(tmp_path: Path) -> None:
     every_frame = lengths(read_pieces(path, sample="all"))
     assert every_frame[:5] == [60] * 5, "at each third key frame, after 2.4 s"
     assert every_frame[5:11] == [50, 38, 28, 21, 16, 13], "towards the end between key frames too"
+    assert sum(every_frame) == 500
+    assert max(every_frame[11:]) < 25
+    assert read_pieces(keyed_video(tmp_path / "k.mp4", 50, 1), sample="keyframes")[1] == []
 
 
 @pytest.mark.parametrize("more", ["", OPEN])

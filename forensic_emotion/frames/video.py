@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -81,8 +81,6 @@ KEYS_OF_A_PIECE = 8
 """Looking at so many takes seconds, opening a file of an hour a part of one."""
 MOST_PIECES = 256
 """Of a stream: a file of many hours takes long to open."""
-
-
 SHARE_OF_THE_REST = 4
 """Towards the end a piece may be as short as one in so many parts of what is left, down to one in so
 many of the others' length, so that no worker is long at a last one while the rest wait."""
@@ -157,7 +155,8 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         if only_keys:
             inside = (key for key in keys if start <= key and (end is None or key < end))
             own = tuple(bisect_left(times, key) for key in inside)
-        key = max((k for k in keys if k <= start), default=start)
+        behind = bisect_right(keys, start)
+        key = keys[behind - 1] if behind else start
         yield Piece(number, key, start, end, index, count, times[0], before, own)
 
 
@@ -176,7 +175,7 @@ def _cut(times: Sequence[int], keys: Sequence[int], length: int, lead: int) -> l
     if 2 * (end - times[0]) < 3 * length:
         return starts
     is_key = set(keys)
-    for time in times:
+    for time in times if lead else keys:
         if time in is_key:
             key = time
         left = end - starts[-1]
