@@ -890,8 +890,29 @@ def test_the_card_says_how_to_train_it_again(symmetric_model: Path, tiny_model: 
 def test_a_teacher_that_may_know_the_held_out_part_is_refused(
     tiny_csv: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="another part held out"):
+    with pytest.raises(ModelError, match="less of them held out"):
         train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], validation_share=0.3)
+
+
+@pytest.mark.slow
+def test_a_last_run_may_hold_out_less_than_its_teachers(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    start = tiny_model / "model.h5"
+    last = train_tiny(
+        tiny_csv,
+        tmp_path / "last",
+        init=start,
+        distill=[tiny_model],
+        epochs=1,
+        keep="last",
+        validation_share=0.1,
+    )
+    out = merged([tiny_model, last], tiny_csv, tmp_path / "mean", weights=True)
+    more, less, both = (json.loads((f / "model.json").read_text()) for f in (tiny_model, last, out))
+    assert less["calibration"]["n"] < more["calibration"]["n"]
+    assert both["calibration"]["n"] == less["calibration"]["n"] == both["data"]["validation"]
+    assert (both["settings"]["validation_share"], both["data"]) == (0.1, less["data"])
 
 
 @pytest.mark.slow
@@ -1032,7 +1053,7 @@ def test_what_cannot_be_merged_is_told(tiny_csv: Path, tiny_model: Path, tmp_pat
     with pytest.raises(UsageError, match="two or more"):
         merged([tiny_model], tiny_csv, tmp_path / "out")
     other = write_fer2013(tmp_path / "other.csv", {"Training": 70, "PublicTest": 10})
-    with pytest.raises(ModelError, match="the same part held out"):
+    with pytest.raises(ModelError, match="not all trained on"):
         merged([tiny_model, tiny_model], other, tmp_path / "out")
 
 

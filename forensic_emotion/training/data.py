@@ -222,7 +222,8 @@ def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> 
 
     Args:
         pictures: all splits of the data.
-        share: of Training to hold out, 0 < share < 1.
+        share: of Training to hold out, 0 < share < 1. What a smaller share holds out, a larger one
+            does too.
         seed: of the choice; the same for every training, so that models can be compared, and one can
             teach another without having seen its held-out part.
 

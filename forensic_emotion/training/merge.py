@@ -49,8 +49,8 @@ def merge(
 
     Raises:
         DataError: the data cannot be read.
-        ModelError: a model cannot be used, or was trained on other data or with another part held out;
-            with ``weights``, they are not of one network.
+        ModelError: a model cannot be used, or was trained on other data; with ``weights``, they are not
+            of one network.
         UsageError: fewer than two models, or ``out`` is in use.
         FemoError: the model cannot be written.
     """
@@ -60,15 +60,15 @@ def merge(
         raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
     cards = [ModelCard.find(str(folder)) for folder in folders]
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
-    shares = {card.facts["settings"]["validation_share"] for card in cards}
     trained_on = {card.facts["data"]["sha256"] for card in cards}
-    if len(shares) > 1 or trained_on != {pictures.sha256}:
+    if trained_on != {pictures.sha256}:
         raise ModelError(
-            f"{', '.join(map(str, folders))} were not all trained on {source} with the same part held"
-            " out.",
+            f"{', '.join(map(str, folders))} were not all trained on {source}.",
             "One of them may have been fitted to pictures that are to calibrate the whole.",
         )
-    held_out = data.split_training(pictures, shares.pop()).validation
+    smallest = min(cards, key=lambda card: float(card.facts["settings"]["validation_share"])).facts
+    share = smallest["settings"]["validation_share"]
+    held_out = data.split_training(pictures, share).validation
     members = [_load(card) for card in cards]
     if weights:
         members = [_mean(members, [str(folder) for folder in folders])]
@@ -84,11 +84,8 @@ def merge(
         "labels": list(LABELS),
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
         "preprocessing": chips.PREPROCESSING,
-        "data": first["data"],
-        "settings": {
-            "validation_share": first["settings"]["validation_share"],
-            "max_error": max_error,
-        },
+        "data": smallest["data"],
+        "settings": {"validation_share": share, "max_error": max_error},
         "members": [
             {
                 key: c.facts.get(key)

@@ -42,10 +42,10 @@ def load_teachers(
                 f"The teacher {folder} has other classes than the data.",
                 "Name one that was trained on such data.",
             )
-        held_out = (facts["data"]["sha256"], facts["settings"]["validation_share"])
-        if held_out != (data_sha256, validation_share):
+        same_data = facts["data"]["sha256"] == data_sha256
+        if not same_data or facts["settings"]["validation_share"] < validation_share:
             raise ModelError(
-                f"The teacher {folder} was trained on other data, or with another part held out.",
+                f"The teacher {folder} was trained on other data, or with less of them held out.",
                 "It may have been fitted to pictures that are held out here; train one on these data.",
             )
         teachers.append(classifier)
