@@ -24,14 +24,15 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
     Args:
         path: the file.
-        threads: that one computation may use; 0 for one on each core.
+        threads: that one computation may use; 0 for one on each core that this process may use.
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET
-    options.intra_op_num_threads = threads
+    # Left to itself it takes all cores of the machine, also those that are another's.
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except RUNTIME_ERRORS as error:

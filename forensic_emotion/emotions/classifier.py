@@ -38,7 +38,7 @@ def load_classifier(model: str, runtime: str, *, threads: int = 0) -> Classifier
     Args:
         model: the name of a shipped model, or a folder that ``femo train`` wrote.
         runtime: ``onnx`` or ``tensorflow``.
-        threads: that ONNX Runtime computes with; 0 for as many as there are cores.
+        threads: that ONNX Runtime computes with; 0 for as many as there are cores for femo.
 
     Raises:
         ModelError: it is missing, damaged, or made for other chips.
