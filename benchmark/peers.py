@@ -5,8 +5,8 @@ usage: python -m benchmark peers --fer PYTHON [--repeats N]
 PYTHON is that of a virtual environment with ``pip install fer==25.10``. The plain loop is what one would
 write first: cv2.VideoCapture, dlib's detector enlarged once, its landmarks, and Keras' predict for each
 face with the seed network. Each is a process of its own. What the others take to start does not count;
-femo's time is that of the whole command, from its start to its end, and what it takes to its first look
-at a file stands beside it. Decoding alone is by one core: on n cores nobody is quicker than an n-th of it.
+femo's time is that of the whole command, from its start to its end; what it takes to its first look at a
+file stands beside it. Decoding alone is by one core: on n cores nobody is quicker than an n-th of it.
 """
 
 from __future__ import annotations
