@@ -916,6 +916,26 @@ def test_a_last_run_may_hold_out_less_than_its_teachers(
 
 
 @pytest.mark.slow
+def test_teachers_are_asked_only_if_there_is_something_to_learn(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensic_emotion.training import train
+
+    def asked(*_: object) -> None:
+        raise AssertionError("a teacher was asked")
+
+    out = train_tiny(tiny_csv, tmp_path / "out", distill=[tiny_model], epochs=1)
+    weights = weights_of(out)
+    (out / "model.json").unlink()  # as of a run that was stopped while it wrote the model
+    monkeypatch.setattr(train, "mean_answers", asked)
+    train_tiny(tiny_csv, out, distill=[tiny_model], epochs=1, resume=True)
+    for one, two in zip(weights_of(out), weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(UsageError, match="already holds"):
+        train_tiny(tiny_csv, out, distill=[tiny_model], epochs=1)
+
+
+@pytest.mark.slow
 def test_votes_are_joined_with_an_answer_if_there_are_both(tiny_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="joins the answers of teachers and the FER"):
         train_tiny(tiny_csv, tmp_path / "out", distill=[tmp_path], distill_votes=True)

@@ -102,11 +102,6 @@ def train(
     split = data.split_training(pictures, settings.validation_share)
     validation_inputs = split.validation.inputs()
     teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
-    fit = split.fit
-    if teachers:
-        answers = mean_answers(teachers, fit, progress)
-        taught = informed_by_votes(answers, fit) if settings.distill_votes else answers["output"]
-        fit = replace(fit, taught=taught)
     init = find_start(init) if init else None
     identity: dict[str, object] = {
         "settings": asdict(settings),
@@ -144,6 +139,11 @@ def train(
             make_step = Climber(model, settings.sharpness, settings.ferplus_weight).step_on
 
         # ---- epochs -----------------------------------------------------------------------------
+        fit = split.fit
+        if teachers and len(history) < settings.epochs:
+            answers = mean_answers(teachers, fit, progress)
+            taught = informed_by_votes(answers, fit) if settings.distill_votes else answers["output"]
+            fit = replace(fit, taught=taught)
         for number in range(len(history) + 1, settings.epochs + 1):
             started = time.monotonic()
             seed_dropout(model, settings.seed, number)
