@@ -913,6 +913,10 @@ def test_a_last_run_may_hold_out_less_than_its_teachers(
     assert less["calibration"]["n"] < more["calibration"]["n"]
     assert both["calibration"]["n"] == less["calibration"]["n"] == both["data"]["validation"]
     assert (both["settings"]["validation_share"], both["data"]) == (0.1, less["data"])
+    again = merged([out, tiny_model], tiny_csv, tmp_path / "again", weights=True)
+    first, second = json.loads((again / "model.json").read_text())["members"]
+    assert [each["name"] for each in first["members"]] == ["tiny", "last"]
+    assert (second["name"], second["epoch"]) == ("tiny", more["epoch"])
 
 
 @pytest.mark.slow

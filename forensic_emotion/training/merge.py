@@ -86,17 +86,7 @@ def merge(
         "preprocessing": chips.PREPROCESSING,
         "data": smallest["data"],
         "settings": {"validation_share": share, "max_error": max_error},
-        "members": [
-            {
-                key: c.facts.get(key)
-                for key in (
-                    *("name", "network", "parameters", "settings", "init", "teachers", "epoch"),
-                    *("command", "commit", "trained_with"),
-                )
-            }
-            | {"sha256": c.facts["files"]["model.h5"]["sha256"]}
-            for c in cards
-        ],
+        "members": [_as_member(each) for each in cards],
         "command": merge_line(folders, source, out, max_error, weights),
         "commit": commit(),
         "trained_with": trained_with(),
@@ -111,6 +101,15 @@ def merge(
             "Make room there, or choose another folder with --out.",
         ) from error
     return out
+
+
+def _as_member(card: ModelCard) -> dict[str, object]:
+    """What the card of the whole says of one model."""
+    facts = card.facts
+    keys = ["name", "network", "parameters", "settings", "command", "commit", "trained_with"]
+    # The weights of a mean of weights may be averaged again.
+    keys += ["members"] if "members" in facts else ["init", "teachers", "epoch"]
+    return {key: facts.get(key) for key in keys} | {"sha256": facts["files"]["model.h5"]["sha256"]}
 
 
 def _load(card: ModelCard) -> keras.Model:
