@@ -76,7 +76,7 @@ def card(model: ModelCard) -> Iterator[str]:
     calibration, abstention = facts["calibration"], facts["abstention"]
     yield (
         f"Calibrated on the {calibration['n']:,} held-out pictures by temperature"
-        f" {calibration['temperature']:.3f}{matrix(calibration)}"
+        f" {calibration['temperature']:.3f}{matrix(calibration)}{before(facts)}"
         f" (ECE {calibration['ece_before']:.4f} before, {calibration['ece_after']:.4f} after)."
         f" Answers above {abstention['threshold']:.4f}, else `uncertain`: on the held-out pictures it"
         f" answers {abstention['coverage']:.1%}, wrong among them"
@@ -94,6 +94,17 @@ def matrix(calibration: dict[str, Any]) -> str:
     return (
         f" and a matrix of classes by classes (ridge {calibration['ridge']:g}; what these pictures tell"
         " of it is cross-fitted)"
+    )
+
+
+def before(facts: dict[str, Any]) -> str:
+    """What corrects the scores before those held-out pictures do, where something does."""
+    first = facts.get("calibrated_before")
+    if not first:
+        return ""
+    what = f"a matrix (ridge {first['ridge']:g})" if first["ridge"] else "a temperature"
+    return (
+        f", behind {what} fitted to {first['n']:,} more that only some members held out, scored by these"
     )
 
 

@@ -41,7 +41,12 @@ from forensic_emotion.training.metrics import (
     measure,
     risk_coverage,
 )
-from forensic_emotion.training.regression import SoftmaxRegression, centred_logits, fit_softmax
+from forensic_emotion.training.regression import (
+    SoftmaxRegression,
+    centred_logits,
+    chained,
+    fit_softmax,
+)
 from tests.builders import ALWAYS, write_fer2013
 
 # ---- figures ---------------------------------------------------------------------------------------
@@ -157,6 +162,21 @@ def test_the_regression_finds_what_the_labels_were_drawn_by() -> None:
         fit_softmax(np.full((4, 2), np.nan), np.zeros(4, np.int64), np.zeros((2, 3)), 1.0)
     held = fit_softmax(features, labels, true.kernel, 1e6)
     np.testing.assert_allclose(held.kernel, true.kernel, atol=1e-3)
+
+
+def test_two_corrections_are_one() -> None:
+    said, _ = drawn(2.0, n=50)
+    classes = said.shape[1]
+    chance = np.random.default_rng(5)
+    first, then = (
+        SoftmaxRegression(
+            np.eye(classes) + 0.2 * chance.normal(size=(classes, classes)), chance.normal(size=classes)
+        )
+        for _ in range(2)
+    )
+    both = chained(first, then)
+    np.testing.assert_allclose(both.applied_to(said), then.applied_to(first.applied_to(said)), rtol=1e-4)
+    assert np.linalg.cond(both.kernel) < 100  # so that it can be taken out again
 
 
 def test_calibration_error_of_known_cases() -> None:
@@ -913,6 +933,8 @@ def test_a_last_run_may_hold_out_less_than_its_teachers(
     assert less["calibration"]["n"] < more["calibration"]["n"]
     assert both["calibration"]["n"] == less["calibration"]["n"] == both["data"]["validation"]
     assert (both["settings"]["validation_share"], both["data"]) == (0.1, less["data"])
+    only_one = more["calibration"]["n"] - less["calibration"]["n"]
+    assert both["calibrated_before"] == {"n": only_one, "ridge": None}  # too few for a matrix
     again = merged([out, tiny_model], tiny_csv, tmp_path / "again", weights=True)
     first, second = json.loads((again / "model.json").read_text())["members"]
     assert [each["name"] for each in first["members"]] == ["tiny", "last"]

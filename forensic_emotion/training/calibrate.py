@@ -38,11 +38,10 @@ FOLDS = 5
 class Calibration:
     """How a network's scores are corrected."""
 
-    temperature: float
     ridge: float | None
     """See ``RIDGES``."""
     correction: SoftmaxRegression
-    """From centred logits to calibrated probabilities; the temperature is in it."""
+    """From centred logits to calibrated probabilities; a temperature is in it."""
     cross_fitted: Probabilities
     """(n, classes), what becomes of each held-out picture if the fit has not seen its fifth."""
 
@@ -54,12 +53,7 @@ def calibration(probabilities: Probabilities, labels: Labels) -> Calibration:
     ridges = RIDGES if enough else RIDGES[:1]
     tried = [(ridge, _cross_fitted(probabilities, labels, ridge)) for ridge in ridges]
     ridge, cross_fitted = min(tried, key=lambda each: _cross_entropy(each[1], labels))
-    return Calibration(
-        fit_temperature(probabilities, labels),
-        ridge,
-        _fit(probabilities, labels, ridge),
-        cross_fitted,
-    )
+    return Calibration(ridge, _fit(probabilities, labels, ridge), cross_fitted)
 
 
 def _fit(probabilities: Probabilities, labels: Labels, ridge: float | None) -> SoftmaxRegression:

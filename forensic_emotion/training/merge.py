@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -14,12 +15,13 @@ from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
-from forensic_emotion.training.calibrate import take_out
+from forensic_emotion.training.calibrate import calibration, take_out
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.network import committee
 from forensic_emotion.training.provenance import commit, merge_line
+from forensic_emotion.training.regression import SoftmaxRegression
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.train import calibrate, trained_with
+from forensic_emotion.training.train import calibrate, score, trained_with
 
 
 def merge(
@@ -33,7 +35,8 @@ def merge(
 ) -> Path:
     """Write one model that asks all of the given ones, or has the mean of their weights.
 
-    Calibration and threshold are fitted on the pictures that all of them held out.
+    Calibration and threshold are fitted on the pictures that all of them held out; what only some held
+    out is used for a correction before (``_fitted_before``).
 
     Args:
         folders: of the trained models, two or more.
@@ -69,15 +72,12 @@ def merge(
     smallest = min(cards, key=lambda card: float(card.facts["settings"]["validation_share"])).facts
     share = smallest["settings"]["validation_share"]
     held_out = data.split_training(pictures, share).validation
-    members = [_load(card) for card in cards]
-    if weights:
-        members = [_mean(members, [str(folder) for folder in folders])]
-    model = members[0] if len(members) == 1 else committee(members)
-    calibrated = calibrate([_innermost(member) for member in members], model, held_out, max_error)
-    first = cards[0].facts
+    first = _fitted_before(cards, pictures, held_out, weights)
+    networks, model = _joined(cards, weights)
+    calibrated = calibrate(networks, model, held_out, max_error, first.correction if first else None)
     card = {
         "name": out.resolve().name,
-        "network": first["network"]
+        "network": cards[0].facts["network"]
         if weights
         else "committee of " + " and ".join(c.facts["network"] for c in cards),
         "parameters": int(model.count_params()),
@@ -91,6 +91,7 @@ def merge(
         "commit": commit(),
         "trained_with": trained_with(),
         **calibrated,
+        "calibrated_before": {"n": first.n, "ridge": first.ridge} if first else None,
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -101,6 +102,45 @@ def merge(
             "Make room there, or choose another folder with --out.",
         ) from error
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Before:
+    """A correction that was fitted before the members' common held-out part was looked at."""
+
+    n: int
+    """Pictures it was fitted to."""
+    ridge: float | None
+    """See ``calibrate.RIDGES``."""
+    correction: SoftmaxRegression
+
+
+def _fitted_before(
+    cards: Sequence[ModelCard], pictures: data.Pictures, held_out: data.Pictures, weights: bool
+) -> _Before | None:
+    """What the pictures tell that only some members held out, scored by those.
+
+    None if all held out the same. A last run that holds out little leaves too few pictures for a matrix;
+    which classes such networks prefer to others is told by those that it went on from.
+    """
+    shares = [float(card.facts["settings"]["validation_share"]) for card in cards]
+    more = data.split_training(pictures, max(shares)).validation
+    others = more.where(~np.isin(more.row, held_out.row))
+    if not len(others):
+        return None
+    knowing_none = [card for card, share in zip(cards, shares, strict=True) if share == max(shares)]
+    _, model = _joined(knowing_none, weights)
+    fitted = calibration(score(model, others.inputs()), others.labels)
+    return _Before(len(others), fitted.ridge, fitted.correction)
+
+
+def _joined(cards: Sequence[ModelCard], weights: bool) -> tuple[list[keras.Model], keras.Model]:
+    """The networks that hold a last layer, and what asks all of them."""
+    members = [_load(card) for card in cards]
+    if weights and len(members) > 1:
+        members = [_mean(members, [str(card.folder) for card in cards])]
+    model = members[0] if len(members) == 1 else committee(members)
+    return [_innermost(member) for member in members], model
 
 
 def _as_member(card: ModelCard) -> dict[str, object]:

@@ -31,6 +31,18 @@ class SoftmaxRegression:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
 
+    def applied_to(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Corrected probabilities, (n, classes) → (n, classes), if the features are centred logits."""
+        return self.probabilities(centred_logits(probabilities)).astype(np.float32)
+
+
+def chained(first: SoftmaxRegression, then: SoftmaxRegression) -> SoftmaxRegression:
+    """What answers as ``then`` does to the centred logits of what ``first`` answers."""
+    classes = len(first.bias)
+    centred = (np.eye(classes) - 1 / classes) @ then.kernel
+    # The same for all classes, the last term changes no answer; it keeps the kernel invertible.
+    return SoftmaxRegression(first.kernel @ (centred + 1 / classes), first.bias @ centred + then.bias)
+
 
 def fit_softmax(
     features: Floats, labels: npt.NDArray[np.int64], start: Floats, ridge: float

@@ -26,7 +26,12 @@ from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import build_in, calibration, choose_threshold
+from forensic_emotion.training.calibrate import (
+    build_in,
+    calibration,
+    choose_threshold,
+    fit_temperature,
+)
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.metrics import measure
@@ -35,6 +40,7 @@ from forensic_emotion.training.normalise import check_has_none, fold, normalised
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
+from forensic_emotion.training.regression import SoftmaxRegression, chained
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.steps import Climber, compile_with, step_on
 from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
@@ -266,7 +272,11 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int) -> W
 
 
 def calibrate(
-    networks: Sequence[keras.Model], served: keras.Model, held_out: data.Pictures, max_error: float
+    networks: Sequence[keras.Model],
+    served: keras.Model,
+    held_out: data.Pictures,
+    max_error: float,
+    first: SoftmaxRegression | None = None,
 ) -> dict[str, object]:
     """Fit calibration and threshold on the held-out pictures; what ``model.json`` says of them.
 
@@ -277,20 +287,22 @@ def calibrate(
         served: what answers: one of them, its symmetric form, or the mean of all.
         held_out: the pictures.
         max_error: see ``TrainSettings``.
+        first: a correction that other pictures told, which this one is fitted behind.
     """
     labels = held_out.labels
     raw = score(served, held_out.inputs())
-    fitted = calibration(raw, labels)
+    fitted = calibration(first.applied_to(raw) if first else raw, labels)
+    correction = chained(first, fitted.correction) if first else fitted.correction
     for network in networks:
         # A mean of logits is corrected by correcting each of them.
-        build_in(network, fitted.correction)
+        build_in(network, correction)
     before, after = (measure(p, labels, LABELS) for p in (raw, fitted.cross_fitted))
     return {
         "calibration": {
-            "temperature": fitted.temperature,
+            "temperature": fit_temperature(raw, labels),
             "ridge": fitted.ridge,
-            "kernel": fitted.correction.kernel.tolist(),
-            "bias": fitted.correction.bias.tolist(),
+            "kernel": correction.kernel.tolist(),
+            "bias": correction.bias.tolist(),
             "n": len(held_out),
             "ece_before": before.ece,
             "ece_after": after.ece,
