@@ -163,8 +163,8 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
     tasks = {k: v for k, v in found["tasks"].items() if not k.startswith("true")}
     rows = []
     for name, who in tasks.items():
+        seconds = who["femo"]["seconds"]
         for peer, figures in who.items():
-            seconds = who["femo"]["seconds"]
             ratios = [figures["seconds"] / each for each in (seconds, seconds - start)]
             rows.append(
                 [

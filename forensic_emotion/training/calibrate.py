@@ -75,7 +75,7 @@ def _cross_fitted(probabilities: Probabilities, labels: Labels, ridge: float | N
     found = np.empty_like(probabilities)
     for fold in _folds(labels):
         fitted = _fit(probabilities[~fold], labels[~fold], ridge)
-        found[fold] = fitted.probabilities(centred_logits(probabilities[fold]))
+        found[fold] = fitted.applied_to(probabilities[fold])
     return found
 
 
@@ -93,8 +93,7 @@ def _cross_entropy(probabilities: npt.NDArray[np.floating], labels: Labels) -> f
 
 def soften(probabilities: Probabilities, temperature: float) -> Probabilities:
     """The probabilities (n, classes) that the logits behind them give at another temperature."""
-    cooled = _cooled(probabilities.shape[1], temperature)
-    return cooled.probabilities(centred_logits(probabilities)).astype(np.float32)
+    return _cooled(probabilities.shape[1], temperature).applied_to(probabilities)
 
 
 def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:

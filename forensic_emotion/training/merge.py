@@ -69,9 +69,8 @@ def merge(
             f"{', '.join(map(str, folders))} were not all trained on {source}.",
             "One of them may have been fitted to pictures that are to calibrate the whole.",
         )
-    smallest = min(cards, key=lambda card: float(card.facts["settings"]["validation_share"])).facts
-    share = smallest["settings"]["validation_share"]
-    held_out = data.split_training(pictures, share).validation
+    smallest = min(cards, key=_share)
+    held_out = data.split_training(pictures, _share(smallest)).validation
     first = _fitted_before(cards, pictures, held_out, weights)
     networks, model = _joined(cards, weights)
     calibrated = calibrate(networks, model, held_out, max_error, first.correction if first else None)
@@ -84,8 +83,8 @@ def merge(
         "labels": list(LABELS),
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
         "preprocessing": chips.PREPROCESSING,
-        "data": smallest["data"],
-        "settings": {"validation_share": share, "max_error": max_error},
+        "data": smallest.facts["data"],
+        "settings": {"validation_share": _share(smallest), "max_error": max_error},
         "members": [_as_member(each) for each in cards],
         "command": merge_line(folders, source, out, max_error, weights),
         "commit": commit(),
@@ -102,6 +101,11 @@ def merge(
             "Make room there, or choose another folder with --out.",
         ) from error
     return out
+
+
+def _share(card: ModelCard) -> float:
+    """Of Training, held out when the model was trained."""
+    return float(card.facts["settings"]["validation_share"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +127,12 @@ def _fitted_before(
     None if all held out the same. A last run that holds out little leaves too few pictures for a matrix;
     which classes such networks prefer to others is told by those that it went on from.
     """
-    shares = [float(card.facts["settings"]["validation_share"]) for card in cards]
-    more = data.split_training(pictures, max(shares)).validation
+    largest = max(map(_share, cards))
+    more = data.split_training(pictures, largest).validation
     others = more.where(~np.isin(more.row, held_out.row))
     if not len(others):
         return None
-    knowing_none = [card for card, share in zip(cards, shares, strict=True) if share == max(shares)]
-    _, model = _joined(knowing_none, weights)
+    _, model = _joined([card for card in cards if _share(card) == largest], weights)
     fitted = calibration(score(model, others.inputs()), others.labels)
     return _Before(len(others), fitted.ridge, fitted.correction)
 
