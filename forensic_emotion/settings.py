@@ -236,15 +236,15 @@ class TrainSettings(Settings):
     )
     distill_weight: float = setting(
         0.5,
-        "What the teachers' answer counts in a picture's target, the labels counting the rest (needs"
-        " --distill).",
+        "What the answer of teachers or votes counts in a picture's target, the labels counting the rest"
+        " (needs --distill or --distill-votes).",
         least=0,
         most=1,
     )
     distill_votes: bool = setting(
         False,
-        "Join the teachers' answer with the FER+ votes on each picture before it is learnt from (needs"
-        " --ferplus and --distill).",
+        "Join the teachers' answer with the FER+ votes on each picture before it is learnt from; without"
+        " a teacher learn from the votes alone (needs --ferplus).",
     )
     keep: str = setting(
         "best",

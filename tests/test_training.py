@@ -962,9 +962,23 @@ def test_teachers_are_asked_only_if_there_is_something_to_learn(
 
 
 @pytest.mark.slow
-def test_votes_are_joined_with_an_answer_if_there_are_both(tiny_csv: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="joins the answers of teachers and the FER"):
+def test_votes_are_learnt_from_if_there_are_some(tiny_csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="learns from the FER"):
         train_tiny(tiny_csv, tmp_path / "out", distill=[tmp_path], distill_votes=True)
+
+
+@pytest.mark.slow
+def test_votes_alone_are_a_teacher_too(tiny_csv: Path, tmp_path: Path) -> None:
+    votes = write_votes(tmp_path / "votes.csv", {"Training": 70, "PublicTest": 35})
+    plain, taught = (
+        train_tiny(tiny_csv, tmp_path / str(on), ferplus=votes, epochs=1, distill_votes=on)
+        for on in (False, True)
+    )
+    assert any((a != b).any() for a, b in zip(weights_of(plain), weights_of(taught), strict=True))
+    card = json.loads((taught / "model.json").read_text())
+    assert card["teachers"] == []
+    assert "--distill-votes" in card["command"]
+    assert "--distill " not in card["command"]
 
 
 @pytest.mark.slow  # it imports the teachers' runtime
@@ -991,6 +1005,10 @@ def test_an_answer_joined_with_votes_tells_the_labels_better_than_either(tmp_pat
     assert _loss(joined, labels) - best < 0.6 * (_loss(soften(answer, 1.0), labels) - best)
     assert _loss(joined, labels) - best < 0.6 * (_loss(of_votes, labels) - best)
     assert _loss(joined[:100], labels[:100]) < _loss(np.full((100, 7), 1 / 7), labels[:100])
+    alone = informed_by_votes({}, pictures)
+    losses = [_loss(each[100:], labels[100:]) for each in (joined, alone, of_votes)]
+    assert losses == sorted(losses)
+    np.testing.assert_array_equal(alone[:100], np.eye(7)[labels[:100]])
 
 
 def merged(folders: list[Path], data: Path, out: Path, *, weights: bool = False) -> Path:

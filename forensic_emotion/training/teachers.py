@@ -55,7 +55,11 @@ def load_teachers(
 def mean_answers(
     teachers: list[Classifier], pictures: Pictures, progress: Progress
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """The mean of the teachers' probabilities: name of an output that all have → (n, its classes)."""
+    """The mean of the teachers' probabilities: name of an output that all have → (n, its classes).
+
+    Empty without teachers."""
+    if not teachers:
+        return {}
     inputs = pictures.inputs()
     answers = [score_inputs(teacher, inputs, progress) for teacher in teachers]
     shared = [name for name in answers[0] if all(name in answer for answer in answers)]
@@ -73,20 +77,25 @@ def informed_by_votes(
     from thousands of pictures, so that it learns no picture by heart. Teachers that have done so are
     believed too much. Of a picture on which nobody has voted, the teachers' answer stays as it is.
 
+    Without a teacher the votes alone are asked, and of a picture without votes the label stays.
+
     Method: Lopez-Paz et al. 2016, "Unifying distillation and privileged information".
 
     Args:
-        answers: of ``mean_answers`` for the pictures.
+        answers: of ``mean_answers`` for the pictures; empty if there is no teacher.
         pictures: with their votes.
     """
     logits = [centred_logits(np.maximum(answer, LEAST)) for answer in _own_first(answers)]
-    features = np.hstack([*logits, np.log1p(pictures.votes.astype(np.float64))])
-    start = np.eye(features.shape[1], len(LABELS))
+    votes = np.log1p(pictures.votes.astype(np.float64))
+    features = np.hstack([*logits, votes])
+    shape = (features.shape[1], len(LABELS))
+    start = np.eye(*shape) if answers else np.zeros(shape)
     joined = fit_softmax(features, pictures.labels, start, RIDGE)
     voted = pictures.votes.sum(axis=1, keepdims=True) > 0
-    return np.where(voted, joined.probabilities(features), answers["output"]).astype(np.float32)
+    otherwise = answers["output"] if answers else np.eye(len(LABELS))[pictures.labels]
+    return np.where(voted, joined.probabilities(features), otherwise).astype(np.float32)
 
 
 def _own_first(answers: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
     """The answer in the classes of the data, then others."""
-    return [answers["output"], *(a for name, a in sorted(answers.items()) if name != "output")]
+    return [answers[name] for name in sorted(answers, key=lambda name: (name != "output", name))]

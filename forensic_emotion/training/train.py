@@ -89,11 +89,8 @@ def train(
     """
     if settings.freeze and init is None:
         raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
-    if settings.distill_votes and not (distill and ferplus):
-        raise UsageError(
-            "--distill-votes joins the answers of teachers and the FER+ votes.",
-            "Give both: --distill DIR --ferplus FILE.",
-        )
+    if settings.distill_votes and not ferplus:
+        raise UsageError("--distill-votes learns from the FER+ votes.", "Name them: --ferplus FILE.")
     if settings.freeze and settings.normalise:
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
@@ -146,7 +143,7 @@ def train(
 
         # ---- epochs -----------------------------------------------------------------------------
         fit = split.fit
-        if teachers and len(history) < settings.epochs:
+        if (teachers or settings.distill_votes) and len(history) < settings.epochs:
             answers = mean_answers(teachers, fit, progress)
             taught = informed_by_votes(answers, fit) if settings.distill_votes else answers["output"]
             fit = replace(fit, taught=taught)
