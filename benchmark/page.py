@@ -175,7 +175,7 @@ def peers(found: dict[str, Any]) -> Iterator[str]:
                     *(["–", "–"] if peer == "femo" else [f"{ratio:.2f}" for ratio in ratios]),
                 ]
             )
-    head = ["", "", "frames/s", "faces reported", "femo is so many times as fast", "started"]
+    head = ["", "", "frames/s", "faces reported", "femo is so many times as fast", "without its start"]
     yield from table(head, rows)
     yield ""
     yield "True faces, and false alarms behind the plus, on the boxed pictures:"
