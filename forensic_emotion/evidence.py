@@ -98,7 +98,7 @@ def _walk(root: bytes) -> Iterator[Found]:
         try:
             if relative and _device(os.path.join(root, relative)) != device:
                 text = "folder on another file system, not entered; scan it by itself"
-                yield Found(root, relative, 0, skip=text)
+                yield Found(root, relative, 0, error=text)
                 continue
             names = _list_folder(os.path.join(root, relative))
         except OSError as error:
@@ -325,7 +325,7 @@ _BRANDS = {
     **dict.fromkeys((b"mif1", b"msf1"), "image/heif"),
     b"qt  ": "video/quicktime",
 }
-_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"styp", b"moof", b"sidx")
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 
@@ -388,8 +388,8 @@ ENDINGS = {
     "image/vnd.microsoft.icon": ".ico",
     "image/x-portable-anymap": ".pbm .pgm .pnm .ppm",
     "image/vnd.adobe.photoshop": ".psd",
-    "video/mp4": ".mp4 .m4v .3gp .3g2 .mov",
-    "video/quicktime": ".mov .qt .mp4",
+    "video/mp4": ".mp4 .m4v .m4s .3gp .3g2 .mov",
+    "video/quicktime": ".mov .qt .mp4 .m4s",
     "video/x-msvideo": ".avi",
     "video/x-matroska": ".mkv .webm",
     "video/x-flv": ".flv",

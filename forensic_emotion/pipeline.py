@@ -87,13 +87,23 @@ class Tools:
                 **versions(),
                 "landmark weights SHA-256": self.landmarks.weights_sha256,
                 **_named("detector weights SHA-256", self.detector.weights_sha256),
-                **{f"hash list {s.name} SHA-256": s.sha256 for s in (*self.known, *self.notable)},
+                **_of_lists("known", self.known),
+                **_of_lists("notable", self.notable),
             },
         )
 
 
 def _named(name: str, value: str | None) -> dict[str, str]:
     return {} if value is None else {name: value}
+
+
+def _of_lists(role: str, lists: tuple[HashSet, ...]) -> dict[str, str]:
+    """The hash of each list, by role and name; those of lists of one name beside each other."""
+    names = {each.name for each in lists}
+    return {
+        f"{role} hash list {name} SHA-256": ", ".join(s.sha256 for s in lists if s.name == name)
+        for name in sorted(names)
+    }
 
 
 def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[Path, ...]) -> Tools:

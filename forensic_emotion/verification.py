@@ -231,7 +231,7 @@ def _broken_audit(case: sqlite3.Connection) -> Iterator[str]:
 
 def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:
     """Where the hashes that were written beside the case are not in it."""
-    there = audit.hashes(case)
+    there = audit.lines(case)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -241,8 +241,7 @@ def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:
     except (OSError, UnicodeDecodeError) as error:
         yield f"{path.name} cannot be read: {error}"
         return
-    noted = [line.split(" ")[0] for line in lines]
-    if there[: len(noted)] != noted:
+    if not audit.is_beginning(lines, there):
         yield f"the audit table has not the entries that {path.name} lists"
 
 

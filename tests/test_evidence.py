@@ -102,7 +102,7 @@ def test_another_file_system_is_recorded_and_not_entered(
         (evidence / name).parent.mkdir(exist_ok=True)
         (evidence / name).touch()
     monkeypatch.setattr("forensic_emotion.evidence._device", lambda path: path.endswith(b"mounted"))
-    found = {f.path: f.skip for f in discover(evidence)}
+    found = {f.path: f.error for f in discover(evidence)}
     assert set(found) == {b"a.txt", b"mounted", b"z.txt"}
     assert "another file system" in (found[b"mounted"] or "")
 

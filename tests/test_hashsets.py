@@ -11,7 +11,7 @@ from forensic_emotion.case.queries import Summary
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashsets import read_hash_set
 from forensic_emotion.records import Box
-from tests.builders import encoded, picture, scanned
+from tests.builders import encoded, fake_tools, picture, scanned
 from tests.test_engine import rows
 
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
@@ -103,6 +103,20 @@ def test_notable_files_are_flagged_and_looked_at(evidence: Path, tmp_path: Path)
         ("copy.png", "faces", "notable.txt"),
         ("notes.txt", "skipped", "notable.txt"),
     ]
+
+
+def test_each_list_is_named_by_its_part_and_its_hash(tmp_path: Path) -> None:
+    lists = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "list.txt").write_text(digest("sha256", bytes([number])))
+        lists.append(read_hash_set(tmp_path / str(number) / "list.txt"))
+    one, two, three = lists
+    versions = fake_tools(known=(one, two), notable=(three,)).facts().versions
+    assert {name: value for name, value in versions.items() if "hash list" in name} == {
+        "known hash list list.txt SHA-256": f"{one.sha256}, {two.sha256}",
+        "notable hash list list.txt SHA-256": three.sha256,
+    }
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -163,11 +164,45 @@ def test_a_timeline_goes_by_the_recordings_time(case: Path) -> None:
     assert rows[0]["happy"] == pytest.approx(mean)
 
 
+def test_a_bracket_in_a_path_is_a_bracket(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for name in ("photo[1].png", "photo1.png", "photo[2].png"):
+        (root / name).write_bytes(encoded(picture(faces=[FACE])))
+    scanned(root, tmp_path / "case.db")
+    for pattern, found in (
+        ("photo[1].png", ["photo[1].png"]),
+        ("photo[[]1].png", []),
+        ("*[[12]].png", []),
+        ("photo[?].png", ["photo[1].png", "photo[2].png"]),
+        ("*1*", ["photo1.png", "photo[1].png"]),
+    ):
+        rows = asked(tmp_path / "case.db", "faces", "--path", pattern)
+        assert sorted(row["path"] for row in rows) == found
+
+
+def test_a_limit_may_be_larger_than_any_table(case: Path) -> None:
+    assert asked(case, "faces", "--limit", 10**20) == asked(case, "faces")
+
+
+def test_two_files_whose_names_look_alike_have_lines_of_their_own(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for name, shade in ((b"v\xff.mp4", 90), (b"v\\xff.mp4", 120)):
+        shown = picture(faces=[FACE], background=shade)
+        write_video(tmp_path / "v.mp4", range(0, 2000, 1000), lambda pts, shown=shown: shown)
+        (tmp_path / "v.mp4").rename(root / os.fsdecode(name))
+    scanned(root, tmp_path / "case.db")
+    found = asked(tmp_path / "case.db", "timeline")
+    assert len({row["path"] for row in found}) == 1
+    assert [(row["begins"], row["faces"]) for row in found] == [(0, 1), (1, 1), (0, 1), (1, 1)]
+
+
 def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
     import sqlite3
 
     case = sqlite3.connect(":memory:")
-    columns = "run_id, path, seconds, label, confidence, faults, stream, frame_index"
+    columns = "run_id, file_id, path, seconds, label, confidence, faults, stream, frame_index"
     classes = "angry, disgust, fear, happy, sad, surprise, neutral"
     case.execute(f"CREATE TABLE face_results ({columns}, {classes})")
     case.execute("CREATE TABLE runs (id)")

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -109,7 +110,9 @@ SETTLED = "run 1: folder, settings, versions, model, examiner"
         ),
         ("UPDATE problems SET run_id = 9", "problems name another run"),
         ("UPDATE tracks SET sha256 = 'x'", "1 tracks belong to no path"),
-        (FACE_ROW.format("thumbnail = lower(hex(thumbnail))"), "1 thumbnails are no binary data"),
+        (FACE_ROW.format("thumbnail = lower(hex(thumbnail))"), "1 values of faces.thumbnail are text"),
+        ("UPDATE evidence SET md5 = CAST(md5 AS BLOB)", " values of evidence.md5 are binary data"),
+        ("UPDATE files SET reason = CAST(path AS BLOB)", " values of files.reason are binary data"),
         ("DELETE FROM runs", "run 1 is missing"),
         # What is damaged is named, and ends nothing.
         (RUN_ROW.format("settings = '{'"), SETTLED),
@@ -261,6 +264,22 @@ def test_entries_cut_off_stay_visible_whatever_is_written_afterwards(case: Path,
     tamper(case, "DELETE FROM audit WHERE id = 2")
     scanned(evidence, case)
     assert "the audit table has not the entries that case.db.audit lists" in verified(case).faults
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda text: "", lambda text: text.replace("scan", "gone"), lambda text: text.replace("T", "U", 1)],
+)
+def test_the_file_beside_a_case_is_compared_whole(case: Path, change: Callable[[str], str]) -> None:
+    beside = case.with_name("case.db.audit")
+    was = beside.read_text()
+    beside.write_text(change(was))
+    assert beside.read_text() != was
+    for _ in range(2):  # and stays as it is, so that it shows still
+        code, output = run("verify", case)
+        assert code == 3
+        assert "the audit table has not the entries" in output.replace("\n", "")
+    assert beside.read_text() == change(was)
 
 
 def test_a_case_made_anew_under_the_name_of_another_holds(case: Path, evidence: Path) -> None:

@@ -99,9 +99,18 @@ def _parsed(text: object, kind: type[Parsed]) -> Parsed | None:
     return value if isinstance(value, kind) else None
 
 
-def hashes(case: sqlite3.Connection) -> list[str]:
-    """Of every entry, the first one first."""
-    return [sha256 for (sha256,) in case.execute("SELECT sha256 FROM audit ORDER BY id")]
+def lines(case: sqlite3.Connection) -> list[str]:
+    """What the file beside the case says of every entry, the first one first."""
+    return [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}" for e in entries(case)]
+
+
+def is_beginning(noted: list[str], there: list[str]) -> bool:
+    """Whether a file with these lines can be one of the case with those.
+
+    It may lag behind by what was done last, as when the disk was full. It cannot be empty: it is written
+    before the second entry is.
+    """
+    return there[: len(noted)] == noted and (bool(noted) or len(there) < 2)
 
 
 def broken_at(case: sqlite3.Connection) -> list[str]:

@@ -42,9 +42,6 @@ LOOSE = (
         " WHERE first.run_id <> files.run_id OR first.sha256 IS NOT files.sha256",
         "paths are copies of a path of another run or with other bytes",
     ),
-    # To the digests a picture and the text of its hexadecimal digits are the same.
-    ("faces WHERE typeof(thumbnail) <> 'blob'", "thumbnails are no binary data"),
-    ("files WHERE typeof(path_bytes) <> 'blob'", "path_bytes are no binary data"),
 )
 """Rows that no case has, and what they are in words."""
 
@@ -60,6 +57,34 @@ def loose_rows(case: sqlite3.Connection) -> Iterator[str]:
         (count,) = case.execute(f"SELECT COUNT(*) FROM {where}").fetchone()
         if count:
             yield f"{count} {text}"
+    yield from _confused_values(case)
+
+
+def _confused_values(case: sqlite3.Connection) -> Iterator[str]:
+    """Binary data where text belongs, and text where binary data do.
+
+    To the digests binary data and the text of their hexadecimal digits are the same.
+    """
+    tables = case.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        wrong = {"TEXT": "blob", "BLOB": "text"}
+        columns = [
+            (name, wrong[declared])
+            for _, name, declared, *_ in case.execute(f"PRAGMA table_info({_quoted(table)})")
+            if declared in wrong
+        ]
+        if not columns:
+            continue
+        counts = ", ".join(f"sum(typeof({_quoted(name)}) = '{kind}')" for name, kind in columns)
+        found = case.execute(f"SELECT {counts} FROM {_quoted(table)}").fetchone()
+        for (name, kind), count in zip(columns, found, strict=True):
+            if count:
+                what = "binary data" if kind == "blob" else "text"
+                yield f"{count} values of {table}.{name} are {what}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
@@ -96,8 +121,7 @@ def _table(case: sqlite3.Connection, name: str) -> object:
     """A table's columns, foreign keys and unique constraints, in no order."""
 
     def told(pragma: str, of: str) -> list[tuple[Any, ...]]:
-        quoted = of.replace('"', '""')
-        return [tuple(row) for row in case.execute(f'PRAGMA {pragma}("{quoted}")')]
+        return [tuple(row) for row in case.execute(f"PRAGMA {pragma}({_quoted(of)})")]
 
     unique = {
         tuple(column for _, _, column in told("index_info", index))

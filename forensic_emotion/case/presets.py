@@ -69,7 +69,8 @@ def narrowed(name: str, condition: str) -> str:
 
 
 def path(column: str) -> str:
-    return narrowed("path", f"{column} GLOB :path")
+    """``*`` and ``?`` stand for anything; a bracket, which names of files have, for itself."""
+    return narrowed("path", f"{column} GLOB replace(:path, '[', '[[]')")
 
 
 LABEL = narrowed("label", "label = :label")
@@ -191,7 +192,7 @@ SELECT path, stretch * step AS begins, (stretch + 1) * step AS ends,
     count(DISTINCT stream || ' ' || frame_index) AS frames, count(*) AS faces,
     {", ".join(f"avg({name}) AS {name}" for name in CLASSES)},
     count(CASE WHEN label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN}
-FROM placed GROUP BY path, stretch ORDER BY path, stretch {LIMIT}
+FROM placed GROUP BY path, file_id, stretch ORDER BY path, file_id, stretch {LIMIT}
 """,
     {
         "path": PATH,

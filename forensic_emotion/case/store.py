@@ -656,17 +656,18 @@ def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool =
     Raises:
         CaseError: it cannot be written.
     """
-    lines = [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}\n" for e in audit.entries(connection)]
+    lines = audit.lines(connection)
+    text = "".join(f"{line}\n" for line in lines)
     target = audit_file(case)
     with suppress(OSError, UnicodeDecodeError):
         there = target.read_text(encoding="utf-8")
-        if there == "".join(lines):
+        if there == text:
             return  # so that a full disk does not matter where there is nothing to say
-        if there != "".join(lines[: len(there.splitlines())]) and not anew:
+        if not audit.is_beginning(there.splitlines(), lines) and not anew:
             return  # it shows that the chain is another one; femo verify says so
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
-        unfinished.write_text("".join(lines), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(target)
     except OSError as error:
         with suppress(OSError):

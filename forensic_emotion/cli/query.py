@@ -14,6 +14,9 @@ from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.cli.rows import RowFormat, print_rows
 from forensic_emotion.errors import UsageError
 
+MOST_ROWS = 2**63 - 1
+"""As many as SQLite can count; whoever asks for more gets all there are."""
+
 SQL = re.compile(r"\s|^(select|with|pragma|values|explain)\b", re.IGNORECASE)
 """What tells SQL from the name of a preset: more than one word, or a word that SQL begins with."""
 
@@ -127,7 +130,7 @@ def query(
         "from": from_,
         "to": to,
         "step": step,
-        "limit": limit,
+        "limit": limit and min(limit, MOST_ROWS),
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     with opened_case(case) as opened:
