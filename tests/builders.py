@@ -102,8 +102,8 @@ def turn_mp4(path: Path, a: int, b: int, c: int, d: int) -> None:
     path.write_bytes(data)
 
 
-def edit_mp4(path: Path, start: int, length: int) -> None:
-    """Trim an MP4 of 10 frames a second by its edit list: show ``length`` frames from ``start``."""
+def edit_mp4(path: Path, start: int, length: int, times: int = 1) -> None:
+    """Trim an MP4 of 10 frames a second by its edit list: ``length`` frames from ``start``, so often."""
     data = bytearray(path.read_bytes())
     scale = data.index(b"mvhd") + 16
     movie = int.from_bytes(data[scale : scale + 4], "big")
@@ -112,6 +112,14 @@ def edit_mp4(path: Path, start: int, length: int) -> None:
     edit = data.index(b"elst") + 12  # version, flags, count; then length and start of the first edit
     data[edit : edit + 4] = (length * movie // 10).to_bytes(4, "big")
     data[edit + 4 : edit + 8] = (start * media // 10).to_bytes(4, "big")
+    more = data[edit : edit + 12] * (times - 1)
+    assert data.index(b"mdat") < edit, "else the places of the frames would have to be moved"
+    data[edit - 4 : edit + 12] = times.to_bytes(4, "big") + data[edit : edit + 12] + more
+    for atom in (b"moov", b"trak", b"edts", b"elst"):
+        size = data.index(atom) - 4
+        data[size : size + 4] = (int.from_bytes(data[size : size + 4], "big") + len(more)).to_bytes(
+            4, "big"
+        )
     path.write_bytes(data)
 
 

@@ -469,6 +469,33 @@ def test_frames_that_an_edit_list_hides_are_counted(tmp_path: Path, start: int, 
     assert length - 1 <= len(frames) <= length + 1
     assert len(frames) + facts.frames_hidden == 60
     assert facts.problems == [], "a trimmed file is whole"
+    _, keys = read_frames(path, sample="keyframes")
+    assert (keys.frames_hidden, keys.problems) == (facts.frames_hidden, [])
+
+
+@pytest.mark.parametrize(("length", "times"), [(12, 5), (12, 4), (24, 2), (60, 2)])
+def test_what_is_shown_twice_hides_as_much_as_what_is_shown_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, times: int
+) -> None:
+    cut_by(monkeypatch, 1)
+    path = write_groups(tmp_path / "v.mp4")
+    edit_mp4(path, 0, length, times)
+    frames, facts = read_frames(path, sample="all")
+    assert len(frames) == length * times
+    for sample in ("all", "every", "keyframes"):
+        _, facts = read_frames(path, sample=sample)
+        assert (facts.frames_hidden, facts.problems) == (60 - length, [])
+        assert read_pieces(path, sample=sample)[1] == [], "not to be cut"
+
+
+def test_key_frames_tell_of_incomplete_packets_between_them(tmp_path: Path) -> None:
+    path = write_groups(tmp_path / "v.mp4", movflags="frag_keyframe+empty_moov")
+    _, facts = read_frames(path, sample="keyframes")
+    assert facts.problems == []
+    path.write_bytes(path.read_bytes()[:-2000])  # the last packets are no key frames
+    for sample in ("all", "keyframes"):
+        _, facts = read_frames(path, sample=sample)
+        assert any("packets are incomplete" in p.message for p in facts.problems), sample
 
 
 @pytest.mark.parametrize(("name", "codec"), [("v.avi", "mpeg4"), ("v.flv", "flv"), ("v.mp4", "mpeg4")])

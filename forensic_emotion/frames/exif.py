@@ -7,6 +7,7 @@ is, and beside it stands what the file says of the zone.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -55,8 +56,9 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
         for tag, value in exif.get_ifd(pointer).items():
             tags[f"{group}.{_name(names, tag)}"] = plain(value)
     for name, offset in OFFSETS.items():
-        if recorded := _text(tags, name):
-            zone = _text(tags, offset)
+        # An unknown one is blank, or has blanks or zeros where its digits belong.
+        if recorded := _text(tags, name, "[1-9]"):
+            zone = _text(tags, offset, "[0-9]")
             facts.recorded = RecordedTime(recorded, name, zone, "offset_tag" if zone else "none")
             break
     gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -64,9 +66,10 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
     facts.longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, 180)
 
 
-def _text(tags: dict[str, Any], name: str) -> str | None:
+def _text(tags: dict[str, Any], name: str, at_least: str) -> str | None:
+    """A tag's text; None if nothing in it matches what it must have."""
     value = tags.get(name)
-    return value if isinstance(value, str) and value.strip() else None
+    return value if isinstance(value, str) and re.search(at_least, value) else None
 
 
 def _name(names: dict[int, str], tag: int) -> str:

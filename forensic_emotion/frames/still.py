@@ -13,9 +13,11 @@ from fractions import Fraction
 from typing import BinaryIO, Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.frames.beyond import beyond
 from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
@@ -45,6 +47,8 @@ MILLISECOND = Fraction(1, 1000)
 Tags = TiffImagePlugin.ImageFileDirectory_v2
 TILE_OFFSETS, TILE_BYTE_COUNTS, SAMPLE_FORMAT = 324, 325, 339
 """Tags of TIFF 6.0 that Pillow has no names for."""
+WHITE_IS_ZERO = 0
+"""Value of the tag PhotometricInterpretation."""
 SAMPLE_FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floating point"}
 
 
@@ -54,14 +58,17 @@ def still_frames(
     """Every page or frame of a still-picture file; see ``media.Reader``.
 
     Pages have no time. Frames of an animation have the sum of the durations before them, on a clock
-    of milliseconds. A page that cannot be decoded does not keep the next one from being tried.
+    of milliseconds; only the sum is rounded, for APNG counts in fractions of a second. A page that
+    cannot be decoded does not keep the next one from being tried.
     """
     if media_type not in FORMATS:
         raise UndecodableMedia("unsupported", f"femo cannot decode {media_type}")
     with limits(settings.max_pixels), _open(source, media_type) as image:
         pages = _page_count(image, source, media_type, facts)
+        for text in beyond(image, source, media_type, pages):
+            facts.note("not_looked_at", text)
         broken: list[UndecodableMedia] = []
-        elapsed: int | None = 0
+        elapsed: Fraction | None = Fraction(0)
         for index in range(min(pages, settings.max_pages)):
             try:
                 pixels = _decode(image, index, source, media_type, facts)
@@ -74,8 +81,8 @@ def still_frames(
             facts.frames_decoded += 1
             time = None
             if media_type in ANIMATED and pages > 1 and elapsed is not None:
-                time = FrameTime(elapsed, MILLISECOND)
-                elapsed += round(image.info.get("duration") or 0)
+                time = FrameTime(round(elapsed / MILLISECOND), MILLISECOND)
+                elapsed += _duration(image)
             yield Frame(index, time, pixels)
     if broken and not facts.frames_decoded:
         raise broken[0]
@@ -86,6 +93,13 @@ def still_frames(
             "too_many_pages",
             f"has {pages} pages or frames; the first {settings.max_pages} were tried (--max-pages)",
         )
+
+
+def _duration(image: Image.Image) -> Fraction:
+    """How long the frame that was decoded is shown, in seconds."""
+    milliseconds = float(image.info.get("duration") or 0)
+    # APNG has 16 bits for each part of a fraction, so that its own is the nearest one.
+    return Fraction(milliseconds / 1000).limit_denominator(0xFFFF)
 
 
 @contextmanager
@@ -261,6 +275,7 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
     with libtiff_silenced(media_type):
         if index:
             image.seek(index)
+        _forget_xmp(image)
         # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
         # the EXIF only when it has loaded it.
         if media_type == "image/tiff":
@@ -268,7 +283,14 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
             image.load()
             return orientation
         image.load()
+        _forget_xmp(image)  # a PNG's may stand behind its pixels
         return _exif(image, facts)
+
+
+def _forget_xmp(image: Image.Image) -> None:
+    """Pillow takes an orientation from XMP where EXIF has none; viewers do not, and it is no EXIF."""
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        image.info.pop(name, None)
 
 
 def _exif(image: Image.Image, facts: MediaFacts) -> int | None:
@@ -328,12 +350,12 @@ def to_rgb(image: Image.Image) -> RGB:
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
-        return np.stack([(wide >> 8).astype(np.uint8)] * 3, axis=-1)
+        return _as_grey((wide >> 8).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
         low, high = values.min(), values.max()
         grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-        return np.stack([grey.astype(np.uint8)] * 3, axis=-1)
+        return _as_grey(grey.astype(np.uint8), image)
     if not isinstance(image.info.get("transparency"), int | bytes | tuple):
         image.info.pop("transparency", None)  # a text chunk of a PNG may have that name too
     if image.has_transparency_data:
@@ -341,6 +363,15 @@ def to_rgb(image: Image.Image) -> RGB:
         white = Image.new("RGBA", layer.size, "white")
         image = Image.alpha_composite(white, layer)
     return np.array(image.convert("RGB"))
+
+
+def _as_grey(values: npt.NDArray[np.uint8], image: Image.Image) -> RGB:
+    """What was more than 8 bits wide as a picture. Pillow leaves such numbers of a TIFF as stored."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        photometric = image.tag_v2.get(int(ExifTags.Base.PhotometricInterpretation))
+        if photometric == WHITE_IS_ZERO:
+            values = 255 - values
+    return np.stack([values] * 3, axis=-1)
 
 
 def _bomb(error: Exception, which: str = "") -> UndecodableMedia:

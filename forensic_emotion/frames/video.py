@@ -67,10 +67,22 @@ class Tally:
     """Length by the container's own word."""
     shown: int = 0
     """Packets that came and are not hidden by an edit list."""
-    decoded: int = 0
-    """Frames that came of them."""
-    first_pts: int | None = None
     last_pts: int | None = None
+    """The latest of theirs."""
+    place: int = -1
+    """Where in the file the one that lies furthest back is."""
+    goes_back: bool = False
+    """Whether one came that lies before another: an edit list may show a part twice."""
+
+    def count(self, packet: Packet[VideoStream]) -> None:
+        if packet.size == 0 or packet.is_discard:
+            return
+        self.shown += 1
+        if packet.pts is not None:
+            self.last_pts = packet.pts if self.last_pts is None else max(self.last_pts, packet.pts)
+        if packet.pos is not None:
+            self.goes_back |= packet.pos <= self.place
+            self.place = max(self.place, packet.pos)
 
 
 SEEKABLE = ("mov", "matroska")
@@ -116,6 +128,8 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
         try:
             with _open(source, media_type) as container:
                 numbers = [stream.index for stream in _videos(container)]
+                if len(numbers) < len(container.streams.video):
+                    return ()  # there is something to be said of the whole
             pieces = [p for n in numbers for p in _plan_stream(source, media_type, n, settings.sample)]
         except (UndecodableMedia, FFmpegError, OSError):
             return ()  # looking at it in one piece will say what is wrong
@@ -128,9 +142,10 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
     with _open(source, media_type) as container:
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
-        shown = [
-            (p.pts, p.is_keyframe, p.is_discard, p.is_corrupt) for p in _pictures(container, stream)
-        ]
+        tally, shown = Tally(), []
+        for p in _pictures(container, stream):
+            tally.count(p)
+            shown.append((p.pts, p.is_keyframe, p.is_discard, p.is_corrupt))
         listed, time_base = stream.frames, stream.time_base
     if any(pts is None or hidden or corrupt for pts, _, hidden, corrupt in shown) or not shown:
         return
@@ -139,6 +154,8 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         return
     if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
         return
+    if FORMATS[media_type] == "mov" and tally.goes_back:
+        return  # the count may be that of the packets only because one is shown twice
     keys = [pts for pts, is_key, *_ in shown if is_key and pts is not None]
     if keys != sorted(keys):
         return  # where one could stop reading is not told by their time
@@ -203,6 +220,11 @@ def video_frames(
             with _open(source, media_type) as container:
                 describe(container, facts)
                 numbers = [stream.index for stream in _videos(container)]
+                covers = len(container.streams.video) - len(numbers)
+            if covers:
+                facts.note("not_looked_at", f"attached pictures, such as a cover: {covers}")
+            if not numbers and covers:
+                raise UndecodableMedia("no_frames", "holds no video stream but attached pictures")
             if not numbers:
                 raise NoPicture("no_video", "holds no video stream")
             if piece is not None or len(numbers) == 1:
@@ -296,7 +318,7 @@ def _stream_frames(
             yield from _sampled(container, stream, settings, own, tally, keys, piece)
         if not own.frames_decoded:
             raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
-        if piece is None and settings.sample != "keyframes":
+        if piece is None:
             _count_what_is_missing(source, media_type, number, own, tally)
     finally:
         facts.frames_decoded += own.frames_decoded
@@ -472,7 +494,7 @@ def _decode(
     ended = False
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
-        tally.shown += packet.size > 0 and not packet.is_discard
+        tally.count(packet)
         corrupt += bool(packet.is_corrupt) and not leading
         try:
             with _complaints() if leading else nullcontext():
@@ -517,10 +539,12 @@ def _decode_keys(
     """
     codec = stream.codec_context
     codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
-    keys = failed = empty = came = packets = 0
+    keys = failed = empty = corrupt = came = packets = 0
     last_error = ""
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
+        tally.count(packet)
+        corrupt += bool(packet.is_corrupt)
         if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
             continue
         if piece is not None and packet.pts is not None:
@@ -532,9 +556,6 @@ def _decode_keys(
             facts.note("damaged", f"more key frames than the {keys} that were there before")
             break
         keys += 1
-        tally.shown += 1
-        if packet.is_corrupt:
-            facts.note("damaged", f"packet {packets} is incomplete")
         try:
             pictures = [*codec.decode(packet), *codec.decode(None)]
         except (FFmpegError, ValueError) as error:
@@ -551,6 +572,8 @@ def _decode_keys(
             yield numbers[keys - 1], picture
     if failed:
         facts.note("damaged", f"{failed} of {keys} key frames cannot be decoded: {last_error}")
+    if corrupt:  # also of packets between them: what a recording lacks is no matter of sampling
+        facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if empty:
         text = f"{empty} of {keys} key frames give no picture by themselves; other samplings may"
         facts.note("no_key_picture", text)
@@ -568,13 +591,12 @@ def _count_what_is_missing(
     """
     demuxer = FORMATS[media_type]
     listed = tally.listed if demuxer in COUNTS_FRAMES else 0
-    present = tally.shown
-    if demuxer == "mov" and listed != tally.shown:
-        with _complaints(), _open(source, media_type, ignore_editlist="1") as container:
-            stream = container.streams[number]
-            assert isinstance(stream, VideoStream)
-            present = sum(1 for _ in _pictures(container, stream))
-        facts.frames_hidden = max(0, present - tally.shown)
+    shown = present = tally.shown
+    if demuxer == "mov" and (listed != shown or tally.goes_back):
+        if tally.goes_back:
+            shown = len({p.pos for p in _all_pictures(source, media_type, number) if not p.is_discard})
+        present = sum(1 for _ in _all_pictures(source, media_type, number, ignore_editlist="1"))
+        facts.frames_hidden = max(0, present - shown)
     if listed > present:
         facts.note(
             "truncated", f"the container lists {listed} frames, {present} of them are in the file"
@@ -585,13 +607,23 @@ def _count_what_is_missing(
         there = source.seek(0, io.SEEK_END)
         if promised > there:
             facts.note("truncated", f"the container says it has {promised} bytes, the file has {there}")
-    if demuxer == "flv" and facts.last_pts is not None and facts.time_base is not None:
-        last = float(facts.last_pts * Fraction(facts.time_base))
+    if demuxer == "flv" and tally.last_pts is not None and facts.time_base is not None:
+        last = float(tally.last_pts * Fraction(facts.time_base))
         # Sound may go on a little longer than the picture.
         if tally.seconds - last > max(1.0, 0.05 * tally.seconds):
             facts.note(
                 "truncated", f"the container lasts {tally.seconds:.1f} s, its picture {last:.1f} s"
             )
+
+
+def _all_pictures(
+    source: BinaryIO, media_type: str, number: int, **options: str
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream once more, by whatever the demuxer is told."""
+    with _complaints(), _open(source, media_type, **options) as container:
+        stream = container.streams[number]
+        assert isinstance(stream, VideoStream)
+        yield from _pictures(container, stream)
 
 
 def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

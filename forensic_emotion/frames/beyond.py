@@ -1,0 +1,143 @@
+"""What a still-picture file holds beyond the pages that are looked at, in words.
+
+Decoders stop where the picture ends. A telephone puts seconds of video behind it, and whoever wants to
+hide a picture may too; a raw file of a camera has its full picture where no page is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
+
+from forensic_emotion.frames.media import DECODER_ERRORS
+
+CHUNK = 1 << 20
+_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker that ends a scan: no stuffed byte, no restart (ITU-T T.81, B.1.1)."""
+_JPEG, _ISO_MEDIA = b"\xff\xd8\xff", b"ftyp"
+REDUCED = 1
+"""Bit of a TIFF's NewSubfileType: a smaller copy of another picture of the file."""
+
+
+def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
+    """What of a file is not looked at, in words.
+
+    Args:
+        image: as Pillow opened it, at its first page.
+        source: the file.
+        media_type: as its bytes show.
+        pages: that are looked at.
+    """
+    if media_type == "image/jpeg":
+        yield from _behind_jpeg(source, pages)
+    elif media_type == "image/tiff":
+        yield from _within_tiff(image, source)
+    elif media_type == "image/x-portable-anymap":
+        yield from _behind_anymap(image, source)
+
+
+def _behind_jpeg(source: BinaryIO, pages: int) -> Iterator[str]:
+    """More JPEGs than pages, and video, behind the end of the first picture."""
+    pictures, has_video, start = 0, False, 0
+    while (end := _jpeg_end(source, start)) is not None:
+        pictures += 1
+        following = _find(source, end, _JPEG)
+        has_video |= _find(source, end, _ISO_MEDIA, following) is not None
+        if following is None:
+            break
+        start = following
+    if pictures > pages:
+        yield f"pictures that follow behind the end of the last one (JPEG): {pictures - pages}"
+    if has_video:
+        yield "a video that follows behind the end of the picture (ISO media)"
+
+
+def _jpeg_end(source: BinaryIO, start: int) -> int | None:
+    """Where the JPEG that begins at a place ends, behind its last marker; None if it does not."""
+    place = start + 2
+    while True:
+        source.seek(place)
+        head = source.read(4)
+        if len(head) < 2 or head[0] != 0xFF:
+            return None
+        marker = head[1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        elif marker == 0xD9:  # the end
+            return place + 2
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
+            place += 2
+        else:
+            if len(head) < 4:
+                return None
+            place += 2 + int.from_bytes(head[2:], "big")
+            if marker == 0xDA:  # what follows is a scan, which has no length
+                behind = _find(source, place, _IN_SCAN)
+                if behind is None:
+                    return None
+                place = behind
+
+
+def _find(
+    source: BinaryIO, start: int, what: bytes | re.Pattern[bytes], end: int | None = None
+) -> int | None:
+    """The first place of some bytes from a start on, before an end; None if they are not there."""
+    pattern = re.compile(re.escape(what)) if isinstance(what, bytes) else what
+    source.seek(start)
+    kept = b""
+    while chunk := source.read(CHUNK):
+        window = kept + chunk
+        if found := pattern.search(window):
+            place = start - len(kept) + found.start()
+            return place if end is None or place < end else None
+        start += len(chunk)
+        if end is not None and start >= end:
+            return None
+        kept = window[-8:]  # longer than whatever is looked for
+    return None
+
+
+def _within_tiff(image: Image.Image, source: BinaryIO) -> Iterator[str]:
+    """Pictures in the first page's SubIFDs that are no smaller copies: a raw file's full picture."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    try:
+        listed = image.tag_v2.get(int(ExifTags.Base.SubIFDs), ())
+        places = listed if isinstance(listed, tuple) else (listed,)
+        own = sum(not _is_reduced(source, place) for place in places)
+    except DECODER_ERRORS:
+        return  # what is broken of its tags is told with them
+    if own:
+        yield f"pictures in SubIFDs, such as the full one of a camera's raw file: {own}"
+
+
+def _is_reduced(source: BinaryIO, place: int) -> bool:
+    source.seek(0)
+    head = source.read(16)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2:3] == b"\x2b" else head[:8])
+    source.seek(place)
+    tags.load(source)
+    return bool(int(tags.get(int(ExifTags.Base.NewSubfileType), 0)) & REDUCED)
+
+
+def _behind_anymap(image: Image.Image, source: BinaryIO) -> Iterator[str]:
+    """Data behind the only picture that Pillow reads; the format allows several in their binary form."""
+    if not isinstance(image, PpmImagePlugin.PpmImageFile):
+        return
+    codec, _, offset, arguments = image.tile[0]
+    if codec not in ("raw", "ppm"):
+        return
+    # Of a binary one with another greatest value than 255 that value is told to the decoder.
+    mode, greatest = arguments if isinstance(arguments, tuple) else (arguments, 255)
+    wide = greatest > 255 or mode == "I;16B"
+    bits = 1 if image.mode == "1" else (16 if wide else 8) * len(image.getbands())
+    size = image.height * -(-image.width * bits // 8)
+    rest = source.seek(0, os.SEEK_END) - offset - size
+    if rest > 0:
+        source.seek(offset + size)
+        if source.read(CHUNK).strip(b"\0 \t\r\n"):
+            yield f"bytes that follow behind the end of the picture: {rest}"

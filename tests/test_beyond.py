@@ -1,0 +1,193 @@
+"""What lies in a file beside the pages and streams that are looked at is told."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, PngImagePlugin
+
+from forensic_emotion.evidence import sniff
+from forensic_emotion.records import RecordedTime
+from tests.builders import picture, read_frames
+
+SHOWN = picture(64, 48)
+
+
+def jpeg(**options: object) -> bytes:
+    chance = np.random.default_rng(0)
+    noise = chance.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(noise).save(target, "JPEG", quality=95, **options)
+    return target.getvalue()
+
+
+def told(path: Path) -> list[str]:
+    _, facts = read_frames(path)
+    assert {p.problem for p in facts.problems} <= {"not_looked_at"}
+    return [p.message for p in facts.problems]
+
+
+VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("rest", "texts"),
+    [
+        (b"", []),
+        (bytes(5000), []),
+        (b"a maker's own notes", []),
+        (jpeg(), ["pictures that follow behind the end of the last one (JPEG): 1"]),
+        (bytes(10) + jpeg() + b"text" + jpeg(progressive=True), ["of the last one (JPEG): 2"]),
+        (VIDEO, ["a video that follows"]),
+        (bytes(1 << 20) + VIDEO, ["a video that follows"]),
+        (jpeg() + VIDEO, ["of the last one (JPEG): 1", "a video that follows"]),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_what_follows_behind_a_jpeg_is_told(
+    tmp_path: Path, rest: bytes, texts: list[str], options: dict[str, object]
+) -> None:
+    # Not what is within it: a thumbnail in its EXIF, the bytes of a video's name in a comment.
+    path = tmp_path / "p.jpg"
+    path.write_bytes(jpeg(comment=b"ftyp" + jpeg()[:50], **options) + rest)
+    found = told(path)
+    assert len(found) == len(texts)
+    for text, message in zip(texts, found, strict=True):
+        assert text in message
+
+
+def test_the_pages_of_an_mpo_are_looked_at_and_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "p.mpo"
+    Image.fromarray(SHOWN).save(path, save_all=True, append_images=[Image.fromarray(SHOWN)])
+    assert len(read_frames(path)[0]) == 2
+    assert told(path) == []
+
+
+def test_a_jpeg_that_is_cut_off_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    for length in range(3, 700, 40):
+        path.write_bytes(jpeg()[:-length])
+        assert "not_looked_at" not in [p.problem for p in read_frames(path)[1].problems]
+
+
+@pytest.mark.parametrize(("reduced", "n"), [(0, 1), (1, 0)])
+def test_a_full_picture_in_a_sub_ifd_is_told(tmp_path: Path, reduced: int, n: int) -> None:
+    def directory(pixels: int, *more: tuple[int, int]) -> bytes:
+        entries = [(254, reduced if not more else 0), (256, 4), (257, 4), (258, 8), (259, 1), (262, 1)]
+        entries += [(273, pixels), (277, 1), (278, 4), (279, 16), *more]
+        packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+        return struct.pack("<H", len(entries)) + packed + bytes(4)
+
+    first = len(directory(0, (330, 0)))
+    file = b"II*\0" + struct.pack("<I", 8) + directory(8, (330, 8 + first)) + directory(8)
+    path = tmp_path / "p.tif"
+    path.write_bytes(file)
+    assert len(told(path)) == n
+    # A place that is none harms nothing.
+    pointer = struct.pack("<HHI", 330, 4, 1)
+    path.write_bytes(file.replace(pointer + struct.pack("<I", 8 + first), pointer + b"\xff\xff\xff\x7f"))
+    read_frames(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "header", "size"),
+    [
+        ("P6", b"P6 20 10 255\n", 600),
+        ("P5", b"P5 20 10 255\n", 200),
+        ("P4", b"P4 20 10\n", 30),
+        ("P5", b"P5 20 10 65535\n", 400),
+        ("P6", b"P6 20 10 1000\n", 1200),
+        ("P6", b"P6 20 10 100\n", 600),
+    ],
+)
+def test_a_second_picture_of_an_anymap_is_told(
+    tmp_path: Path, mode: str, header: bytes, size: int
+) -> None:
+    one = header + b"\x01" * size
+    for rest, n in ((b"", 0), (b"\n\n", 0), (one, 1)):
+        (tmp_path / "p.pnm").write_bytes(one + rest)
+        assert len(told(tmp_path / "p.pnm")) == n, (mode, rest[:3])
+
+
+def test_a_cover_picture_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    frame = av.VideoFrame.from_ndarray(SHOWN, format="rgb24")
+    with av.open(path, "w") as container:
+        stream, cover = container.add_stream("mpeg4", rate=10), container.add_stream("mjpeg", rate=1)
+        for each in (stream, cover):
+            each.width, each.height = 64, 48
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        for each in (stream, cover):
+            container.mux([*each.encode(frame), *each.encode(None)])
+    assert told(path) == ["attached pictures, such as a cover: 1"]
+
+
+def test_times_of_an_animation_do_not_drift(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    shades = [Image.fromarray(np.full((8, 8), n, np.uint8)) for n in range(240)]
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=1000 / 24)
+    data = bytearray(path.read_bytes())
+    place = -1
+    while (place := data.find(b"fcTL", place + 1)) > 0:  # Pillow writes whole milliseconds
+        data[place + 24 : place + 28] = struct.pack(">HH", 1, 24)
+        data[place + 30 : place + 34] = zlib.crc32(data[place : place + 30]).to_bytes(4, "big")
+    path.write_bytes(data)
+    frames, _ = read_frames(path)
+    assert len(frames) == 240
+    for frame in frames:
+        assert frame.time is not None
+        assert frame.time.pts == round(frame.index * 1000 / 24)
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.webp"])
+def test_an_orientation_of_xmp_is_none_of_exif(tmp_path: Path, name: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    options: dict[str, object] = {"xmp": xmp}
+    if name == "p.png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options = {"pnginfo": info}
+    Image.fromarray(SHOWN).save(tmp_path / name, **options)
+    with Image.open(tmp_path / name) as image:
+        assert image.getexif().get(ExifTags.Base.Orientation) == 6, "Pillow takes it for that"
+    frames, facts = read_frames(tmp_path / name)
+    assert frames[0].image.shape == SHOWN.shape
+    assert (facts.orientation, facts.exif) == (None, None)
+
+
+def test_an_unknown_time_of_exif_is_no_time(tmp_path: Path) -> None:
+    for unknown in ("    :  :     :  :  ", "0000:00:00 00:00:00", " "):
+        exif = Image.Exif()
+        exif[ExifTags.Base.DateTime] = "2026:01:02 00:00:00"
+        inner = exif.get_ifd(ExifTags.IFD.Exif)
+        inner[ExifTags.Base.DateTimeOriginal] = unknown
+        inner[ExifTags.Base.OffsetTime] = "   :  "
+        Image.fromarray(SHOWN).save(tmp_path / "p.jpg", exif=exif)
+        _, facts = read_frames(tmp_path / "p.jpg")
+        assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+        inner[ExifTags.Base.OffsetTime] = "+00:00"
+        Image.fromarray(SHOWN).save(tmp_path / "p.jpg", exif=exif)
+        _, facts = read_frames(tmp_path / "p.jpg")
+        assert facts.recorded is not None
+        assert facts.recorded.zone == "+00:00"
+
+
+def test_a_wide_tiff_in_which_white_is_zero_is_no_negative(tmp_path: Path) -> None:
+    grey = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
+    found = []
+    for values, photometric in ((grey, 1), (65535 - grey, 0)):
+        Image.fromarray(values).save(tmp_path / "p.tif", tiffinfo={262: photometric})
+        found.append(read_frames(tmp_path / "p.tif")[0][0].image)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("atom", [b"styp", b"uuid", b"moof", b"sidx"])
+def test_a_segment_of_a_video_is_one(atom: bytes) -> None:
+    assert sniff(b"\0\0\0\x18" + atom + bytes(100)) == "video/quicktime"
