@@ -465,6 +465,23 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
         write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
 
 
+def test_a_checksum_file_of_something_else_stays(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    out = case.parent / "r.html"
+    sums = case.parent / "r.html.sha256"
+    for there in (b"notes", b"0" * 64 + b"  other.html\n", b"0" * 64 + b"  r.html\nmore\n"):
+        sums.write_bytes(there)
+        with pytest.raises(UsageError, match="not of this report"):
+            write_report(case, out, None, ReportSettings())
+        assert sums.read_bytes() == there
+        assert not out.exists()
+    for there in (b"", b"0" * 64 + b"  r.html\n"):
+        sums.write_bytes(there)
+        write_report(case, out, None, ReportSettings())
+        subprocess.run(["sha256sum", "-c", "--strict", sums.name], cwd=case.parent, check=True)
+
+
 def test_the_template_uses_all_it_is_given() -> None:
     source = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
     nodes = jinja2.Environment(autoescape=True)

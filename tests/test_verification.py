@@ -21,6 +21,7 @@ from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore, write_audit_file
 from forensic_emotion.cli import app
+from forensic_emotion.errors import UsageError
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.verification import FileFate, Verification, verify
 from tests.builders import FakeDetector, encoded, fake_run, picture, scanned, tamper, write_video
@@ -286,6 +287,21 @@ def test_a_case_made_anew_under_the_name_of_another_holds(case: Path, evidence: 
     case.unlink()  # its .audit stays
     scanned(evidence, case)
     assert verified(case).faults == []
+
+
+def test_a_case_that_was_moved_into_its_evidence_is_not_written_there(
+    case: Path, evidence: Path
+) -> None:
+    moved = evidence / "moved.db"
+    shutil.copy(case, moved)
+    shutil.copy(case.with_name("case.db.audit"), evidence / "moved.db.audit")
+    before = {path: path.read_bytes() for path in evidence.iterdir()}
+    code, output = run("verify", moved)
+    assert "Not in the audit table" in output
+    assert (code, "All holds." in output) == (0, True)
+    with pytest.raises(UsageError, match="inside"):
+        CaseStore(moved)
+    assert {path: path.read_bytes() for path in evidence.iterdir()} == before
 
 
 def test_what_has_no_hash_is_compared_by_what_it_is(evidence: Path, tmp_path: Path) -> None:

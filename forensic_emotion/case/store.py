@@ -24,6 +24,7 @@ from forensic_emotion.case.queries import (
     Summary,
     is_first_there,
     read_changes,
+    read_evidence_roots,
     read_finished,
     read_first,
     read_summary,
@@ -32,7 +33,7 @@ from forensic_emotion.case.reviews import Judgement, check_face
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.paths import read_only
+from forensic_emotion.paths import read_only, refuse_inside
 from forensic_emotion.records import (
     Evidence,
     FaceResult,
@@ -59,6 +60,7 @@ class CaseStore:
 
     Raises:
         CaseError: it is no case, a newer or an older femo made it, or it cannot be written.
+        UsageError: it lies inside the evidence of one of its runs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,6 +87,8 @@ class CaseStore:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
                 check_is_current(self._db, path)
+                for root in read_evidence_roots(self._connection):  # it may have been moved there
+                    refuse_inside(root, path, "case")
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -103,7 +107,7 @@ class CaseStore:
                 f"The case {path} cannot be written: {error}.",
                 "Make room, see that you may write to it, and that no other program holds it.",
             ) from error
-        except CaseError:
+        except (CaseError, UsageError):
             self._connection.close()
             raise
 

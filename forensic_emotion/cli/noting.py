@@ -26,7 +26,7 @@ def writable(case: Path) -> bool:
 def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
     """Add the entry; a case that cannot be written stays as it is, and the user is told."""
     from forensic_emotion.case.store import CaseStore
-    from forensic_emotion.errors import CaseError
+    from forensic_emotion.errors import CaseError, UsageError
     from forensic_emotion.evidence import utc_now
 
     if not writable(case):
@@ -35,5 +35,5 @@ def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) ->
     try:
         with closing(CaseStore(case)) as store:
             store.note(action, run_id, utc_now(), arguments(), detail)
-    except CaseError as error:  # what the command found stands all the same
+    except (CaseError, UsageError) as error:  # what the command found stands all the same
         print(f"Not in the audit table: {visible(f'{error.text} {error.remedy}')}", file=sys.stderr)
