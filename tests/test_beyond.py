@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def test_what_follows_behind_a_jpeg_is_told(
     assert len(found) == len(texts)
     for text, message in zip(texts, found, strict=True):
         assert text in message
+
+
+def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
+    started = time.monotonic()
+    path = tmp_path / "p.jpg"
+    path.write_bytes(jpeg() + b"\xff\xd8\xff\xd9" * 1_000_000)
+    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 32"]
+    path.write_bytes(jpeg() + b"\xff\xd8" + b"\xff\xda\0\2\0" * 1_000_000)
+    assert told(path) == []
+    path.write_bytes(jpeg() + b"\xff\xd8\xff\xe0" * 1_000_000 + jpeg())
+    told(path)
+    assert time.monotonic() - started < 20
 
 
 def test_the_pages_of_an_mpo_are_looked_at_and_not_told(tmp_path: Path) -> None:

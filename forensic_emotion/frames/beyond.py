@@ -15,10 +15,12 @@ from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
 
 from forensic_emotion.frames.media import DECODER_ERRORS
 
-CHUNK = 1 << 20
+LEAST_CHUNK, CHUNK = 1 << 12, 1 << 20
 _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends a scan: no stuffed byte, no restart (ITU-T T.81, B.1.1)."""
-_JPEG, _ISO_MEDIA = b"\xff\xd8\xff", b"ftyp"
+_JPEG, _ISO_MEDIA = re.compile(rb"\xff\xd8\xff"), re.compile(rb"ftyp")
+MOST, MOST_MARKERS = 32, 10_000
+"""Further pictures, and markers of one, that are looked for: a file may be made to waste time."""
 REDUCED = 1
 """Bit of a TIFF's NewSubfileType: a smaller copy of another picture of the file."""
 
@@ -42,62 +44,58 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
 
 def _behind_jpeg(source: BinaryIO, pages: int) -> Iterator[str]:
     """More JPEGs than pages, and video, behind the end of the first picture."""
-    pictures, has_video, start = 0, False, 0
-    while (end := _jpeg_end(source, start)) is not None:
-        pictures += 1
-        following = _find(source, end, _JPEG)
-        has_video |= _find(source, end, _ISO_MEDIA, following) is not None
-        if following is None:
+    first = _jpeg_end(source, 0)
+    if first is None:
+        return
+    place, pictures = first, 1
+    for _ in range(MOST):
+        start = _find(source, place, _JPEG)
+        if start is None:
             break
-        start = following
+        end = _jpeg_end(source, start)
+        pictures += end is not None
+        place = end or start + 1
     if pictures > pages:
         yield f"pictures that follow behind the end of the last one (JPEG): {pictures - pages}"
-    if has_video:
+    if _find(source, first, _ISO_MEDIA) is not None:
         yield "a video that follows behind the end of the picture (ISO media)"
 
 
 def _jpeg_end(source: BinaryIO, start: int) -> int | None:
     """Where the JPEG that begins at a place ends, behind its last marker; None if it does not."""
-    place = start + 2
-    while True:
+    place: int | None = start + 2
+    for _ in range(MOST_MARKERS):
+        if place is None:
+            return None
         source.seek(place)
         head = source.read(4)
         if len(head) < 2 or head[0] != 0xFF:
             return None
         marker = head[1]
+        if marker == 0xD9:  # the end
+            return place + 2
         if marker == 0xFF:  # a fill byte
             place += 1
-        elif marker == 0xD9:  # the end
-            return place + 2
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
             place += 2
         else:
-            if len(head) < 4:
-                return None
             place += 2 + int.from_bytes(head[2:], "big")
-            if marker == 0xDA:  # what follows is a scan, which has no length
-                behind = _find(source, place, _IN_SCAN)
-                if behind is None:
-                    return None
-                place = behind
+        if marker == 0xDA:  # what follows is a scan, which has no length
+            place = _find(source, place, _IN_SCAN)
+    return None
 
 
-def _find(
-    source: BinaryIO, start: int, what: bytes | re.Pattern[bytes], end: int | None = None
-) -> int | None:
-    """The first place of some bytes from a start on, before an end; None if they are not there."""
-    pattern = re.compile(re.escape(what)) if isinstance(what, bytes) else what
+def _find(source: BinaryIO, start: int, what: re.Pattern[bytes]) -> int | None:
+    """The first place of some bytes from a start on; None if they are not there."""
     source.seek(start)
-    kept = b""
-    while chunk := source.read(CHUNK):
+    kept, size = b"", LEAST_CHUNK
+    while chunk := source.read(size):
         window = kept + chunk
-        if found := pattern.search(window):
-            place = start - len(kept) + found.start()
-            return place if end is None or place < end else None
+        if found := what.search(window):
+            return start - len(kept) + found.start()
         start += len(chunk)
-        if end is not None and start >= end:
-            return None
         kept = window[-8:]  # longer than whatever is looked for
+        size = min(2 * size, CHUNK)  # what is near is found by little reading, what is far in few steps
     return None
 
 
@@ -108,7 +106,7 @@ def _within_tiff(image: Image.Image, source: BinaryIO) -> Iterator[str]:
     try:
         listed = image.tag_v2.get(int(ExifTags.Base.SubIFDs), ())
         places = listed if isinstance(listed, tuple) else (listed,)
-        own = sum(not _is_reduced(source, place) for place in places)
+        own = sum(not _is_reduced(source, place) for place in places[:MOST])
     except DECODER_ERRORS:
         return  # what is broken of its tags is told with them
     if own:
