@@ -21,15 +21,15 @@ def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
     for piece in pieces:
         for stage, spent in piece.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + spent
-    # The facts of a file are those of its first stream: the first and last piece of that have the ends.
-    of_first = [m for m in medias if m.stream == medias[0].stream]
+    # The facts of a file are those of its first stream, but for the ends.
     media = replace(
         medias[0],
-        last_pts=of_first[-1].last_pts,
         frames_decoded=sum(m.frames_decoded for m in medias),
         frames_interlaced=sum(m.frames_interlaced for m in medias),
         smallest_face=max((m.smallest_face for m in medias if m.smallest_face), default=None),
     )
+    for each in medias[1:]:
+        media.span(each)
     return replace(
         pieces[0],
         state="faces" if results else "no_face",

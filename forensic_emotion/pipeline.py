@@ -9,6 +9,7 @@ another process; ``engine.py`` decides where it runs and hands outcomes to the c
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,9 @@ from forensic_emotion.thumbnails import thumbnail
 from forensic_emotion.versions import versions
 
 log = logging.getLogger(__name__)
+
+NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)
+"""Errors of the system that say so; EAGAIN where no thread can be started."""
 
 READERS: dict[Kind, Reader] = {"still": still_frames, "video": video_frames}
 BATCH = 64
@@ -303,6 +307,8 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
     except MemoryError:
         raise  # says something of the process, not of the file alone: who runs it decides
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_MEMORY:
+            raise MemoryError from error  # a thread could not be started, for its stack has no room
         # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
         log.debug("fault while analysing %s", found.path_text, exc_info=True)
         text = f"fault in femo or a library: {type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ rotation), x to the right, y down, the centre of the first pixel at 0. Times are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -131,7 +132,8 @@ class MediaFacts:
     frames_decoded: int = 0
     """Frames or pages that could be decoded, looked at or not."""
     first_pts: int | None = None
-    """Video: the earliest timestamp of a decoded frame, in units of ``time_base``."""
+    """Video: the earliest timestamp of a decoded frame of any of its streams, in units of
+    ``time_base``."""
     last_pts: int | None = None
     """Video: the latest."""
     frames_hidden: int = 0
@@ -146,7 +148,7 @@ class MediaFacts:
     longitude: float | None = None
     """Degrees, east positive."""
     stream: int | None = None
-    """Video: number of the stream whose facts these are, the first one."""
+    """Video: number of the stream whose facts these are but for first and last: the first one."""
     pixel_aspect: str | None = None
     """Video: width of a stored pixel to its height, as ``64:45``, where it is not square."""
     frames_interlaced: int = 0
@@ -155,6 +157,19 @@ class MediaFacts:
     """Side in pixels of the smallest face that could have been found, in the largest frame."""
     problems: list[Problem] = field(default_factory=list)
     """What kept frames from being decoded without ending the work on the file."""
+
+    def span(self, other: MediaFacts) -> None:
+        """Let the earliest and the latest timestamp be those of another part or stream too, rounded
+        outward to a whole unit where that counts in other ones."""
+        if other.first_pts is None or other.last_pts is None or other.time_base is None:
+            return
+        if self.first_pts is None or self.last_pts is None or self.time_base is None:
+            self.first_pts, self.last_pts = other.first_pts, other.last_pts
+            self.time_base = other.time_base
+            return
+        unit = Fraction(other.time_base) / Fraction(self.time_base)
+        self.first_pts = min(self.first_pts, math.floor(other.first_pts * unit))
+        self.last_pts = max(self.last_pts, math.ceil(other.last_pts * unit))
 
     def note(self, problem: str, message: str) -> None:
         """Record a problem that leaves the other frames of the file usable."""

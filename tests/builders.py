@@ -261,11 +261,11 @@ class InterruptsAfter(FakeProgress):
             raise KeyboardInterrupt
 
 
-def fake_run(root: Path, classifier: Any = None) -> Run:
+def fake_run(root: Path, classifier: Any = None, settings: ScanSettings | None = None) -> Run:
     card = (classifier or FakeClassifier()).card
     model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
-    settings = asdict(ScanSettings())
-    return Run(bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), settings, {"femo": "0"}, model)
+    chosen = asdict(settings or ScanSettings())
+    return Run(bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), chosen, {"femo": "0"}, model)
 
 
 def scanned(root: Path, case: Path, **changes: Any) -> Summary:
@@ -273,7 +273,7 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
     tools = fake_tools(**changes)
     store = CaseStore(case)
     try:
-        run = fake_run(root, tools.classifier)
+        run = fake_run(root, tools.classifier, tools.settings)
         return scan(find_evidence(root), store, run, [InProcess(tools)], FakeProgress()).summary
     finally:
         store.close()

@@ -33,6 +33,7 @@ from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, readable_cell, safe_name
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
+from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spreadsheet import FORMULA
 from tests.builders import encoded, fake_run, picture, scanned, write_video
 
@@ -431,6 +432,21 @@ def test_vtt_counts_from_the_first_frame(case: Path, tmp_path: Path) -> None:
     assert [cue[1] for cue in cues] == [1, 2, 3]
     assert cues[0][2] == "track 0: happy 0.400"
     assert cues[1][2] == "track 0: uncertain (happy 0.400)"
+
+
+def test_vtt_says_nothing_of_frames_without_the_face(evidence: Path, tmp_path: Path) -> None:
+    shown = {*range(0, 600, 100), 2600, 2700}
+    write_video(
+        evidence / "v.mkv",
+        range(0, 2800, 100),
+        lambda pts: picture(faces=[Box(20, 10, 60, 50)] if pts in shown else []),
+    )
+    case = tmp_path / "case.db"
+    scanned(evidence, case, settings=ScanSettings(sample="all"))
+    (page,) = exported(case, "vtt", tmp_path / "v").iterdir()
+    cues = read_vtt(page)
+    assert [round(start * 1000) for start, _, _ in cues] == sorted(shown)
+    assert {round((end - start) * 1000) for start, end, _ in cues} == {100}
 
 
 def test_vtt_of_a_video_without_faces_says_so_by_being_empty(evidence: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -562,6 +563,35 @@ def test_every_video_stream_is_looked_at(tmp_path: Path) -> None:
     ]
     assert facts.problems == []
     assert (facts.frames_decoded, facts.stream, facts.width) == (5, 0, 32)
+
+
+def test_a_video_lasts_from_the_first_frame_of_any_stream_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_by(monkeypatch, 1)
+    path = tmp_path / "v.mp4"
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("mpeg4", rate=rate, options={"g": "12"}) for rate in (10, 25)]
+        for stream in streams:
+            stream.width, stream.height = 64, 48
+        for stream, rate, first, n in zip(streams, (10, 25), (40, 0), (100, 500), strict=True):
+            for pts in range(first, first + n):
+                frame = av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")
+                frame.pts, frame.time_base = pts, Fraction(1, rate)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    _, facts = read_frames(path)
+    assert facts.time_base is not None
+    unit = Fraction(facts.time_base)
+    assert (facts.stream, facts.first_pts) == (0, 0), "of the second stream"
+    assert facts.last_pts is not None
+    assert 0 <= facts.last_pts * unit - Fraction(499, 25) < unit, "outward to a whole unit"
+    _, parts = read_pieces(path)
+    assert len(parts) > 2
+    whole = replace(parts[0])
+    for part in parts[1:]:
+        whole.span(part)
+    assert (whole.first_pts, whole.last_pts) == (facts.first_pts, facts.last_pts)
 
 
 def test_pixels_that_are_not_square_are_shown_right(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -98,6 +99,17 @@ def test_faces_found_before_an_error_come_before_it() -> None:
     assert [next(results).frame_index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(UndecodableMedia):
         next(results)
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN])
+def test_no_room_for_a_thread_is_no_fault(evidence: Path, number: int) -> None:
+    class Thirsty(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            raise OSError(number, "no")
+
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    with pytest.raises(MemoryError):  # whoever runs it tries again in a fresh process
+        look(evidence, detector=Thirsty())
 
 
 def test_faces_found_before_a_fault_are_kept(evidence: Path) -> None:

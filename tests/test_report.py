@@ -154,6 +154,53 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
 
 
+def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    share = {"value": 0.62, "low": 0.6, "high": 0.64, "n": 3589}
+    classes = [{"label": c, "n": 4, "precision": 0.8, "recall": 0.5} for c in CLASSES]
+    answered = {"threshold": 0.5, "coverage": share, "error": share, "classes": classes}
+    metrics = {"PublicTest": {**METRICS, "answered": answered}}
+    scanned(evidence, case, classifier=FakeClassifier(metrics=metrics))
+    html = report(case)
+    (row,) = re.findall(r">happy</a></th>.*?</tr>", html, re.DOTALL)
+    cells = re.findall(r'<td class="n">([^<]*)</td>', row)
+    assert cells == ["1", "80.0 %", "20.0 %", "10"]  # 2 of 4 that were answered are 2 of 10
+
+
+def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture()))
+    scanned(evidence, case)
+    assert TEXTS["not_covered_none"] in Page(report(case)).text
+    with sqlite3.connect(case) as connection:
+        connection.execute("UPDATE runs SET state = 'interrupted', discovered = 7")
+    text = Page(report(case)).text
+    assert TEXTS["not_covered_none"] not in text
+    assert "The run did not come to its end: 2 of 7 paths were dealt with." in text
+    assert "gone on with" not in text
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    assert TEXTS["not_covered_none"] in text
+    assert "The scan was stopped, and gone on with at 20" in text
+
+
+def test_paths_that_read_alike_are_told_apart(evidence: Path, case: Path) -> None:
+    for number, name in enumerate((b"a\xff.png", b"a\\xff.png")):
+        (evidence / os.fsdecode(name)).write_bytes(FACE + bytes([number]))
+    (evidence / "z.png").write_bytes(FACE + b"\0")
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    for name in (b"a\xff.png", b"a\\xff.png"):
+        assert f"({name.hex()})" in text
+    redacted = Page(report(case, redact=True)).text
+    for name in (b"a\xff.png", b"a\\xff.png"):
+        assert f"file-{hashlib.sha256(name).hexdigest()[:12]}" in redacted
+        assert name.hex() not in redacted
+    first = hashlib.sha256(b"a\xff.png").hexdigest()[:12]
+    copies = re.findall(r"file-[0-9a-f]{12}", redacted.split("The same bytes")[-1])
+    assert first in "".join(copies)
+
+
 def test_what_comes_from_evidence_is_escaped(evidence: Path, case: Path) -> None:
     names = ["<script>alert(1)</script>.png", "\"><img src=x onerror='x'>.png", "{{ 7*7 }}.png"]
     for name in names:

@@ -51,7 +51,7 @@ def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
         if line:
             text.write(f"NOTE {_escaped(line)}\n\n")
     faces = job.faces_of(file, by_time=True)
-    for cue in cues(faces, _first_seconds(file), _step(job)):
+    for cue in cues(faces, _first_seconds(file), _step(job, file)):
         text.write(f"{stamp(cue.start)} --> {stamp(cue.end)}\n{_escaped(cue.text)}\n\n")
 
 
@@ -61,11 +61,17 @@ def _first_seconds(file: ListedFile) -> Fraction:
     return file.first_pts * Fraction(file.time_base)
 
 
-def _step(job: Job) -> Fraction:
-    """Seconds between two frames that were looked at, at most; one where only their content tells."""
+def _step(job: Job, file: ListedFile) -> Fraction:
+    """Seconds between two frames that were looked at, at most.
+
+    Where the recording decides, between two that were decoded, on the mean, and never more than one.
+    """
     settings = job.run.settings
     if settings.get("sample", "every") != "every":
-        return Fraction(1)
+        if file.first_pts is None or file.last_pts is None or file.time_base is None:
+            return Fraction(1)
+        length = (file.last_pts - file.first_pts) * Fraction(file.time_base)
+        return min(Fraction(1), length / max(1, file.frames_decoded - 1))
     if per_second := settings.get("per_second"):
         return 1 / Fraction(str(per_second))
     return Fraction(str(settings.get("every", 1)))

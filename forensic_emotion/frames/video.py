@@ -329,7 +329,7 @@ def _stream_frames(
             facts.orientation, facts.pixel_aspect = own.orientation, own.pixel_aspect
         if facts.time_base is None and own.time_base is not None:
             facts.stream, facts.time_base = number, own.time_base
-            facts.first_pts, facts.last_pts = own.first_pts, own.last_pts
+        facts.span(own)
         for problem in own.problems:
             facts.note(problem.problem, name + problem.message)
 

@@ -28,7 +28,7 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import Agreement, agreement, read_reviews
 from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.pages import clock, data_uri
+from forensic_emotion.pages import clock, data_uri, utc
 from forensic_emotion.paths import visible
 from forensic_emotion.records import FAULTS, STATES
 from forensic_emotion.report.data import (
@@ -212,7 +212,7 @@ def build_context(
     run = read_run(case, run_id)
     counts = count(case, run.id)
     every_file = read_files(case, run.id)
-    names = {f.path: shown_name(f, settings.redact) for f in every_file}
+    names = _names(every_file, settings.redact)
     number_of = {f.sha256: f.id for f in every_file if f.sha256 is not None and f.same_as is None}
     budget = settings.picture_budget << 20
     gallery = gather(read_faces(case, run.id, settings.max_faces), number_of, budget, settings.redact)
@@ -241,10 +241,10 @@ def build_context(
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
         error_rate=error_rate,
-        not_covered=list(_not_covered(run, counts, every_file)),
+        not_covered=[*_gone_on_with(case, run, settings.tz), *_not_covered(run, counts, every_file)],
         by_file=_bars(
             [
-                (names[f.path], f.faces, f"file={f.id}", labels_of[f.sha256 or ""])
+                (names[f.id], f.faces, f"file={f.id}", labels_of[f.sha256 or ""])
                 for f in with_faces[:MOST_FILES]
             ]
         ),
@@ -253,22 +253,25 @@ def build_context(
         without_date=without_date,
         recordings=[
             RecordingView(
-                *(f.id, names[f.path], _length(f), f.frames, f.frames_decoded, f.faces),
+                *(f.id, names[f.id], _length(f), f.frames, f.frames_decoded, f.faces),
                 tracks_in[f.sha256 or ""],
             )
             for f in every_file
             if f.kind == "video" and f.faces and f.same_as is None
         ],
-        files=[_file_view(f, names, settings.redact) for f in every_file[:MOST_PATHS]],
+        files=[
+            _file_view(f, names, number_of.get(f.sha256 or "") if f.same_as else None, settings.redact)
+            for f in every_file[:MOST_PATHS]
+        ],
         files_left_out=max(0, len(every_file) - MOST_PATHS),
         duplicates=_duplicates(every_file, names),
         matches=[
-            (names[f.path], kind, visible(found))
+            (names[f.id], kind, visible(found))
             for f in every_file
             for kind, found in (("known", f.known), ("notable", f.notable))
             if found is not None
         ],
-        problems=[(names[p.path], p) for p in read_problems(case, run.id)],
+        problems=[(names[p.file_id], p) for p in read_problems(case, run.id)],
         agreement=agreement(case, run.id),
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
@@ -354,12 +357,23 @@ def _start(file: FileInfo) -> float:
     return float(file.first_pts * Fraction(file.time_base))
 
 
-def _file_view(file: FileInfo, names: dict[str, str], redact: bool) -> FileView:
+def _names(files: list[FileInfo], redact: bool) -> dict[int, str]:
+    """How the report names each file, by its number; paths that read alike have their bytes beside."""
+    names = {f.id: shown_name(f, redact) for f in files}
+    often = Counter() if redact else Counter(names.values())
+    return {
+        f.id: f"{names[f.id]} ({f.path_bytes.hex()})" if often[names[f.id]] > 1 else names[f.id]
+        for f in files
+    }
+
+
+def _file_view(file: FileInfo, names: dict[int, str], first: int | None, redact: bool) -> FileView:
+    """Args: first: the number of the path under which its bytes were looked at, if it is another one."""
     return FileView(
         file.id,
-        names[file.path],
+        names[file.id],
         file,
-        names.get(file.same_as, file.same_as) if file.same_as else None,
+        None if first is None else names[first],
         None if redact else _camera(file),
     )
 
@@ -370,17 +384,27 @@ def _camera(file: FileInfo) -> str | None:
     return " ".join(words) or None
 
 
-def _duplicates(files: list[FileInfo], names: dict[str, str]) -> list[tuple[str, list[str]]]:
+def _duplicates(files: list[FileInfo], names: dict[int, str]) -> list[tuple[str, list[str]]]:
     paths: dict[str, list[str]] = defaultdict(list)
     for f in files:
         if f.sha256 is not None and f.size:
-            paths[f.sha256].append(names[f.path])
+            paths[f.sha256].append(names[f.id])
     return [(sha256, found) for sha256, found in paths.items() if len(found) > 1]
+
+
+def _gone_on_with(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> Iterator[str]:
+    """When the run was gone on with after it was stopped, a sentence each."""
+    for entry in audit.entries(case):
+        if entry.action == "resume" and entry.run_id == run.id:
+            yield TEXTS["not_covered_again"].format(at=utc(entry.at, zone))
 
 
 def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterator[str]:
     """What was not looked at, a sentence each."""
     t = TEXTS
+    if run.state != "done":
+        every = t["unknown_number"] if run.discovered is None else run.discovered
+        yield t["not_covered_unfinished"].format(done=len(files), all=every)
     reasons = Counter(
         (f.reason or f.state).split(":")[0]
         for f in files
@@ -390,7 +414,7 @@ def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterato
     if reasons:
         why = ", ".join(f"{n} {visible(reason)}" for reason, n in reasons.most_common())
         yield t["not_covered_skipped"].format(n=sum(reasons.values()), why=why)
-    else:
+    elif run.state == "done":
         yield t["not_covered_none"]
     missed = counts.frames_decoded - counts.frames
     if missed > 0:
@@ -410,20 +434,20 @@ def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterato
 
 
 def _script_files(
-    files: list[FileInfo], names: dict[str, str], gallery: Gallery, redact: bool
+    files: list[FileInfo], names: dict[int, str], gallery: Gallery, redact: bool
 ) -> dict[str, dict[str, Any]]:
     """What the script tells of the files with faces in the report."""
     shown = set(gallery.columns["file"])
     copies: dict[str | None, list[str]] = defaultdict(list)
     for f in files:
         if f.same_as is not None:
-            copies[f.sha256].append(names[f.path])
+            copies[f.sha256].append(names[f.id])
     facts = {}
     for f in files:
         if f.id in shown:
             at = None if redact else recorded_at(f)
             facts[str(f.id)] = {
-                "name": names[f.path],
+                "name": names[f.id],
                 "kind": f.kind,
                 "hashes": [f.sha256, f.sha1, f.md5],
                 "copies": copies[f.sha256],
@@ -467,14 +491,19 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
 
 
 def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
-    at_threshold = (metrics or {}).get("answered") or metrics or {}
-    measured = {c["label"]: c for c in at_threshold.get("classes", [])}
+    """Each label, and how such answers fared on test faces: one left uncertain is not found."""
+    of_all = {c["label"]: c for c in (metrics or {}).get("classes", [])}
+    answered = (metrics or {}).get("answered")
+    of_answered = {c["label"]: c for c in answered["classes"]} if answered else of_all
     for label, faces in counts.labels.items():
-        figures = measured.get(label, {})
         share = faces / counts.faces if counts.faces else 0.0
-        yield LabelCount(
-            label, faces, share, figures.get("precision"), figures.get("recall"), figures.get("n")
-        )
+        every = of_all[label]["n"] if label in of_all else None
+        named = of_answered.get(label)
+        if named is None or not every:
+            yield LabelCount(label, faces, share, None, None, every)
+            continue
+        found = (named["recall"] or 0.0) * named["n"] / every
+        yield LabelCount(label, faces, share, named["precision"], found, every)
 
 
 def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:

@@ -170,8 +170,11 @@ def shown_name(file: FileInfo, redact: bool) -> str:
 
 
 def recorded_at(file: FileInfo) -> datetime | None:
-    """When the file says that it was recorded, in UTC; None unless it says in which time zone."""
-    if file.recorded is None or file.zone_source in (None, "none"):
+    """When the file says that it was recorded, in UTC; None unless it says in which time zone.
+
+    That its format demands UTC does not tell: many cameras write local time all the same.
+    """
+    if file.recorded is None or file.zone_source in (None, "none", "format"):
         return None
     text = f"{file.recorded.strip()}{'' if file.zone_source == 'in_value' else file.recorded_zone or ''}"
     for form in ("%Y:%m:%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"):

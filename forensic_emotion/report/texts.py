@@ -65,6 +65,9 @@ TEXTS: dict[str, str] = {
     "not_covered": "What was not covered",
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
     "not_covered_none": "Every path was looked at.",
+    "not_covered_again": "The scan was stopped, and gone on with at {at}. What had been looked at by then was"
+    " not looked at again, whatever became of it since; femo verify with --evidence compares.",
+    "not_covered_unfinished": "The run did not come to its end: {done} of {all} paths were dealt with.",
     "not_covered_frames": "{n} of {all} decoded frames were not looked at, as the sampling “{sampling}”"
     " leaves them out.",
     "not_covered_all_frames": "Every decoded frame was looked at.",
@@ -75,7 +78,8 @@ TEXTS: dict[str, str] = {
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
     # ---- findings ----
     "findings": "Findings at a glance",
-    "by_label": "Faces by label, and how such answers fared on {split}",
+    "by_label": "Faces by label, and how such answers fared on {split}. A test face that was left"
+    " uncertain is not found",
     "not_measured": "the test set (not measured)",
     "label": "Label",
     "faces": "Faces",
