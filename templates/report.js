@@ -64,9 +64,9 @@
     px: "0", from: "", to: "", sort: "order", blur: "", face: ""};
   let state = {...DEFAULTS}, shown = [], current = 0;
   function readAddress() {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     if (!hash.includes("=")) return false;
-    const given = new URLSearchParams(location.hash.slice(1));
+    const given = new URLSearchParams(hash);
     state = {...DEFAULTS};
     for (const name of Object.keys(DEFAULTS)) if (given.has(name)) state[name] = given.get(name);
     return true;

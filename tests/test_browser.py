@@ -164,6 +164,15 @@ def test_the_gallery_is_used_by_keys(page: Any, report: str) -> None:
     assert page.evaluate("document.activeElement.id") == "filter-q"
 
 
+def test_an_address_that_is_none_leaves_the_page_whole(page: Any, report: str) -> None:
+    failed: list[object] = []
+    page.on("pageerror", failed.append)
+    opened(page, report + "#%E0%A4%A")
+    assert count(page) > 0
+    opened(page, report + "#label=%E0%A4%A")
+    assert failed == []
+
+
 def test_a_face_is_opened_by_its_address_and_tells_all(page: Any, report: str) -> None:
     opened(page, report + "#file=&face=7")
     text = page.locator("#detail").inner_text()

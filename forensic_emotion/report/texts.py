@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "left_out_how": "(--max-faces). All of them:",
     "pictures_left_out": "{n} faces stand without their picture, to keep this file small"
     " (--picture-budget). All pictures are in the case, table faces, column thumbnail.",
+    "recordings_need_script": "The charts need JavaScript; the faces and times are in the case too.",
     "needs_script": "The gallery needs JavaScript, which is switched off. Print this page from a browser"
     " that has it, or query the case: docs/querying.md.",
     # ---- recordings ----
