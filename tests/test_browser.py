@@ -165,8 +165,8 @@ def test_the_gallery_is_used_by_keys(page: Any, report: str) -> None:
 
 
 def test_an_address_that_is_none_leaves_the_page_whole(page: Any, report: str) -> None:
-    failed: list[object] = []
-    page.on("pageerror", failed.append)
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
     opened(page, report + "#%E0%A4%A")
     assert count(page) > 0
     opened(page, report + "#label=%E0%A4%A")
