@@ -64,20 +64,29 @@ def refuse_to_replace(out: Path, what: str, begins: bytes) -> None:
         UsageError: something else is there.
         FemoError: what is there cannot be read.
     """
+    if head_of(out, what, len(begins)) not in (b"", begins):
+        raise UsageError(f"{out} is there already, and is no {what}.", "Choose another name.")
+
+
+def head_of(out: Path, what: str, length: int) -> bytes:
+    """The first bytes of what an output would replace; none if there is nothing.
+
+    Raises:
+        UsageError: it is no regular file.
+        FemoError: it cannot be read.
+    """
     try:
         if not stat.S_ISREG(out.stat().st_mode):
             raise UsageError(f"{out} is no regular file.", f"Choose another name for the {what}.")
         with out.open("rb") as there:
-            head = there.read(len(begins))
+            return there.read(length)
     except FileNotFoundError:
-        return
+        return b""
     except OSError as error:
         raise FemoError(
             f"Whether {out} may be replaced cannot be seen: {error.strerror or error}.",
             "Choose another name with --out.",
         ) from error
-    if head not in (b"", begins):
-        raise UsageError(f"{out} is there already, and is no {what}.", "Choose another name.")
 
 
 @contextmanager

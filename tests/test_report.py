@@ -523,6 +523,11 @@ def test_a_checksum_file_of_something_else_stays(evidence: Path, case: Path) -> 
             write_report(case, out, None, ReportSettings())
         assert sums.read_bytes() == there
         assert not out.exists()
+    sums.unlink()
+    os.mkfifo(sums)
+    with pytest.raises(UsageError, match="no regular file"):
+        write_report(case, out, None, ReportSettings())
+    sums.unlink()
     for there in (b"", b"0" * 64 + b"  r.html\n"):
         sums.write_bytes(there)
         write_report(case, out, None, ReportSettings())

@@ -15,6 +15,8 @@ from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
 
 from forensic_emotion.frames.media import DECODER_ERRORS
 
+Tags = TiffImagePlugin.ImageFileDirectory_v2
+
 LEAST_CHUNK, CHUNK = 1 << 12, 1 << 20
 _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends a scan: no stuffed byte, no restart (ITU-T T.81, B.1.1)."""
@@ -114,12 +116,22 @@ def _within_tiff(image: Image.Image, source: BinaryIO) -> Iterator[str]:
 
 
 def _is_reduced(source: BinaryIO, place: int) -> bool:
+    tags = tiff_directory(source, place)
+    return bool(int(tags.get(int(ExifTags.Base.NewSubfileType), 0)) & REDUCED)
+
+
+def tiff_directory(source: BinaryIO, place: int | None = None) -> Tags:
+    """The tags of a TIFF's directory at a place, by default of its first.
+
+    Raises:
+        DECODER_ERRORS: it cannot be read.
+    """
     source.seek(0)
     head = source.read(16)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2:3] == b"\x2b" else head[:8])
-    source.seek(place)
+    tags = Tags(head if head[2:3] == b"\x2b" else head[:8])  # BigTIFF's is the longer one
+    source.seek(tags.next if place is None else place)
     tags.load(source)
-    return bool(int(tags.get(int(ExifTags.Base.NewSubfileType), 0)) & REDUCED)
+    return tags
 
 
 def _behind_anymap(image: Image.Image, source: BinaryIO) -> Iterator[str]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.frames.beyond import beyond
+from forensic_emotion.frames.beyond import Tags, beyond, tiff_directory
 from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
@@ -44,7 +44,6 @@ ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 
 MILLISECOND = Fraction(1, 1000)
 
-Tags = TiffImagePlugin.ImageFileDirectory_v2
 TILE_OFFSETS, TILE_BYTE_COUNTS, SAMPLE_FORMAT = 324, 325, 339
 """Tags of TIFF 6.0 that Pillow has no names for."""
 WHITE_IS_ZERO = 0
@@ -149,15 +148,10 @@ def _open(source: BinaryIO, media_type: str) -> Image.Image:
 
 def _first_page(source: BinaryIO) -> Tags | None:
     """What a TIFF says of its first page; None if that cannot be read."""
-    source.seek(0)
-    head = source.read(16)
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2:3] == b"\x2b" else head[:8])
-        source.seek(tags.next)
-        tags.load(source)
+        return tiff_directory(source)
     except DECODER_ERRORS:
         return None
-    return tags
 
 
 def _unknown_pixels(tags: Tags | None, source: BinaryIO) -> str | None:

@@ -343,18 +343,15 @@ def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
     """
     numbers: list[int] = []
     key: int | None = None  # its time, as long as what follows it may be shown before it
-    with _complaints(), _open(source, media_type) as container:  # what is amiss is said in decoding
-        stream = container.streams[number]
-        assert isinstance(stream, VideoStream)
-        shown = (p for p in _pictures(container, stream) if not p.is_discard)
-        for place, packet in enumerate(shown):
-            if packet.is_keyframe:
-                numbers.append(place)
-                key = packet.pts
-            elif key is not None and packet.pts is not None and packet.pts < key:
-                numbers[-1] += 1
-            else:
-                key = None
+    shown = (p for p in _all_pictures(source, media_type, number) if not p.is_discard)
+    for place, packet in enumerate(shown):
+        if packet.is_keyframe:
+            numbers.append(place)
+            key = packet.pts
+        elif key is not None and packet.pts is not None and packet.pts < key:
+            numbers[-1] += 1
+        else:
+            key = None
     return numbers
 
 
@@ -619,7 +616,7 @@ def _count_what_is_missing(
 def _all_pictures(
     source: BinaryIO, media_type: str, number: int, **options: str
 ) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream once more, by whatever the demuxer is told."""
+    """The packets of a stream by themselves; what is amiss with them is said in decoding."""
     with _complaints(), _open(source, media_type, **options) as container:
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)

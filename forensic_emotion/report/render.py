@@ -10,10 +10,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from forensic_emotion.case.queries import opened_case, read_evidence_roots
-from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
-from forensic_emotion.paths import refuse_inside, refuse_to_replace, written_whole
+from forensic_emotion.paths import head_of, refuse_inside, refuse_to_replace, written_whole
 from forensic_emotion.report.context import ReportContext, build_context, in_zone
 from forensic_emotion.settings import ReportSettings
 
@@ -50,31 +50,22 @@ def write_report(
         for root in read_evidence_roots(opened):
             refuse_inside(root, out, "report")
         refuse_to_replace(out, "report of femo", FIRST_LINES)
-        sums = Path(os.path.realpath(out) + ".sha256")
-        _refuse_other_sums(sums, Path(os.path.realpath(out)).name)
+        target = Path(os.path.realpath(out))  # through a link, to what it names
+        sums = target.with_name(f"{target.name}.sha256")
+        _refuse_other_sums(sums, target.name)
         context = build_context(opened, case, run_id, settings, logo=picture)
     html = page(context).encode("utf-8")
-    out = Path(os.path.realpath(out))  # through a link, to what it names
-    with written_whole(out, "report") as unfinished:
+    with written_whole(target, "report") as unfinished:
         unfinished.write_bytes(html)
     with written_whole(sums, "checksum file") as unfinished:
-        unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(out.name)))
+        unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(target.name)))
     return context.run.id
 
 
 def _refuse_other_sums(sums: Path, name: str) -> None:
     """Refuse to write the checksum over anything but an older one of a report of that name."""
     line = sum_line("0" * 64, os.fsencode(name))
-    try:
-        with sums.open("rb") as source:
-            there = source.read(len(line) + 1)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FemoError(
-            f"Whether {sums} may be replaced cannot be seen: {error.strerror or error}.",
-            "Choose another name with --out.",
-        ) from error
+    there = head_of(sums, "report", len(line) + 1)
     if there and re.sub(rb"[0-9a-f]{64}", b"0" * 64, there, count=1) != line:
         raise UsageError(f"{sums} is there already, and not of this report.", "Choose another name.")
 
