@@ -35,8 +35,6 @@ class ListedFile(FileRow):
     gid: int | None
     inode: str | None
     stream: int | None
-    last_pts: int | None
-    frames_decoded: int
     problems: tuple[ListedProblem, ...]
 
 
@@ -61,7 +59,7 @@ class ListedFace(FaceRow):
     review: ListedReview | None
 
 
-_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream", "last_pts", "frames_decoded")
+_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream")
 
 
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:

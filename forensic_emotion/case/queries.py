@@ -146,18 +146,13 @@ class FileInfo(FileRow):
 
     name_fits: int | None
     orientation: int | None
-    last_pts: int | None
-    frames_decoded: int
     frames_hidden: int
     smallest_face: float | None
     metadata: dict[str, Any] | None
     faces: int
 
 
-_OF_INFO = (
-    *("name_fits", "orientation", "last_pts", "frames_decoded", "frames_hidden", "smallest_face"),
-    *("metadata", "faces"),
-)
+_OF_INFO = (*("name_fits", "orientation", "frames_hidden", "smallest_face", "metadata", "faces"),)
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any
 
 OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
@@ -45,10 +46,30 @@ class FileRow:
     height: int | None
     time_base: str | None
     first_pts: int | None
+    last_pts: int | None
     frames: int
+    frames_decoded: int
     same_as: str | None
     """The path under which the same bytes were analysed."""
     exif: dict[str, Any] | None
+
+    @property
+    def begins(self) -> Fraction | None:
+        """When its first frame is shown, in seconds of its own clock; None if it tells none."""
+        return self._seconds(self.first_pts)
+
+    @property
+    def ends(self) -> Fraction | None:
+        """When its last frame is shown, in seconds of its own clock."""
+        return self._seconds(self.last_pts)
+
+    @property
+    def lasts(self) -> Fraction | None:
+        """Seconds from the first frame to the last."""
+        return None if self.begins is None or self.ends is None else self.ends - self.begins
+
+    def _seconds(self, pts: int | None) -> Fraction | None:
+        return None if pts is None or self.time_base is None else pts * Fraction(self.time_base)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NAMESPACE, NOTICE, hex_if_not_text, model_line, plain_json
 
 ONTOLOGY = "https://ontology.unifiedcyberontology.org/uco"

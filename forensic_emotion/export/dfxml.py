@@ -14,8 +14,8 @@ from xml.sax.saxutils import XMLGenerator
 
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NAMESPACE, NOTICE, hex_if_changed, plain_json
 from forensic_emotion.paths import visible
 

@@ -7,13 +7,13 @@ itself is an event only if the file tells its zone too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFile, labels_of
+from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
 from forensic_emotion.paths import visible
@@ -31,41 +31,11 @@ OF_FILE_SYSTEM = {
 LONGEST = 30_000
 """Bytes of a value; an index of OpenSearch refuses over 32,766."""
 
-_TIME = re.compile(
-    r"(\d{4})[-:](\d\d)[-:](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(?:Z|[+-]\d\d:?\d\d)?"
-)
-_ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
-
 
 def write(job: Job, out: BinaryIO) -> None:
     for file in job.files():
         for event in _events(job, file):
             out.write(f"{plain_json(event)}\n".encode())
-
-
-def moment(text: str, zone: str) -> datetime | None:
-    """A time as a file tells it, in UTC; None if it is none that a calendar has."""
-    time, offset = _TIME.fullmatch(text.strip()), _offset(zone)
-    if time is None or offset is None:
-        return None
-    *parts, fraction = time.groups()
-    try:
-        local = datetime(*map(int, parts), tzinfo=timezone(offset))  # type: ignore[arg-type, misc]
-        return (local + timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0")))).astimezone(
-            timezone.utc
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
-def _offset(zone: str) -> timedelta | None:
-    if zone == "Z":
-        return timedelta(0)
-    parts = _ZONE.fullmatch(zone.strip())
-    if parts is None:
-        return None
-    minutes = int(parts[2]) * 60 + int(parts[3])
-    return timedelta(minutes=-minutes if parts[1] == "-" else minutes)
 
 
 def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
@@ -149,9 +119,7 @@ def _recorded(job: Job, file: ListedFile) -> datetime | None:
 
 
 def _face_events(job: Job, file: ListedFile, recorded: datetime) -> Iterator[dict[str, Any]]:
-    start = Fraction(0)
-    if file.first_pts is not None and file.time_base is not None:
-        start = file.first_pts * Fraction(file.time_base)
+    start = file.begins or Fraction(0)
     description = "Media creation time + frame offset (unverified clock)"
     for face in job.faces_of(file, by_time=True):
         if face.pts is None or face.time_base is None:

@@ -51,14 +51,8 @@ def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
         if line:
             text.write(f"NOTE {_escaped(line)}\n\n")
     faces = job.faces_of(file, by_time=True)
-    for cue in cues(faces, _first_seconds(file), _step(job, file)):
+    for cue in cues(faces, file.begins or Fraction(0), _step(job, file)):
         text.write(f"{stamp(cue.start)} --> {stamp(cue.end)}\n{_escaped(cue.text)}\n\n")
-
-
-def _first_seconds(file: ListedFile) -> Fraction:
-    if file.first_pts is None or file.time_base is None:
-        return Fraction(0)
-    return file.first_pts * Fraction(file.time_base)
 
 
 def _step(job: Job, file: ListedFile) -> Fraction:
@@ -68,10 +62,9 @@ def _step(job: Job, file: ListedFile) -> Fraction:
     """
     settings = job.run.settings
     if settings.get("sample", "every") != "every":
-        if file.first_pts is None or file.last_pts is None or file.time_base is None:
+        if file.lasts is None:
             return Fraction(1)
-        length = (file.last_pts - file.first_pts) * Fraction(file.time_base)
-        return min(Fraction(1), length / max(1, file.frames_decoded - 1))
+        return min(Fraction(1), file.lasts / max(1, file.frames_decoded - 1))
     if per_second := settings.get("per_second"):
         return 1 / Fraction(str(per_second))
     return Fraction(str(settings.get("every", 1)))

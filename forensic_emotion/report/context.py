@@ -7,7 +7,6 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -253,7 +252,14 @@ def build_context(
         without_date=without_date,
         recordings=[
             RecordingView(
-                *(f.id, names[f.id], _length(f), f.frames, f.frames_decoded, f.faces),
+                *(
+                    f.id,
+                    names[f.id],
+                    "?" if f.lasts is None else clock(float(f.lasts)),
+                    f.frames,
+                    f.frames_decoded,
+                    f.faces,
+                ),
                 tracks_in[f.sha256 or ""],
             )
             for f in every_file
@@ -343,18 +349,6 @@ def _by_date(files: list[FileInfo]) -> tuple[list[Share], int]:
             months[day[:7]] += n
         kept = sorted(months.items())
     return _bars([(day, n, "", "") for day, n in kept]), without
-
-
-def _length(file: FileInfo) -> str:
-    if file.time_base is None or file.first_pts is None or file.last_pts is None:
-        return "?"
-    return clock(float((file.last_pts - file.first_pts) * Fraction(file.time_base)))
-
-
-def _start(file: FileInfo) -> float:
-    if file.time_base is None or file.first_pts is None:
-        return 0.0
-    return float(file.first_pts * Fraction(file.time_base))
 
 
 def _names(files: list[FileInfo], redact: bool) -> dict[int, str]:
@@ -451,8 +445,8 @@ def _script_files(
                 "kind": f.kind,
                 "hashes": [f.sha256, f.sha1, f.md5],
                 "copies": copies[f.sha256],
-                "start": _start(f),
-                "end": None if f.last_pts is None else float(f.last_pts * Fraction(f.time_base or 1)),
+                "start": float(f.begins or 0),
+                "end": None if f.ends is None else float(f.ends),
                 "recorded": None if redact or f.recorded is None else visible(f.recorded),
                 "zone": TEXTS[f"zone_{f.zone_source or 'none'}"],
                 "at": None if at is None else round(at.timestamp() * 1000),

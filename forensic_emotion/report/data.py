@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from forensic_emotion.case.queries import FaceInfo, FileInfo, TrackInfo
 from forensic_emotion.case.reviews import Review
 from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.case.times import moment
 from forensic_emotion.paths import visible
 from forensic_emotion.records import FAULTS, Box
 from forensic_emotion.thumbnails import shown_part
@@ -176,13 +177,7 @@ def recorded_at(file: FileInfo) -> datetime | None:
     """
     if file.recorded is None or file.zone_source in (None, "none", "format"):
         return None
-    text = f"{file.recorded.strip()}{'' if file.zone_source == 'in_value' else file.recorded_zone or ''}"
-    for form in ("%Y:%m:%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z"):
-        try:
-            return datetime.strptime(text.replace("Z", "+00:00"), form).astimezone(timezone.utc)
-        except (ValueError, OverflowError):
-            continue
-    return None
+    return moment(file.recorded, file.recorded_zone or "")
 
 
 def as_json(value: object) -> str:
