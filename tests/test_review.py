@@ -119,6 +119,8 @@ def test_what_is_withdrawn_counts_no_more(case: Path) -> None:
         assert reviews.read_reviews(opened, 1) == {}
         assert len(reviews.read_history(opened, 1, 1)) == 2
         assert reviews.agreement(opened, 1).reviewed == 0
+    with pytest.raises(UsageError, match="nothing was said that still counts"):
+        say(case, Judgement(1, "withdrawn"))
     assert rows(case, "SELECT * FROM face_reviews") == []
     say(case, Judgement(1, "relabelled", "fear"))
     with opened_case(case) as opened:
@@ -127,7 +129,8 @@ def test_what_is_withdrawn_counts_no_more(case: Path) -> None:
 
 def test_the_view_and_the_reading_agree(case: Path) -> None:
     say(case, Judgement(1, "confirmed"), Judgement(2, "relabelled", "sad"), Judgement(3, "rejected"))
-    say(case, Judgement(4, "withdrawn"), Judgement(2, "relabelled", "fear", "again"))
+    say(case, Judgement(4, "rejected"), Judgement(4, "withdrawn"))
+    say(case, Judgement(2, "relabelled", "fear", "again"))
     with opened_case(case) as opened:
         read = [
             (r.run_id, r.face_id, r.at, r.reviewer, r.verdict, r.seen, r.note)
@@ -155,6 +158,7 @@ def test_the_view_and_the_reading_agree(case: Path) -> None:
         ({"verdict": "relabelled", "label": "happy"}, "confirm the face instead"),
         ({"label": "sad"}, "takes no label"),
         ({"verdict": "withdrawn", "label": "happy"}, "takes no label"),
+        ({"verdict": "withdrawn"}, "nothing was said that still counts"),
         ({"note": None}, "no text"),
         ({"note": "x" * 10_001}, "10001 characters"),
         ({"note": "half \ud83d"}, "no character"),

@@ -128,6 +128,27 @@ def check_face(case: sqlite3.Connection, run_id: int, face_id: int) -> str:
     return str(row[0])
 
 
+def check_judgement(case: sqlite3.Connection, run_id: int, said: Judgement) -> None:
+    """See that there is what a judgement speaks of.
+
+    Raises:
+        UsageError: the run has no such face; its label is the class that scored highest; nothing was
+            said that could be withdrawn.
+    """
+    if said.label == check_face(case, run_id, said.face_id):
+        raise UsageError(
+            f"{said.label} is the class that scored highest: confirm the face instead.",
+            "Its verdict is then confirmed, without a label.",
+        )
+    if said.verdict == "withdrawn":
+        stands = f"SELECT 1 FROM reviews WHERE reviews.face_id = ? AND {LAST}"
+        if case.execute(stands, (said.face_id,)).fetchone() is None:
+            raise UsageError(
+                f"Of face {said.face_id} nothing was said that still counts.",
+                "Nothing was written; what was said of a face can be withdrawn once.",
+            )
+
+
 def _reviews(case: sqlite3.Connection, sql: str, *values: object) -> Iterator[Review]:
     for row in case.execute(sql, values):
         yield Review(*row)

@@ -29,7 +29,7 @@ from forensic_emotion.case.queries import (
     read_first,
     read_summary,
 )
-from forensic_emotion.case.reviews import Judgement, check_face
+from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
@@ -345,15 +345,11 @@ class CaseStore:
         What the machine said stays as it is, and so does what was said before; the last word counts.
 
         Raises:
-            UsageError: the run has no such face, or the label is the one that scored highest.
+            UsageError: see ``check_judgement``.
             CaseError: it could not be written.
         """
         with self._transaction():
-            if said.label == check_face(self._connection, run_id, said.face_id):
-                raise UsageError(
-                    f"{said.label} is the class that scored highest: confirm the face instead.",
-                    "Its verdict is then confirmed, without a label.",
-                )
+            check_judgement(self._connection, run_id, said)
             row = {**asdict(said), "reviewer": reviewer}
             number = self._insert("reviews", {"run_id": run_id, "at": at, **row})
             # Numbers of rows are in no digest: this says which face it was.
