@@ -126,7 +126,8 @@ class MediaFacts:
     height: int | None = None
     orientation: int | None = None
     """What was applied, as an EXIF orientation, 1 to 8: that of a still's EXIF, or the equal one of a
-    video's display matrix. None if the file does not say."""
+    video's display matrix. None if the file does not say, and for HEIF, which is turned as its
+    container says."""
     time_base: str | None = None
     """Video: seconds per unit of its timestamps, as ``1/24000``."""
     frames_decoded: int = 0
@@ -141,7 +142,7 @@ class MediaFacts:
     exif: dict[str, Any] | None = None
     """Stills: every tag; see ``frames/exif.py``. None if there is none."""
     metadata: dict[str, Any] | None = None
-    """Videos: what container and streams say of themselves."""
+    """Videos, also one within a still: what container and streams say of themselves."""
     recorded: RecordedTime | None = None
     latitude: float | None = None
     """Degrees, north positive, as the file says."""
@@ -225,7 +226,7 @@ class Frame:
     """None for a still or a page, which have no time."""
     image: RGB
     stream: int = 0
-    """Of a video: the number of the stream in its container."""
+    """Of a video: the number of the stream in its container; of one within a still's file, plus one."""
 
 
 @dataclass(frozen=True)

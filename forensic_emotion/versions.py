@@ -16,6 +16,7 @@ PACKAGES = (
     "onnxruntime",
     "av",
     "pillow",
+    "pillow-heif",
     "tensorflow",
     "keras",
 )

@@ -273,7 +273,8 @@
   }
   function clockTime(i) {
     const f = file(i);
-    if (f.at === null || F.seconds[i] === null && f.kind === "video") return T.no_clock;
+    const within = f.kind === "still" && F.stream[i];  // a video within a still began before that was taken
+    if (f.at === null || within || F.seconds[i] === null && f.kind === "video") return T.no_clock;
     const at = new Date(f.at + (F.seconds[i] === null ? 0 : (F.seconds[i] - f.start) * 1000));
     let shownAt = at.toISOString().replace("T", " ").replace("Z", " UTC");
     if (D.tz) shownAt += " (" + new Intl.DateTimeFormat("sv-SE", {timeZone: D.tz, dateStyle: "short", timeStyle: "medium"}).format(at) + " " + D.tz + ")";
@@ -283,7 +284,7 @@
     const f = file(i), [left, top, right, bottom] = F.box.slice(i * 4, i * 4 + 4);
     const time = F.pts[i] === null ? when(i)
       : `${clock(F.seconds[i])} · ${fill(T.frame, {n: F.frame[i]})} · ${fill(T.pts, {pts: F.pts[i], base: F.time_base[i], seconds: F.seconds[i]})}` +
-        (F.stream[i] ? " · " + fill(T.stream, {n: F.stream[i]}) : "");
+        (F.stream[i] ? " · " + fill(f.kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "");
     const face = [fill(T.box, {left, top, right, bottom}), fill(T.detected_by, {name: F.detector[i], score: F.score[i]})];
     if (F.size[i] !== null) face.push(fill(T.side, {n: F.size[i]}), fill(T.sharp, {n: F.blur[i]}), fill(T.light, {n: F.brightness[i]}));
     if (F.yaw[i] !== null) face.push(fill(T.pose, {yaw: F.yaw[i], pitch: F.pitch[i], roll: F.roll[i]}));

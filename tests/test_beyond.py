@@ -34,9 +34,6 @@ def told(path: Path) -> list[str]:
     return [p.message for p in facts.problems]
 
 
-VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
-
-
 @pytest.mark.parametrize(
     ("rest", "texts"),
     [
@@ -45,18 +42,15 @@ VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(100)
         (b"a maker's own notes", []),
         (jpeg(), ["pictures that follow behind the end of the last one (JPEG): 1"]),
         (bytes(10) + jpeg() + b"text" + jpeg(progressive=True), ["of the last one (JPEG): 2"]),
-        (VIDEO, ["a video that follows"]),
-        (bytes(1 << 20) + VIDEO, ["a video that follows"]),
-        (jpeg() + VIDEO, ["of the last one (JPEG): 1", "a video that follows"]),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
 def test_what_follows_behind_a_jpeg_is_told(
     tmp_path: Path, rest: bytes, texts: list[str], options: dict[str, object]
 ) -> None:
-    # Not what is within it: a thumbnail in its EXIF, the bytes of a video's name in a comment.
+    # Not what is within it: a thumbnail in its EXIF, what looks like a video in a comment.
     path = tmp_path / "p.jpg"
-    path.write_bytes(jpeg(comment=b"ftyp" + jpeg()[:50], **options) + rest)
+    path.write_bytes(jpeg(comment=b"\0\0\0\x18ftypmp42" + jpeg()[:50], **options) + rest)
     found = told(path)
     assert len(found) == len(texts)
     for text, message in zip(texts, found, strict=True):

@@ -1,7 +1,8 @@
 """What a still-picture file holds beyond the pages that are looked at, in words.
 
-Decoders stop where the picture ends. A telephone puts seconds of video behind it, and whoever wants to
-hide a picture may too; a raw file of a camera has its full picture where no page is.
+Decoders stop where the picture ends. Behind it a telephone puts seconds of video, which are looked at;
+whoever wants to hide a picture may use the place too. A raw file of a camera has its full picture where
+no page is.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
 
-from forensic_emotion.frames.media import DECODER_ERRORS
+from forensic_emotion.frames.media import DECODER_ERRORS, HEIF
 
 Tags = TiffImagePlugin.ImageFileDirectory_v2
 
 LEAST_CHUNK, CHUNK = 1 << 12, 1 << 20
 _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends a scan: no stuffed byte, no restart (ITU-T T.81, B.1.1)."""
-_JPEG, _ISO_MEDIA = re.compile(rb"\xff\xd8\xff"), re.compile(rb"ftyp")
+_JPEG = re.compile(rb"\xff\xd8\xff")
+_ISO_MEDIA = re.compile(rb"\0\0[\0-\x03].ftyp", re.DOTALL)
+"""The first box of an ISO media file, of less than 256 brands."""
 MOST, MOST_MARKERS = 32, 10_000
 """Further pictures, and markers of one, that are looked for: a file may be made to waste time."""
 REDUCED = 1
@@ -42,10 +45,52 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
         yield from _within_tiff(image, source)
     elif media_type == "image/x-portable-anymap":
         yield from _behind_anymap(image, source)
+    elif media_type in HEIF and any(name == b"moov" for name, _, _ in _boxes(source)):
+        yield "a sequence of pictures beside the picture (ISO media)"
+
+
+def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
+    """Where a picture's file holds a video: its first byte, and the one behind its last.
+
+    Telephones put one behind the end of a JPEG, and into a box of its own of HEIF (Android's "Motion
+    photo format 1.0"). What looks like one may be none.
+    """
+    if media_type == "image/jpeg":
+        end = _jpeg_end(source, 0)
+        place = None if end is None else _find(source, end, _ISO_MEDIA)
+        return None if place is None else (place, source.seek(0, os.SEEK_END))
+    if media_type in HEIF:
+        return next(((start, end) for name, start, end in _boxes(source) if name == b"mpvd"), None)
+    return None
+
+
+def ends_within_a_box(source: BinaryIO) -> bool:
+    """Whether an ISO media file is shorter than it says itself."""
+    length = source.seek(0, os.SEEK_END)
+    return any(end > length for _, _, end in _boxes(source))
+
+
+def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the content of each box of an ISO media file (ISO/IEC 14496-12, 4.2).
+
+    The last one's end may lie behind that of the file.
+    """
+    length, place = source.seek(0, os.SEEK_END), 0
+    for _ in range(MOST_MARKERS):
+        source.seek(place)
+        head = source.read(16)
+        size, header = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, header = int.from_bytes(head[8:], "big"), 16
+        end = place + size if size else length
+        if len(head) < header or end < place + header:
+            return
+        yield head[4:8], place + header, end
+        place = end
 
 
 def _behind_jpeg(source: BinaryIO, pages: int) -> Iterator[str]:
-    """More JPEGs than pages, and video, behind the end of the first picture."""
+    """More JPEGs than pages behind the end of the first picture."""
     first = _jpeg_end(source, 0)
     if first is None:
         return
@@ -59,8 +104,6 @@ def _behind_jpeg(source: BinaryIO, pages: int) -> Iterator[str]:
         place = end or start + 1
     if pictures > pages:
         yield f"pictures that follow behind the end of the last one (JPEG): {pictures - pages}"
-    if _find(source, first, _ISO_MEDIA) is not None:
-        yield "a video that follows behind the end of the picture (ISO media)"
 
 
 def _jpeg_end(source: BinaryIO, start: int) -> int | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from PIL import Image
 
 from forensic_emotion.records import Frame, MediaFacts
 from forensic_emotion.settings import ScanSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # Pillow's decoders are C libraries behind many small parsers; on broken files they raise more kinds of
 # error than it documents. Each becomes a Problem that names it; MemoryError is not among them.
@@ -29,6 +34,45 @@ DECODER_ERRORS: tuple[type[Exception], ...] = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+
+HEIF = ("image/heic", "image/heif")
+"""Media types of pictures in an ISO container, as telephones take them."""
+
+
+class Part(io.RawIOBase):
+    """A part of an open file, as a file of its own; read only.
+
+    Args:
+        source: the file; whoever reads it otherwise meanwhile must not rely on its position.
+        start: of the part's first byte.
+        end: behind its last one.
+    """
+
+    def __init__(self, source: BinaryIO, start: int, end: int) -> None:
+        self._source, self._start, self._size, self._place = source, start, end - start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        self._source.seek(self._start + self._place)
+        data = self._source.read(max(0, min(len(view), self._size - self._place)))
+        view[: len(data)] = data
+        self._place += len(data)
+        return len(data)
 
 
 class Reader(Protocol):

@@ -1,25 +1,30 @@
-"""A still picture → its frames: one, or every page or frame of GIF, TIFF, WebP and the like.
+"""A still picture → its frames: one, or every page or frame of GIF, TIFF, WebP and the like; then
+those of a video that a telephone keeps within it.
 
 Pillow decodes. EXIF orientation is applied and recorded; every mode ends as 8-bit RGB.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.frames.beyond import Tags, beyond, tiff_directory
+from forensic_emotion.errors import NoPicture, UndecodableMedia
+from forensic_emotion.frames.beyond import Tags, beyond, ends_within_a_box, find_video, tiff_directory
 from forensic_emotion.frames.exif import read_exif
-from forensic_emotion.frames.media import DECODER_ERRORS
+from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Part
+from forensic_emotion.frames.video import video_frames
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.terminal import silenced
@@ -36,11 +41,16 @@ FORMATS = {
     "image/vnd.microsoft.icon": ("ICO",),
     "image/x-portable-anymap": ("PPM",),
     "image/vnd.adobe.photoshop": ("PSD",),
+    "image/heic": ("HEIF",),
+    "image/heif": ("HEIF",),
 }
 """Media type → Pillow's decoders for it. No other one is ever tried on evidence."""
 
 ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 """Media types whose further pages are the frames of an animation."""
+
+MOST_MISSING = 1 << 26
+"""Bytes that may be missing at the end of a HEIF file; telephones write less than a tenth of it."""
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -54,7 +64,7 @@ SAMPLE_FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floating po
 def still_frames(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
 ) -> Iterator[Frame]:
-    """Every page or frame of a still-picture file; see ``media.Reader``.
+    """Every page or frame of a still-picture file, then of a video within it; see ``media.Reader``.
 
     Pages have no time. Frames of an animation have the sum of the durations before them, on a clock
     of milliseconds; only the sum is rounded, for APNG counts in fractions of a second. A page that
@@ -62,7 +72,7 @@ def still_frames(
     """
     if media_type not in FORMATS:
         raise UndecodableMedia("unsupported", f"femo cannot decode {media_type}")
-    with limits(settings.max_pixels), _open(source, media_type) as image:
+    with limits(settings.max_pixels), _open(source, media_type, facts) as image:
         pages = _page_count(image, source, media_type, facts)
         for text in beyond(image, source, media_type, pages):
             facts.note("not_looked_at", text)
@@ -83,6 +93,7 @@ def still_frames(
                 time = FrameTime(round(elapsed / MILLISECOND), MILLISECOND)
                 elapsed += _duration(image)
             yield Frame(index, time, pixels)
+    yield from _frames_of_video(source, media_type, settings, facts)
     if broken and not facts.frames_decoded:
         raise broken[0]
     if broken:
@@ -92,6 +103,34 @@ def still_frames(
             "too_many_pages",
             f"has {pages} pages or frames; the first {settings.max_pages} were tried (--max-pages)",
         )
+
+
+def _frames_of_video(
+    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
+) -> Iterator[Frame]:
+    """The sampled frames of the seconds of video that a telephone keeps within a picture's file.
+
+    The number of their stream is one more than within that video: the still is stream 0. What the video
+    tells of itself is kept; width, orientation and EXIF stay those of the picture.
+    """
+    place = find_video(source, media_type)
+    if place is None:
+        return
+    own, video = MediaFacts(), io.BufferedReader(Part(source, *place))
+    try:
+        for frame in video_frames(video, "video/mp4", settings, own):
+            yield replace(frame, stream=frame.stream + 1)
+    except NoPicture as error:
+        own.note("not_looked_at", f"{error.text}, though it begins as one")
+    except UndecodableMedia as error:  # the picture may be sound
+        own.note(error.problem, error.text)
+    finally:
+        facts.frames_decoded += own.frames_decoded
+        facts.frames_hidden += own.frames_hidden
+        facts.frames_interlaced += own.frames_interlaced
+        facts.metadata = own.metadata
+        for problem in own.problems:
+            facts.note(problem.problem, f"the video within it: {problem.message}")
 
 
 def _duration(image: Image.Image) -> Fraction:
@@ -131,8 +170,10 @@ def libtiff_silenced(media_type: str) -> Iterator[None]:
         yield
 
 
-def _open(source: BinaryIO, media_type: str) -> Image.Image:
+def _open(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
     source.seek(0)
+    if media_type in HEIF:
+        _teach_heif()
     try:
         # Pillow closes only what it opened by name: the descriptor stays ours.
         with libtiff_silenced(media_type):
@@ -143,7 +184,44 @@ def _open(source: BinaryIO, media_type: str) -> Image.Image:
         if media_type == "image/tiff" and (what := _unknown_pixels(_first_page(source), source)):
             text = f"femo cannot decode a TIFF with {what}"
             raise UndecodableMedia("unsupported", text) from error
+        if media_type in HEIF:
+            return _open_cut_off(source, media_type, facts)
         raise _broken(error, media_type) from error
+
+
+def _open_cut_off(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
+    """A HEIF file of which the end is missing, with zeros in its place; libheif opens no other one."""
+    import pillow_heif
+
+    source.seek(0)
+    data = source.read()
+    try:  # once more, for Pillow does not hand on what libheif says
+        pillow_heif.open_heif(io.BytesIO(data))
+        raise AssertionError("Pillow could not open what libheif can")
+    except DECODER_ERRORS as error:
+        reason = error
+    try:
+        image = Image.open(io.BytesIO(data + bytes(MOST_MISSING)), formats=FORMATS[media_type])
+    except Image.DecompressionBombError as error:
+        raise _bomb(error) from error
+    except DECODER_ERRORS as error:
+        raise _broken(reason, media_type) from error
+    facts.note("truncated", f"{media_type} is cut off and decodes only in part: {_text(reason)}")
+    return image
+
+
+@cache
+def _teach_heif() -> None:
+    """Let Pillow decode HEIF, where somebody asks for it: to load the library takes a while.
+
+    In one thread, for workers share the cores. Of a picture nothing but itself: what is derived from it
+    shows no other face.
+    """
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(
+        decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+    )
 
 
 def _first_page(source: BinaryIO) -> Tags | None:
@@ -200,6 +278,8 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
         return 1
     if media_type == "image/gif" and not _gif_ends(source):
         facts.note("truncated", "does not end as a GIF does: it is cut off, or other data follow")
+    if media_type in (*HEIF, "image/avif") and not facts.problems and ends_within_a_box(source):
+        facts.note("truncated", "ends before it should: what is missing of it may be left blank")
     # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
     if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
         facts.note("pages_lost", f"its list of pages breaks off after page {pages - 1}")
@@ -267,8 +347,10 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
 def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) -> int | None:
     """Decode a page; its EXIF orientation, 1 to 8, or None without one."""
     with libtiff_silenced(media_type):
-        if index:
-            image.seek(index)
+        image.seek(index)  # also to the first: of HEIF another one is at hand when it is opened
+        if media_type in HEIF:
+            _load_heif(image, facts)
+            return None
         _forget_xmp(image)
         # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
         # the EXIF only when it has loaded it.
@@ -279,6 +361,21 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
         image.load()
         _forget_xmp(image)  # a PNG's may stand behind its pixels
         return _exif(image, facts)
+
+
+def _load_heif(image: Image.Image, facts: MediaFacts) -> None:
+    """Decode a page of HEIF, which libheif turns as its container says: no orientation is left to apply.
+
+    By ISO 23008-12 the container's word counts, and EXIF's does not; that is kept as the file has it.
+    """
+    pixels = image.width * image.height
+    if pixels > 2 * (Image.MAX_IMAGE_PIXELS or pixels):  # Pillow checks the first page only
+        raise Image.DecompressionBombError(f"{pixels} pixels")
+    if facts.exif is None:
+        read_exif(image, facts)
+        if facts.exif and "Orientation" in facts.exif:  # which the plugin has set to 1
+            facts.exif["Orientation"] = image.info["original_orientation"]
+    image.load()
 
 
 def _forget_xmp(image: Image.Image) -> None:
@@ -303,9 +400,11 @@ def _load_rest(
     source: BinaryIO, index: int, media_type: str, facts: MediaFacts
 ) -> tuple[Image.Image, int | None] | None:
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
+    if media_type in HEIF:
+        return None  # all that came would be a blank page
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = _open(source, media_type)
+        image = _open(source, media_type, facts)
         return image, _load(image, index, media_type, facts)
     except UndecodableMedia:
         return None

@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -718,6 +719,20 @@ TURNS = {
     (0, -1, -1, 0): Turn(7, True, 3),
     (0, -1, 1, 0): Turn(8, False, 1),
 }
+
+
+def _unnamed(kinds: type[SideDataType], value: object) -> SideDataType:
+    """A kind of side data that FFmpeg knows and PyAV does not yet.
+
+    For want of its name PyAV would give none of a frame's: not of one with EXIF (MJPEG), nor of one that
+    was taken for both eyes (MV-HEVC).
+    """
+    kind = object.__new__(kinds)
+    kind._name_, kind._value_ = f"KIND_{value}", value  # type: ignore[assignment]
+    return kind
+
+
+SideDataType._missing_ = classmethod(_unnamed)  # type: ignore[assignment, method-assign]
 
 
 def display_turn(picture: VideoFrame, facts: MediaFacts) -> Turn:

@@ -162,7 +162,7 @@ TEXTS: dict[str, str] = {
     # ---- methods ----
     "methods": "Methods",
     "methods_1": "Each file was opened read-only, hashed, and told by its content. Stills were decoded by"
-    " Pillow, video by FFmpeg. A decoder may conceal damage; in particular an MPEG transport stream or a"
+    " Pillow (HEIF through libheif), video by FFmpeg. A decoder may conceal damage; in particular an MPEG transport stream or a"
     " fragmented MP4 that is cut off, and holes in ASF and MXF, cannot be noticed.",
     "methods_2": "The time of a video frame is its own presentation timestamp, on the recording's clock."
     " By the setting sample, the first frame of each stretch of so many seconds was looked at, counted"
@@ -294,6 +294,7 @@ SCRIPT: dict[str, str] = {
     "page": "page {n}",
     "frame": "frame {n}",
     "stream": "stream {n}",
+    "within": "of the video within the picture's file",
     "pts": "presentation timestamp {pts} × {base} s = {seconds} s",
     "clock": "by the file's own clock {when}, not checked",
     "no_clock": "clock time: the file does not prove it",

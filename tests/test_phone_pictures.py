@@ -1,0 +1,255 @@
+"""Pictures as telephones take them: HEIF, and seconds of video within a picture's file."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import struct
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import ExifTags, Image
+
+from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.export.frames import READERS
+from forensic_emotion.records import RGB, Box, RecordedTime
+from tests.builders import (
+    encoded,
+    picture,
+    read_frames,
+    scanned,
+    write_sound,
+    write_video,
+)
+
+FACE = Box(10, 5, 30, 25)
+
+
+def heif(*images: RGB, **options: Any) -> bytes:
+    target = io.BytesIO()
+    file = pillow_heif.HeifFile()
+    for image in images:
+        file.add_from_pillow(Image.fromarray(image))
+    file.save(target, quality=-1, chroma=444, **options)
+    return target.getvalue()
+
+
+def exif(orientation: int) -> bytes:
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = orientation
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2024:05:06 07:08:09"
+    return tags.tobytes()
+
+
+def close(one: RGB, other: RGB) -> bool:
+    """Whether two pictures are the same but for what a lossy format changes."""
+    return one.shape == other.shape and float(np.abs(one.astype(int) - other).mean()) < 3
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + name + content
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two and a half seconds with a face from the second on, which begin at 500 ms."""
+    path = tmp_path_factory.mktemp("v") / "v.mp4"
+    write_video(path, range(500, 3000, 100), lambda t: picture(64, 48, [FACE] if t >= 1500 else []))
+    return path.read_bytes()
+
+
+# ---- HEIF ------------------------------------------------------------------------------------------
+
+
+def test_every_picture_of_a_heif_file_is_looked_at(tmp_path: Path) -> None:
+    shown = [picture(64, 48, [FACE]), picture(40, 60), picture(32, 32, [FACE])]
+    path = tmp_path / "p.heic"
+    for first in range(3):  # whichever is the one to show first
+        path.write_bytes(heif(*shown, primary_index=first))
+        frames, facts = read_frames(path)
+        assert [(f.index, f.stream, f.time) for f in frames] == [(n, 0, None) for n in range(3)]
+        assert all(close(f.image, image) for f, image in zip(frames, shown, strict=True))
+        assert (facts.width, facts.height, facts.problems) == (64, 48, [])
+
+
+def test_heif_is_turned_once_and_its_exif_kept_as_it_stands(tmp_path: Path) -> None:
+    shown = picture(64, 48, [FACE])
+    path = tmp_path / "p.heic"
+    # The plugin writes the orientation both into the container, where it counts, and into EXIF.
+    Image.fromarray(shown).save(path, "HEIF", exif=exif(6), quality=-1, chroma=444)
+    frames, facts = read_frames(path)
+    assert close(frames[0].image, np.rot90(shown, -1))
+    assert facts.orientation is None
+    assert facts.exif == {"Orientation": 6, "Exif.DateTimeOriginal": "2024:05:06 07:08:09"}
+    assert facts.recorded == RecordedTime("2024:05:06 07:08:09", "Exif.DateTimeOriginal", None, "none")
+    # In EXIF alone it does not count.
+    path.write_bytes(heif(shown, exif=exif(1)).replace(exif(1), exif(6)))
+    frames, facts = read_frames(path)
+    assert close(frames[0].image, shown)
+    assert facts.exif is not None
+    assert facts.exif["Orientation"] == 6
+
+
+def test_a_heif_file_that_is_cut_off_is_looked_at_as_far_as_it_goes(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    noise = chance.integers(0, 256, (128, 256, 3), dtype=np.uint8)
+    path = tmp_path / "p.heic"
+    for options, text in (({}, "ends before it should"), ({"exif": exif(1)}, "is cut off")):
+        data = heif(noise, tile_size=64, **options)
+        path.write_bytes(data[: len(data) * 3 // 4])
+        frames, facts = read_frames(path)
+        assert [p.problem for p in facts.problems] == ["truncated"]
+        assert text in facts.problems[0].message
+        assert close(frames[0].image[:64], noise[:64])  # the upper row of tiles came first
+    path.write_bytes(data[:200])
+    with pytest.raises(UndecodableMedia, match=r"image/heic cannot be decoded: .*meta") as error:
+        read_frames(path)
+    assert error.value.problem == "damaged"
+
+
+def test_a_heif_file_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "p.heic"
+    path.write_bytes(heif(picture(200, 100)))
+    with pytest.raises(UndecodableMedia, match="--max-pixels") as error:
+        read_frames(path, max_pixels=10_000)
+    assert error.value.problem == "too_large"
+    path.write_bytes(heif(picture(50, 50), picture(200, 100), picture(40, 40)))
+    frames, facts = read_frames(path, max_pixels=10_000)
+    assert [f.index for f in frames] == [0, 2]
+    assert [p.problem for p in facts.problems] == ["too_large"]
+
+
+def test_a_sequence_of_pictures_beside_a_heif_picture_is_told(tmp_path: Path, video: bytes) -> None:
+    path = tmp_path / "p.heic"
+    path.write_bytes(heif(picture()) + box(b"free", b"moov") + video[video.index(b"moov") - 4 :])
+    frames, facts = read_frames(path)
+    assert len(frames) == 1
+    assert [p.problem for p in facts.problems] == ["not_looked_at"]
+    assert "a sequence of pictures" in facts.problems[0].message
+
+
+# ---- a video within a picture's file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "trailer", "far", "heif", "wide"])
+def test_a_video_within_a_picture_is_looked_at(tmp_path: Path, video: bytes, kind: str) -> None:
+    shown = picture(200, 100, [FACE])
+    still = encoded(shown, "JPEG", quality=95)
+    data = {
+        "jpeg": still + video,
+        "trailer": still + video + box(b"SEFH", bytes(30)) + b"SEFT",
+        "far": still + bytes(1 << 20) + video,
+        "heif": heif(shown) + box(b"free", bytes(9)) + box(b"mpvd", video) + box(b"free", b"ftyp"),
+        "wide": heif(shown) + struct.pack(">I4sQ", 1, b"mpvd", 16 + len(video)) + video,
+    }[kind]
+    path = tmp_path / "p.img"
+    path.write_bytes(data)
+    frames, facts = read_frames(path)
+    assert [(f.stream, f.index, f.time and f.time.seconds) for f in frames] == [
+        (0, 0, None),
+        (1, 0, 0.5),
+        (1, 10, 1.5),
+        (1, 20, 2.5),
+    ]
+    assert close(frames[0].image, shown)
+    assert np.array_equal(frames[1].image, picture(64, 48))
+    assert np.array_equal(frames[2].image, picture(64, 48, [FACE]))
+    assert (facts.width, facts.height, facts.time_base) == (200, 100, None)
+    assert facts.frames_decoded == 26
+    assert facts.metadata is not None
+    assert facts.metadata["streams"][0]["codec"] == "h264"
+    assert facts.problems == []
+
+
+def test_a_video_within_a_picture_is_sampled_as_asked(tmp_path: Path, video: bytes) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(encoded(picture(), "JPEG") + video)
+    assert len(read_frames(path, sample="all")[0]) == 26
+    assert len(read_frames(path, sample="keyframes")[0]) == 2
+
+
+@pytest.mark.parametrize("length", [24, 200, 1000])
+def test_what_is_broken_of_a_video_within_a_picture_is_told(
+    tmp_path: Path, video: bytes, length: int
+) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(encoded(picture(), "JPEG") + video[:length])
+    frames, facts = read_frames(path)
+    assert [f.stream for f in frames] == [0]
+    assert facts.problems
+    assert all(p.message.startswith("the video within it: ") for p in facts.problems)
+
+
+def test_what_begins_like_a_video_and_has_no_picture_is_told(tmp_path: Path) -> None:
+    sound = write_sound(tmp_path / "s.mp4").read_bytes()
+    path = tmp_path / "p.jpg"
+    path.write_bytes(encoded(picture(), "JPEG") + sound)
+    frames, facts = read_frames(path)
+    assert len(frames) == 1
+    assert [(p.problem, p.message) for p in facts.problems] == [
+        ("not_looked_at", "the video within it: holds no video stream, though it begins as one")
+    ]
+
+
+def test_a_broken_picture_does_not_hide_the_video_behind_it(tmp_path: Path, video: bytes) -> None:
+    chance = np.random.default_rng(0)
+    still = encoded(chance.integers(0, 256, (90, 120, 3), dtype=np.uint8), "JPEG", quality=95)
+    table = still.index(b"\xff\xc4")  # of Huffman codes: without them nothing can be decoded
+    path = tmp_path / "p.jpg"
+    path.write_bytes(still[: table + 4] + b"\xff" * 20 + still[table + 24 :] + video)
+    frames, facts = read_frames(path)
+    assert {1} == {f.stream for f in frames} - {0}
+    assert facts.problems
+
+
+def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video: bytes) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    (root / "p.jpg").write_bytes(encoded(picture(200, 100, [FACE]), "JPEG", quality=100) + video)
+    (root / "copy.jpg").write_bytes((root / "p.jpg").read_bytes())
+    case = tmp_path / "case.db"
+    scanned(root, case)
+    with closing(sqlite3.connect(case)) as opened:
+        faces = opened.execute(
+            "SELECT stream, frame_index, pts, seconds, track, frame_width FROM faces ORDER BY id"
+        ).fetchall()
+        files = opened.execute("SELECT state, frames, faces, first_pts FROM files").fetchall()
+    # The detector of these tests sees pure colours only, not those of a JPEG.
+    assert [f[:4] for f in faces] == [(1, 10, faces[0][2], 1.5), (1, 20, faces[1][2], 2.5)]
+    assert {f[4:] for f in faces} == {(None, 64)}
+    assert files == [("faces", 4, 2, None)] * 2  # a copy has the counts of the first
+
+
+def test_frames_are_exported_by_the_reader_that_looked_at_them() -> None:
+    from forensic_emotion.pipeline import READERS as OF_SCAN
+
+    assert READERS == OF_SCAN
+
+
+# ---- side data that PyAV has no name for -----------------------------------------------------------
+
+
+def test_frames_with_side_data_of_an_unknown_kind_are_looked_at(tmp_path: Path) -> None:
+    shown = picture(64, 48, [FACE])
+    still = io.BytesIO()
+    Image.fromarray(shown).save(still, "JPEG", quality=95, exif=exif(1))
+    path = tmp_path / "v.avi"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mjpeg", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(3):
+            packet = av.Packet(still.getvalue())
+            packet.stream, packet.time_base = stream, Fraction(1, 5)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = True
+            container.mux(packet)
+    frames, facts = read_frames(path, sample="all")
+    assert len(frames) == 3
+    assert facts.problems == []
+    assert close(frames[0].image, shown)
