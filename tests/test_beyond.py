@@ -8,7 +8,6 @@ import time
 import zlib
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
@@ -120,20 +119,6 @@ def test_a_second_picture_of_an_anymap_is_told(
     for rest, n in ((b"", 0), (b"\n\n", 0), (one, 1)):
         (tmp_path / "p.pnm").write_bytes(one + rest)
         assert len(told(tmp_path / "p.pnm")) == n, (mode, rest[:3])
-
-
-def test_a_cover_picture_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "v.mp4"
-    frame = av.VideoFrame.from_ndarray(SHOWN, format="rgb24")
-    with av.open(path, "w") as container:
-        stream, cover = container.add_stream("mpeg4", rate=10), container.add_stream("mjpeg", rate=1)
-        for each in (stream, cover):
-            each.width, each.height = 64, 48
-        cover.pix_fmt = "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
-        for each in (stream, cover):
-            container.mux([*each.encode(frame), *each.encode(None)])
-    assert told(path) == ["attached pictures, such as a cover: 1"]
 
 
 def test_times_of_an_animation_do_not_drift(tmp_path: Path) -> None:

@@ -232,6 +232,48 @@ def test_frames_are_exported_by_the_reader_that_looked_at_them() -> None:
     assert READERS == OF_SCAN
 
 
+# ---- pictures attached to a video -------------------------------------------------------------------
+
+
+def with_cover(path: Path, cover: bytes, *, video: bool = True) -> Path:
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("mpeg4", rate=10)] if video else []
+        sound = container.add_stream("aac", rate=44100)
+        attached = container.add_stream("mjpeg", rate=1)
+        for each in (*streams, attached):
+            each.width, each.height = 64, 48
+        attached.pix_fmt, attached.disposition = "yuvj420p", av.stream.Disposition.attached_pic
+        for stream in streams:
+            for _ in range(3):
+                frame = av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.sample_rate, silence.pts = 44100, 0
+        container.mux([*sound.encode(silence), *sound.encode(None)])
+        packet = av.Packet(cover)
+        packet.stream, packet.time_base, packet.is_keyframe = attached, Fraction(1, 90000), True
+        packet.pts = packet.dts = 0
+        container.mux(packet)
+    return path
+
+
+def test_a_cover_is_looked_at_and_has_no_time(tmp_path: Path) -> None:
+    shown = picture(64, 48, [FACE])
+    cover = encoded(shown, "JPEG", quality=95)
+    for number in (2, 1):
+        path = with_cover(tmp_path / f"v{number}.mp4", cover, video=number == 2)
+        frames, facts = read_frames(path, sample="all")
+        of_video = [(0, n) for n in range(3)] if number == 2 else []
+        assert [(f.stream, f.index) for f in frames] == [*of_video, (number, 0)]
+        assert frames[-1].time is None
+        assert close(frames[-1].image, shown)
+        assert (facts.width, facts.height, facts.problems) == (64, 48, [])
+    frames, facts = read_frames(with_cover(tmp_path / "b.mp4", b"no picture" * 20))
+    assert [f.stream for f in frames] == [0]
+    assert any(p.message.startswith("attached picture, stream 2: ") for p in facts.problems)
+
+
 # ---- side data that PyAV has no name for -----------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import BinaryIO, Literal, cast
 
 import av
@@ -213,6 +214,7 @@ def video_frames(
 ) -> Iterator[Frame]:
     """The sampled frames of a file's video streams, one stream behind the other; see ``media.Reader``.
 
+    Then the pictures that are attached to it, such as a cover, which have no time.
     With a piece: those of the piece. Whatever is amiss there is noted as in a whole video; then the
     whole is to be looked at in one go, for a fault may reach further than the piece that shows it.
     """
@@ -221,14 +223,10 @@ def video_frames(
             with _open(source, media_type) as container:
                 describe(container, facts)
                 numbers = [stream.index for stream in _videos(container)]
-                covers = len(container.streams.video) - len(numbers)
-            if covers:
-                facts.note("not_looked_at", f"attached pictures, such as a cover: {covers}")
-            if not numbers and covers:
-                raise UndecodableMedia("no_frames", "holds no video stream but attached pictures")
-            if not numbers:
+                attached = [s.index for s in container.streams.video if s.index not in numbers]
+            if not numbers and not attached:
                 raise NoPicture("no_video", "holds no video stream")
-            if piece is not None or len(numbers) == 1:
+            if piece is not None or (len(numbers) == 1 and not attached):
                 number = piece.stream if piece else numbers[0]
                 yield from _stream_frames(source, media_type, settings, facts, number, "", piece)
                 return
@@ -241,6 +239,9 @@ def video_frames(
                     facts.note(error.problem, name + error.text)
                 finally:
                     _note_complaints(facts, complaints, name)
+            for number in attached:
+                yield from _attached(source, media_type, settings, facts, number)
+                _note_complaints(facts, complaints, f"attached picture, stream {number}: ")
             if not facts.frames_decoded:
                 raise UndecodableMedia("no_frames", "no frame of its video streams can be decoded")
         finally:
@@ -333,6 +334,33 @@ def _stream_frames(
         facts.span(own)
         for problem in own.problems:
             facts.note(problem.problem, name + problem.message)
+
+
+def _attached(
+    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts, number: int
+) -> Iterator[Frame]:
+    """A picture that is attached to a file as a stream of one frame; what keeps it from us is noted."""
+    name = f"attached picture, stream {number}"
+    try:
+        with _open_again(source, media_type) as container:
+            stream = container.streams[number]
+            assert isinstance(stream, VideoStream)
+            packets = [*islice(_pictures(container, stream), 1), None]
+            picture = next((p for packet in packets for p in stream.decode(packet)), None)
+            if picture is None:
+                raise UndecodableMedia("no_frames", "gives no picture")
+            own = MediaFacts()
+            image = display_turn(picture, own).apply(_pixels(picture, settings))
+    except (UndecodableMedia, FFmpegError, ValueError) as error:
+        problem = error.problem if isinstance(error, UndecodableMedia) else "damaged"
+        facts.note(problem, f"{name}: {_text(error)}")
+        return
+    facts.frames_decoded += 1
+    if facts.width is None:
+        facts.height, facts.width = image.shape[:2]
+    for told in own.problems:
+        facts.note(told.problem, f"{name}: {told.message}")
+    yield Frame(0, None, image, number)
 
 
 def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
