@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jinja2
+from markupsafe import Markup, escape
 
 from forensic_emotion.paths import visible
 
@@ -78,7 +79,9 @@ def _environment() -> jinja2.Environment:
     environment.filters["score"] = score
     environment.filters["visible"] = visible
     environment.filters["utc"] = utc
-    environment.filters["fill"] = lambda text, **values: text.format(**values)
+    # A value that is markup stays that, any other is escaped.
+    environment.filters["fill"] = lambda text, **values: escape(text).format(**values)
+    environment.filters["name"] = lambda text: Markup("<bdi>{}</bdi>").format(text)
     return environment
 
 
@@ -90,7 +93,8 @@ def score(probability: float) -> str:
 def clock(seconds: float) -> str:
     """Seconds on the recording's own clock as ``0:01:02.345``."""
     sign = "-" if seconds < 0 else ""
-    whole, milliseconds = divmod(round(abs(seconds) * 1000), 1000)
+    # Halves up, as the report's script does.
+    whole, milliseconds = divmod(math.floor(abs(seconds) * 1000 + 0.5), 1000)
     return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{milliseconds:03}"
 
 

@@ -131,12 +131,13 @@ class MediaFacts:
     time_base: str | None = None
     """Video: seconds per unit of its timestamps, as ``1/24000``."""
     frames_decoded: int = 0
-    """Frames or pages that could be decoded, looked at or not."""
+    """Frames or pages that could be decoded, looked at or not; of key frames only where no others are
+    asked for."""
     first_pts: int | None = None
     """Video: the earliest timestamp of a decoded frame of any of its streams, in units of
     ``time_base``."""
     last_pts: int | None = None
-    """Video: the latest."""
+    """Video: the latest; where only key frames are decoded, that of any frame that is shown."""
     frames_hidden: int = 0
     """Frames that are in the file and that its edit list keeps from being shown; not looked at."""
     exif: dict[str, Any] | None = None

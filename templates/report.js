@@ -11,6 +11,10 @@
 
   // ---- small helpers ------------------------------------------------------------------------------
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  // The same with nodes: names of files stand each by itself, for some are written from right to left.
+  const filled = (text, values) => text.split(/\{(\w+)\}/).flatMap((part, k) => k % 2 ? values[part] : part);
+  const named = name => make("bdi", {}, name);
+  const among = (nodes, between) => nodes.flatMap((node, k) => k ? [between, node] : [node]);
   function make(tag, attributes = {}, ...children) {
     const svg = ["svg", "rect", "circle", "line", "path", "text", "g", "title"].includes(tag) && tag !== "title";
     const node = svg || attributes.svg
@@ -53,7 +57,8 @@
   const score = i => F.p[i * C + F.top[i]];
   const faults = i => D.faults.filter((_, k) => F.faults[i] >> k & 1);
   const when = i => F.seconds[i] !== null ? clock(F.seconds[i])
-    : F.frame[i] ? fill(T.page, {n: F.frame[i] + 1}) : T.still;
+    : file(i).kind === "video" ? fill(T.frame, {n: F.frame[i]})
+    : file(i).pages > 1 ? fill(T.page, {n: F.frame[i] + 1}) : T.still;
   const trackKey = i => F.track[i] === null ? null : F.file[i] + "/" + F.track[i];
   const indexOf = new Map(F.id.map((id, i) => [id, i]));
   const text = Object.fromEntries(Object.entries(D.files).map(([k, f]) =>
@@ -82,7 +87,7 @@
     if (s.class && topClass(i) !== s.class) return false;
     if (s.file && String(F.file[i]) !== s.file) return false;
     if (s.track && trackKey(i) !== s.track) return false;
-    if (s.quality === "good" && F.faults[i]) return false;
+    if (s.quality === "good" && F.faults[i] !== 0) return false;  // null: not judged
     if (s.quality === "poor" && !F.faults[i]) return false;
     if (D.faults.includes(s.quality) && !(F.faults[i] >> D.faults.indexOf(s.quality) & 1)) return false;
     const said = reviews.get(F.id[i]);
@@ -90,7 +95,7 @@
     if (s.review === "unreviewed" && said) return false;
     if (["confirmed", "rejected", "relabelled"].includes(s.review) && said?.[0] !== s.review) return false;
     if (score(i) < Number(s.min) * 1000) return false;
-    if ((F.size[i] ?? Infinity) < Number(s.px)) return false;
+    if (Number(s.px) > 0 && !(F.size[i] >= Number(s.px))) return false;
     if (s.from !== "" && !(F.seconds[i] !== null && F.seconds[i] >= Number(s.from))) return false;
     if (s.to !== "" && !(F.seconds[i] !== null && F.seconds[i] <= Number(s.to))) return false;
     if (s.q) {
@@ -161,8 +166,9 @@
       else if (document.activeElement !== node) node.value = state[name];
     }
     document.querySelector(".field-min label").textContent = `${T.least_score} ${Number(state.min).toFixed(2)}`;
-    const track = state.track ? " · " + fill(T.of_track, {n: state.track.split("/")[1], file: D.files[state.track.split("/")[0]]?.name ?? ""}) : "";
-    $("count").textContent = (shown.length ? fill(T.shown, {n: shown.length.toLocaleString("en"), all: N.toLocaleString("en")}) : T.nothing) + track;
+    const [id, number] = state.track.split("/");
+    $("count").replaceChildren(shown.length ? fill(T.shown, {n: shown.length.toLocaleString("en"), all: N.toLocaleString("en")}) : T.nothing,
+      ...(state.track ? [" · ", ...filled(T.of_track, {n: number, file: named(D.files[id]?.name ?? "")})] : []));
     document.body.classList.toggle("blurred", state.blur === "1");
   }
   function apply() {
@@ -276,9 +282,17 @@
     const within = f.kind === "still" && F.stream[i];  // a video within a still began before that was taken
     if (f.at === null || within || F.seconds[i] === null && f.kind === "video") return T.no_clock;
     const at = new Date(f.at + (F.seconds[i] === null ? 0 : (F.seconds[i] - f.start) * 1000));
-    let shownAt = at.toISOString().replace("T", " ").replace("Z", " UTC");
-    if (D.tz) shownAt += " (" + new Intl.DateTimeFormat("sv-SE", {timeZone: D.tz, dateStyle: "short", timeStyle: "medium"}).format(at) + " " + D.tz + ")";
-    return fill(T.clock, {when: shownAt});
+    const utc = at.toISOString().replace("T", " ").replace("Z", " UTC");
+    return fill(T.clock, {when: D.tz ? fill(T.clock_there, {when: utc, there: there(at), zone: D.tz}) : utc});
+  }
+  function there(at) {  // with its offset: when clocks are set back, an hour comes twice
+    const two = "2-digit";
+    try {
+      return new Intl.DateTimeFormat("sv-SE", {timeZone: D.tz, year: "numeric", month: two, day: two, hour: two,
+        minute: two, second: two, timeZoneName: "longOffset"}).format(at);
+    } catch {  // a browser that is older than the zone
+      return "?";
+    }
   }
   function facts(i) {
     const f = file(i), [left, top, right, bottom] = F.box.slice(i * 4, i * 4 + 4);
@@ -291,13 +305,13 @@
     if (F.outside[i]) face.push(fill(T.outside, {n: percent(F.outside[i])}));
     if (F.spread[i] !== null) face.push(fill(T.spread, {n: F.spread[i]}));
     const list = make("dl", {class: "facts"},
-      row(T.where, f.name, make("br"), time, make("br"), clockTime(i),
+      row(T.where, named(f.name), make("br"), time, make("br"), clockTime(i),
         f.recorded ? [make("br"), fill(T.says_recorded, {value: f.recorded, zone: f.zone})] : [],
-        f.copies.length ? [make("br"), fill(T.copies, {paths: f.copies.join(" · ")})] : []),
+        f.copies.length ? [make("br"), ...filled(T.copies, {paths: among(f.copies.map(named), " · ")})] : []),
       row(T.face_facts, face.join(" · "), make("br"),
-        make("strong", {class: F.faults[i] ? "warn" : "soft"}, F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : T.no_faults)));
+        make("strong", {class: F.faults[i] ? "warn" : "soft"}, F.faults[i] === null ? T.not_judged : F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : T.no_faults)));
     const track = D.tracks.find(t => t[0] === F.file[i] && t[1] === F.track[i]);
-    if (track) list.append(...row(T.track, fill(T.of_track, {n: track[1], file: f.name}) + ": " +
+    if (track) list.append(...row(T.track, ...filled(T.of_track, {n: track[1], file: named(f.name)}), ": " +
       fill(T.of_track_facts, {faces: track[3], label: D.classes[track[4]], score: three(track[6]), unsure: track[5] ? "" : T.unsure}),
       make("br"),
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); state = {...DEFAULTS, track: trackKey(i)}; apply(); $("faces").scrollIntoView(); }}, T.show_track), " ",
@@ -329,7 +343,8 @@
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
   }
-  dialog?.addEventListener("close", () => { state.face = ""; writeAddress(); draw(); drawn.get(current)?.firstChild.focus(); });
+  // What was said of it may have made it fail the filters.
+  dialog?.addEventListener("close", () => { state.face = ""; if (D.review) apply(); else { writeAddress(); draw(); } drawn.get(current)?.firstChild.focus(); });
 
   // ---- reviews: what was said, and, where the page is served for it, a form --------------------------
   function review(i) {
@@ -352,6 +367,7 @@
         else reviews.set(F.id[i], [body.verdict, body.label, body.note, body.reviewer, body.at]);
         draw(true);
         open(i);
+        $("reload")?.removeAttribute("hidden");
         dialog.querySelector(".review [role=status]").textContent = T.saved;
       } catch (error) {
         status.textContent = fill(T.not_saved, {why: error.message});

@@ -198,7 +198,8 @@ def test_two_files_whose_names_look_alike_have_lines_of_their_own(tmp_path: Path
     assert [(row["begins"], row["faces"]) for row in found] == [(0, 1), (1, 1), (0, 1), (1, 1)]
 
 
-def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
+def stretches(times: list[float | None], step: float | None = None) -> list[tuple[float, int]]:
+    """Where the timeline's stretches begin that have faces at these times, and how many each has."""
     import sqlite3
 
     case = sqlite3.connect(":memory:")
@@ -206,12 +207,26 @@ def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
     classes = "angry, disgust, fear, happy, sad, surprise, neutral"
     case.execute(f"CREATE TABLE face_results ({columns}, {classes})")
     case.execute("CREATE TABLE runs (id)")
-    for i, seconds in enumerate((-1.5, -1.0, -0.5, 0.0, 0.5, None)):
+    case.execute("CREATE TABLE files (id, path_bytes)")
+    for i, seconds in enumerate(times):
         names = "run_id, path, seconds, stream, frame_index"
         case.execute(f"INSERT INTO face_results ({names}) VALUES (1, 'v', ?, 0, ?)", (seconds, i))
     preset = PRESETS["timeline"]
-    _, rows = run_sql(case, preset.sql, {**dict.fromkeys(preset.parameters), "run": 1})
-    assert [(row[1], row[4]) for row in rows] == [(-2, 1), (-1, 2), (0, 2)]
+    _, rows = run_sql(case, preset.sql, {**dict.fromkeys(preset.parameters), "run": 1, "step": step})
+    return [(row[1], row[4]) for row in rows]
+
+
+def test_a_time_before_zero_lies_in_the_stretch_below() -> None:
+    assert stretches([-1.5, -1.0, -0.5, 0.0, 0.5, None]) == [(-2, 1), (-1, 2), (0, 2)]
+
+
+@pytest.mark.parametrize("base", [10, 30, 1000, 24000 / 1001])
+def test_a_frame_at_the_border_of_a_stretch_lies_behind_it(base: float) -> None:
+    step = 1 / base if base < 100 else 0.1
+    times: list[float | None] = [n * step for n in range(-100, 400)]
+    found = stretches(times, step)
+    assert [n for _, n in found] == [1] * 500
+    assert [begins for begins, _ in found] == [round(n * step, 9) for n in range(-100, 400)]
 
 
 def test_duplicates_problems_uncertain_tracks(case: Path) -> None:

@@ -537,7 +537,7 @@ def test_a_checksum_file_of_something_else_stays(evidence: Path, case: Path) -> 
 def test_the_template_uses_all_it_is_given() -> None:
     source = (Path(__file__).parents[1] / "templates" / "report.html").read_text()
     nodes = jinja2.Environment(autoescape=True)
-    nodes.filters.update(percent=str, clock=str, visible=str, score=str, utc=str, fill=str)
+    nodes.filters.update(percent=str, clock=str, visible=str, score=str, utc=str, fill=str, name=str)
     from jinja2.meta import find_undeclared_variables
 
     used = find_undeclared_variables(nodes.parse(source))

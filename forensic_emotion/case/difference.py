@@ -182,12 +182,12 @@ def _row_differs(
     scores = [name for name in names if name in CLASSES]
     if scores:
         furthest = max(scores, key=lambda name: _apart(a[name], b[name]))
-        yield f"{furthest} {_text(a[furthest])} / {_text(b[furthest])}"
+        yield f"{furthest} {_pair(a[furthest], b[furthest])}"
     others = [name for name in names if name not in CLASSES]
     unshown = [name for name in others if max(len(_text(a[name])), len(_text(b[name]))) > SHORT]
     for name in others:
         if name not in unshown:
-            yield f"{name}: {_text(a[name])} / {_text(b[name])}"
+            yield f"{name}: {_pair(a[name], b[name])}"
     if unshown:
         yield f"other {', '.join(unshown)}"
 
@@ -195,6 +195,12 @@ def _row_differs(
 def _apart(a: object, b: object) -> float:
     numeric = isinstance(a, int | float) and isinstance(b, int | float)
     return abs(a - b) if numeric else float("inf")  # type: ignore[operator]
+
+
+def _pair(a: object, b: object) -> str:
+    """Two values that differ, with as many digits as it takes to see it."""
+    one, other = _text(a), _text(b)
+    return f"{a!r} / {b!r}" if one == other else f"{one} / {other}"
 
 
 def _text(value: object) -> str:

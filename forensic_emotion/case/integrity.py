@@ -113,7 +113,7 @@ def _objects(case: sqlite3.Connection) -> dict[tuple[str, str], object]:
         (kind, name): _table(case, name) if kind == "table" else (table, _plain(sql))
         for kind, name, table, sql in rows
         # SQLite's own, and sqlite_utils' list of migrations, which its versions spell differently.
-        if not name.startswith("sqlite_") and name != MIGRATIONS.migrations_table
+        if not name.startswith("sqlite_") and (kind, name) != ("table", MIGRATIONS.migrations_table)
     }
 
 
@@ -133,5 +133,10 @@ def _table(case: sqlite3.Connection, name: str) -> object:
 
 
 def _plain(sql: str) -> str:
-    """SQL without what the spelling leaves open: quotes of names, blanks."""
-    return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", sql.replace('"', ""))).strip()
+    """SQL without what the spelling leaves open: quotes of names, blanks; not within texts."""
+
+    def plain(part: str) -> str:
+        return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", part.replace('"', "")))
+
+    parts = re.split(r"('(?:[^']|'')*')", sql)  # each second one is a text
+    return "".join(part if i % 2 else plain(part) for i, part in enumerate(parts)).strip()

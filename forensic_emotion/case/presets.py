@@ -73,6 +73,13 @@ def path(column: str) -> str:
     return narrowed("path", f"{column} GLOB replace(:path, '[', '[[]')")
 
 
+def place(file_id: str) -> str:
+    """What orders rows as the evidence is walked: by the bytes of their paths."""
+    return f"(SELECT path_bytes FROM files WHERE files.id = {file_id})"
+
+
+DIGITS = 9
+"""Behind the point, to which times divided by the length of a stretch are rounded."""
 LABEL = narrowed("label", "label = :label")
 CONFIDENCE = narrowed("min_confidence", f"confidence >= {number('min_confidence')}")
 FAULT = narrowed(
@@ -93,6 +100,7 @@ ANSWER = f"the class, or {UNCERTAIN}: a classifier's answer, not a finding"
 PROBABILITY = "the highest probability, 0 to 1"
 POOR = "what is poor about the face; empty if nothing is"
 FACE_ID = "row in faces"
+FILE_ID = "row in files; paths that are not text may look alike"
 
 SUMMARY = Preset(
     "summary",
@@ -128,10 +136,10 @@ FACES = Preset(
     "Every face: where it is, when, and its highest score",
     f"""
 SELECT path, seconds, frame_index, face, label, confidence, top_class,
-    "left", top, "right", bottom, size, faults, face_id
+    "left", top, "right", bottom, size, faults, face_id, file_id
 FROM face_results
 WHERE run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
-ORDER BY path, stream, frame_index, face {LIMIT}
+ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
@@ -148,6 +156,7 @@ ORDER BY path, stream, frame_index, face {LIMIT}
         "size": "side in pixels of the square around the face",
         "faults": POOR,
         "face_id": FACE_ID,
+        "file_id": FILE_ID,
     },
 )
 
@@ -183,16 +192,15 @@ WITH chosen AS (
     WHERE run_id = {RUN} AND seconds IS NOT NULL
         AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
 ),
+-- Rounded, for 0.3 / 0.1 is less than 3 to a computer, which would put a frame into the stretch before.
+counted AS (SELECT *, round(seconds / step, {DIGITS}) AS steps FROM chosen),
 -- CAST cuts towards 0; a time before 0 belongs to the stretch below.
-placed AS (
-    SELECT *, CAST(seconds / step AS INTEGER) - (seconds < step * CAST(seconds / step AS INTEGER))
-        AS stretch FROM chosen
-)
-SELECT path, stretch * step AS begins, (stretch + 1) * step AS ends,
+placed AS (SELECT *, CAST(steps AS INTEGER) - (steps < CAST(steps AS INTEGER)) AS stretch FROM counted)
+SELECT path, round(stretch * step, {DIGITS}) AS begins, round((stretch + 1) * step, {DIGITS}) AS ends,
     count(DISTINCT stream || ' ' || frame_index) AS frames, count(*) AS faces,
     {", ".join(f"avg({name}) AS {name}" for name in CLASSES)},
     count(CASE WHEN label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN}
-FROM placed GROUP BY path, file_id, stretch ORDER BY path, file_id, stretch {LIMIT}
+FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch {LIMIT}
 """,
     {
         "path": PATH,
@@ -276,10 +284,11 @@ UNCERTAINS = Preset(
     "uncertain",
     "Faces with scores too low to name a class, those nearest to an answer first",
     f"""
-SELECT path, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults, face_id
+SELECT path, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults,
+    face_id, file_id
 FROM face_results JOIN runs ON runs.id = face_results.run_id
 WHERE run_id = {RUN} AND label = '{UNCERTAIN}' AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
-ORDER BY confidence DESC, path, stream, frame_index, face {LIMIT}
+ORDER BY confidence DESC, {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
@@ -292,6 +301,7 @@ ORDER BY confidence DESC, path, stream, frame_index, face {LIMIT}
         "size": "side in pixels of the square around the face",
         "faults": POOR,
         "face_id": FACE_ID,
+        "file_id": FILE_ID,
     },
 )
 
@@ -300,10 +310,10 @@ REVIEWS = Preset(
     "What people said of faces, beside what the machine says",
     f"""
 SELECT path, seconds, frame_index, face, face_results.label, top_class, verdict,
-    face_reviews.label AS seen, reviewer, at, note, face_id
+    face_reviews.label AS seen, reviewer, at, note, face_id, file_id
 FROM face_reviews JOIN face_results USING (run_id, face_id)
 WHERE run_id = {RUN} AND {narrowed("label", "face_results.label = :label")} AND {path("path")}
-ORDER BY path, stream, frame_index, face {LIMIT}
+ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
@@ -318,6 +328,7 @@ ORDER BY path, stream, frame_index, face {LIMIT}
         "at": "when, UTC",
         "note": "what else there was to say",
         "face_id": FACE_ID,
+        "file_id": FILE_ID,
     },
 )
 

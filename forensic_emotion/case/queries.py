@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
-from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, parsed, select_files
+from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, select_files
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
@@ -148,19 +148,15 @@ class FileInfo(FileRow):
     orientation: int | None
     frames_hidden: int
     smallest_face: float | None
-    metadata: dict[str, Any] | None
     faces: int
 
 
-_OF_INFO = (*("name_fits", "orientation", "frames_hidden", "smallest_face", "metadata", "faces"),)
+_OF_INFO = (*("name_fits", "orientation", "frames_hidden", "smallest_face", "faces"),)
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
     """Every discovered path, in the order of the walk."""
-    return [
-        FileInfo(**{**values, "metadata": parsed(values["metadata"])})
-        for values in select_files(case, run_id, _OF_INFO)
-    ]
+    return [FileInfo(**values) for values in select_files(case, run_id, _OF_INFO)]
 
 
 @dataclass(frozen=True, kw_only=True)

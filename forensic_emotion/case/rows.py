@@ -16,7 +16,8 @@ OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
 class FileRow:
     """A discovered path: columns of ``files``, and those of ``evidence`` that are in ``OF_EVIDENCE``.
 
-    They are as they stand, but for ``same_as``, an id in the table, and ``exif``, JSON there.
+    They are as they stand, but for ``same_as``, an id in the table, and ``exif`` and
+    ``metadata``, JSON there.
     """
 
     id: int
@@ -52,6 +53,7 @@ class FileRow:
     same_as: str | None
     """The path under which the same bytes were analysed."""
     exif: dict[str, Any] | None
+    metadata: dict[str, Any] | None
 
     @property
     def begins(self) -> Fraction | None:
@@ -128,7 +130,7 @@ def select_files(
         (run_id,),
     )
     for row in rows:
-        yield {**row, "exif": parsed(row["exif"])}
+        yield {**row, "exif": parsed(row["exif"]), "metadata": parsed(row["metadata"])}
 
 
 def parsed(text: str | None) -> Any:

@@ -64,7 +64,10 @@ def _step(job: Job, file: ListedFile) -> Fraction:
     if settings.get("sample", "every") != "every":
         if file.lasts is None:
             return Fraction(1)
-        return min(Fraction(1), file.lasts / max(1, file.frames_decoded - 1))
+        # What is kept of a file counts the frames of all its streams.
+        streams = [s for s in (file.metadata or {}).get("streams", ()) if s["type"] == "video"]
+        frames = Fraction(file.frames_decoded, max(1, len(streams)))
+        return min(Fraction(1), file.lasts / max(Fraction(1), frames - 1))
     if per_second := settings.get("per_second"):
         return 1 / Fraction(str(per_second))
     return Fraction(str(settings.get("every", 1)))

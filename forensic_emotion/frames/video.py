@@ -443,6 +443,8 @@ def _sampled(
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
         yield Frame(index, time, image, stream.index)
+    if settings.sample == "keyframes" and facts.last_pts is not None and tally.last_pts is not None:
+        facts.last_pts = max(facts.last_pts, tally.last_pts)  # the recording goes on behind its last one
     if untimed:
         facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
     if corrupt:
@@ -464,7 +466,8 @@ def describe(container: InputContainer, facts: MediaFacts) -> None:
         if tag in own:
             # FFmpeg gives creation_time as UTC, as the formats demand; many cameras write local time.
             zone = ZONE.search(own[tag])
-            facts.recorded = RecordedTime(own[tag], tag, zone and zone.group(), zone_source)
+            told = zone_source if zone or zone_source == "format" else "none"
+            facts.recorded = RecordedTime(own[tag], tag, zone and zone.group(), told)
             break
     for tag in ("com.apple.quicktime.location.ISO6709", "location"):
         if place := PLACE.match(own.get(tag, "")):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
@@ -27,6 +29,8 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import Agreement, agreement, read_reviews
 from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.errors import UsageError
+from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
 from forensic_emotion.paths import visible
 from forensic_emotion.records import FAULTS, STATES
@@ -70,9 +74,12 @@ class LabelCount:
     """Of all faces, 0 to 1."""
     precision: float | None
     """Share of right ones among such answers on the test set."""
+    answers: Interval | None
+    """The same with its interval; None of a model that an older femo measured, which did not count."""
     recall: float | None
+    """Share of the test faces labelled so that got this answer."""
     test_pictures: int | None
-    """Of that class, among those that the model answers."""
+    """Labelled so by people."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ class FileView:
     info: FileInfo
     same_as: str | None
     camera: str | None
+    shown: bool
+    """Whether faces of it are in this report."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,9 @@ class Share:
     name: str
     value: int
     share: float
-    """Of the longest bar, 0 to 1."""
+    """Of all faces, 0 to 1."""
     anchor: str = ""
-    """What of the gallery it stands for."""
+    """What of the gallery it stands for; empty if nothing of it is there."""
     labels: str = ""
 
 
@@ -131,6 +140,8 @@ class RecordingView:
     decoded: int
     faces: int
     tracks: int
+    left_out: int
+    """Faces that are not in this report."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +169,11 @@ class ReportContext:
     by_file: list[Share]
     more_files: int
     by_date: list[Share]
+    by_month: bool
+    """Whether those are months, for there are too many days."""
     without_date: int
+    only_keys: bool
+    """Whether only key frames of video were decoded."""
     recordings: list[RecordingView]
     files: list[FileView]
     files_left_out: int
@@ -224,7 +239,10 @@ def build_context(
     with_faces = sorted(
         (f for f in every_file if f.faces and f.same_as is None), key=lambda f: (-f.faces, f.path_bytes)
     )
-    dates, without_date = _by_date(with_faces)
+    dates, by_month, without_date = _by_date(with_faces, counts.faces)
+    shown = Counter(gallery.columns["file"])
+    only_keys = run.settings.get("sample") == "keyframes"
+    problems = read_problems(case, run.id)
     tracks_in = Counter(t.sha256 for t in tracks)
     return ReportContext(
         title=path.name,
@@ -240,16 +258,25 @@ def build_context(
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
         error_rate=error_rate,
-        not_covered=[*_gone_on_with(case, run, settings.tz), *_not_covered(run, counts, every_file)],
-        by_file=_bars(
-            [
-                (names[f.id], f.faces, f"file={f.id}", labels_of[f.sha256 or ""])
-                for f in with_faces[:MOST_FILES]
-            ]
-        ),
+        not_covered=[
+            *_gone_on_with(case, run, settings.tz),
+            *_not_covered(run, counts, every_file, problems),
+        ],
+        by_file=[
+            Share(
+                names[f.id],
+                f.faces,
+                f.faces / counts.faces,
+                f"file={f.id}" if shown[f.id] else "",
+                labels_of[f.sha256 or ""],
+            )
+            for f in with_faces[:MOST_FILES]
+        ],
         more_files=max(0, len(with_faces) - MOST_FILES),
         by_date=[] if settings.redact else dates,
+        by_month=by_month,
         without_date=without_date,
+        only_keys=only_keys,
         recordings=[
             RecordingView(
                 *(
@@ -261,12 +288,20 @@ def build_context(
                     f.faces,
                 ),
                 tracks_in[f.sha256 or ""],
+                f.faces - shown[f.id],
             )
             for f in every_file
             if f.kind == "video" and f.faces and f.same_as is None
         ],
         files=[
-            _file_view(f, names, number_of.get(f.sha256 or "") if f.same_as else None, settings.redact)
+            FileView(
+                f.id,
+                names[f.id],
+                f,
+                names[number_of[f.sha256 or ""]] if f.same_as else None,
+                None if settings.redact else _camera(f),
+                bool(shown[f.id]),
+            )
             for f in every_file[:MOST_PATHS]
         ],
         files_left_out=max(0, len(every_file) - MOST_PATHS),
@@ -277,7 +312,7 @@ def build_context(
             for kind, found in (("known", f.known), ("notable", f.notable))
             if found is not None
         ],
-        problems=[(names[p.file_id], p) for p in read_problems(case, run.id)],
+        problems=[(names[p.file_id], p) for p in problems],
         agreement=agreement(case, run.id),
         settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
         model_facts=list(_model_facts(run)),
@@ -327,49 +362,33 @@ def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
     return defaultdict(str, {sha256: ", ".join(words) for sha256, words in found.items()})
 
 
-def _bars(rows: list[tuple[str, int, str, str]]) -> list[Share]:
-    longest = max((value for _, value, _, _ in rows), default=1)
-    return [Share(name, value, value / longest, anchor, labels) for name, value, anchor, labels in rows]
-
-
-def _by_date(files: list[FileInfo]) -> tuple[list[Share], int]:
-    """Faces by the day that their file says; and how many have none."""
+def _by_date(files: list[FileInfo], faces: int) -> tuple[list[Share], bool, int]:
+    """Faces by the day that their file says, or by the month; which of both; how many have none."""
     days: Counter[str] = Counter()
     without = 0
     for f in files:
         day = (f.recorded or "").strip()[:10].replace(":", "-")
-        if len(day) == 10 and day[:4].isdigit() and day[:4] != "0000":
-            days[day] += f.faces
-        else:
+        try:
+            days[date.fromisoformat(day).isoformat()] += f.faces
+        except ValueError:  # none, or one that no calendar has
             without += f.faces
-    kept = sorted(days.items())
-    if len(kept) > MOST_DAYS:  # by month then
-        months: Counter[str] = Counter()
-        for day, n in kept:
-            months[day[:7]] += n
-        kept = sorted(months.items())
-    return _bars([(day, n, "", "") for day, n in kept]), without
+    by_month = len(days) > MOST_DAYS
+    kept: Counter[str] = Counter()
+    for day, n in days.items():
+        kept[day[:7] if by_month else day] += n
+    return [Share(day, n, n / faces) for day, n in sorted(kept.items())], by_month, without
 
 
 def _names(files: list[FileInfo], redact: bool) -> dict[int, str]:
     """How the report names each file, by its number; paths that read alike have their bytes beside."""
     names = {f.id: shown_name(f, redact) for f in files}
-    often = Counter() if redact else Counter(names.values())
+    # One letter may be spelt in two ways, composed or not, that look the same.
+    looks = {number: unicodedata.normalize("NFC", name) for number, name in names.items()}
+    often = Counter() if redact else Counter(looks.values())
     return {
-        f.id: f"{names[f.id]} ({f.path_bytes.hex()})" if often[names[f.id]] > 1 else names[f.id]
+        f.id: f"{names[f.id]} ({f.path_bytes.hex()})" if often[looks[f.id]] > 1 else names[f.id]
         for f in files
     }
-
-
-def _file_view(file: FileInfo, names: dict[int, str], first: int | None, redact: bool) -> FileView:
-    """Args: first: the number of the path under which its bytes were looked at, if it is another one."""
-    return FileView(
-        file.id,
-        names[file.id],
-        file,
-        None if first is None else names[first],
-        None if redact else _camera(file),
-    )
 
 
 def _camera(file: FileInfo) -> str | None:
@@ -393,9 +412,12 @@ def _gone_on_with(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> I
             yield TEXTS["not_covered_again"].format(at=utc(entry.at, zone))
 
 
-def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterator[str]:
+def _not_covered(
+    run: RunInfo, counts: Counts, files: list[FileInfo], problems: list[ProblemInfo]
+) -> Iterator[str]:
     """What was not looked at, a sentence each."""
     t = TEXTS
+    partial = {f.id for f in files if f.state == "partial"}
     if run.state != "done":
         every = t["unknown_number"] if run.discovered is None else run.discovered
         yield t["not_covered_unfinished"].format(done=len(files), all=every)
@@ -408,15 +430,22 @@ def _not_covered(run: RunInfo, counts: Counts, files: list[FileInfo]) -> Iterato
     if reasons:
         why = ", ".join(f"{n} {visible(reason)}" for reason, n in reasons.most_common())
         yield t["not_covered_skipped"].format(n=sum(reasons.values()), why=why)
-    elif run.state == "done":
+    if partial:
+        classes = {(p.file_id, p.problem) for p in problems if p.file_id in partial}
+        why = ", ".join(f"{n} {name}" for name, n in Counter(c for _, c in classes).most_common())
+        yield t["not_covered_partial"].format(n=len(partial), why=why)
+    whole = run.state == "done" and not partial
+    if whole and not reasons:
         yield t["not_covered_none"]
+    sampling = run.settings.get("sample", "every")
+    if sampling == "keyframes" and any(f.kind == "video" for f in files):
+        yield t["not_covered_keys"]
     missed = counts.frames_decoded - counts.frames
     if missed > 0:
-        sampling = run.settings.get("sample", "every")
         if sampling == "every":
             sampling = f"one every {_interval(run):g} s"
         yield t["not_covered_frames"].format(n=missed, all=counts.frames_decoded, sampling=sampling)
-    else:
+    elif whole and counts.frames and sampling != "keyframes":
         yield t["not_covered_all_frames"]
     if counts.frames_hidden:
         yield t["not_covered_hidden"].format(n=counts.frames_hidden)
@@ -443,6 +472,7 @@ def _script_files(
             facts[str(f.id)] = {
                 "name": names[f.id],
                 "kind": f.kind,
+                "pages": f.frames,
                 "hashes": [f.sha256, f.sha1, f.md5],
                 "copies": copies[f.sha256],
                 "start": float(f.begins or 0),
@@ -494,10 +524,11 @@ def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[La
         every = of_all[label]["n"] if label in of_all else None
         named = of_answered.get(label)
         if named is None or not every:
-            yield LabelCount(label, faces, share, None, None, every)
+            yield LabelCount(label, faces, share, None, None, None, every)
             continue
-        found = (named["recall"] or 0.0) * named["n"] / every
-        yield LabelCount(label, faces, share, named["precision"], found, every)
+        right = round((named["recall"] or 0.0) * named["n"])
+        answers = wilson(right, n) if (n := named.get("answered")) else None
+        yield LabelCount(label, faces, share, named["precision"], answers, right / every, every)
 
 
 def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
@@ -524,13 +555,11 @@ def in_zone(zone: str | None) -> ZoneInfo | None:
     Raises:
         UsageError: there is none.
     """
-    from forensic_emotion.errors import UsageError
-
     if zone is None:
         return None
-    try:
-        return ZoneInfo(zone)
-    except (OSError, ValueError, KeyError) as error:
+    # "localtime" and the like are files of this machine, whose name tells a reader nothing.
+    if zone not in available_timezones() - {"localtime", "Factory"}:
         raise UsageError(
             f"There is no time zone {zone!r} on this machine.", "Name one as Europe/Vienna or UTC."
-        ) from error
+        )
+    return ZoneInfo(zone)

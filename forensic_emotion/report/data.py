@@ -97,10 +97,16 @@ def gather(faces: Iterable[FaceInfo], number_of: dict[str, int], budget: int, re
         columns["p"] += (math.floor(face.probabilities[name] * 1000) for name in CLASSES)
         columns["top"].append(CLASSES.index(face.top_class))
         columns["sure"].append(int(face.label == face.top_class))
-        words = (face.faults or "").split()
-        columns["faults"].append(sum(1 << FAULTS.index(word) for word in words if word in FAULTS))
+        columns["faults"].append(_fault_bits(face.faults))
         columns["picture"].append(_add_picture(gallery, face, budget, redact))
     return gallery
+
+
+def _fault_bits(faults: str | None) -> int | None:
+    """A bit for each of ``FAULTS``; None if an older femo did not judge the face."""
+    if faults is None:
+        return None
+    return sum(1 << FAULTS.index(word) for word in faults.split() if word in FAULTS)
 
 
 def _rounded(value: float | None, digits: int) -> float | int | None:

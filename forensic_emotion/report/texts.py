@@ -19,14 +19,14 @@ TEXTS: dict[str, str] = {
     "not_ended": "not ended",
     "nav": "Sections",
     "nav_limits": "Limits",
-    "nav_findings": "Findings",
+    "nav_findings": "Overview",
     "nav_faces": "Faces",
     "nav_recordings": "Recordings",
     "nav_evidence": "Evidence",
     "nav_problems": "Problems",
     "nav_methods": "Methods",
     "paths": "paths discovered",
-    "frames": "frames looked at, of {decoded} decoded",
+    "frames": "frames looked at, of {decoded} decoded (copies counted once)",
     "hidden_frames": "{n} more hidden by edit lists",
     "faces_found": "faces detected (copies counted once)",
     "uncertain_share": "of the faces are uncertain",
@@ -64,6 +64,7 @@ TEXTS: dict[str, str] = {
     " settings named under Methods; that does not prove that there is none.",
     "not_covered": "What was not covered",
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
+    "not_covered_partial": "Paths that were looked at in part: {n} ({why}); see Problems.",
     "not_covered_none": "Every path was looked at.",
     "not_covered_again": "The scan was stopped, and gone on with at {at}. What had been looked at by then was"
     " not looked at again, whatever became of it since; femo verify with --evidence compares.",
@@ -71,21 +72,25 @@ TEXTS: dict[str, str] = {
     "not_covered_frames": "{n} of {all} decoded frames were not looked at, as the sampling “{sampling}”"
     " leaves them out.",
     "not_covered_all_frames": "Every decoded frame was looked at.",
+    "not_covered_keys": "Of video only key frames were decoded; the frames between them were not looked at"
+    " and not counted.",
     "not_covered_hidden": "{n} frames that edit lists hide were not looked at.",
     "not_covered_size": "Faces smaller than {least} pixels were not looked for; in large pictures up to"
     " {most} pixels (column “smallest face” of the evidence).",
     "not_covered_size_one": "Faces smaller than {least} pixels were not looked for.",
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
     # ---- findings ----
-    "findings": "Findings at a glance",
+    "findings": "At a glance",
     "by_label": "Faces by label, and how such answers fared on {split}. A test face that was left"
     " uncertain is not found",
     "not_measured": "the test set (not measured)",
     "label": "Label",
     "faces": "Faces",
     "share": "Share",
-    "precision": "Right when answered",
-    "recall": "Found when true",
+    "precision": "Right when answered so (95 % interval)",
+    "answers": "{share} of {n}",
+    "answers_interval": "({low} – {high})",
+    "recall": "Found when labelled so",
     "tested": "Test faces",
     "by_file": "Files with most faces",
     "file": "File",
@@ -96,6 +101,7 @@ TEXTS: dict[str, str] = {
     " no day.",
     "no_dates": "No file says when it was recorded.",
     "day": "Day",
+    "month": "Month",
     "states": "How the work on each path ended",
     "state": "State",
     "paths_in_state": "Paths",
@@ -103,11 +109,14 @@ TEXTS: dict[str, str] = {
     "reviewed": "What reviewers said",
     "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected.",
     "agreed": "Of the {judged} whose expression was judged, reviewer and machine agree on {share} (95 % interval {low} to {high}){kappa}.",
+    "agreed_answered": "Of those that the machine answered {share} ({n} judged).",
+    "agreed_uncertain": "Of those that it left uncertain {share} ({n} judged), by the class that scored highest.",
     "kappa": "; Cohen's kappa {value}",
     "agreement_table": "Judged faces: rows are the machine's highest classes, columns the reviewers'",
     "no_error_rate": "Reviewers saw the machine's answer, unless they were kept from it, and chose what to review: this tells how far they agree with it and is no error rate.",
     "reviewing": "You are reviewing as {name}. What you say is kept in the case with your name and the time, and chained in its audit table; what femo found stays as it is. Open a face to begin.",
     "none_reviewed": "No face was reviewed.",
+    "reload": "Load this page again to see what the reviews come to.",
     # ---- faces ----
     "faces_title": "Faces",
     "no_faces": "No face was detected at these settings.",
@@ -127,6 +136,9 @@ TEXTS: dict[str, str] = {
     "no_recordings": "There is no face in a recording.",
     "recording_facts": "{length} long, {frames} of {decoded} frames looked at, {faces} faces in {tracks}"
     " tracks",
+    "recording_keys": "{length} long, {frames} of {decoded} key frames looked at, {faces} faces in {tracks}"
+    " tracks",
+    "recording_left_out": "{n} of its faces are not shown in this report (--max-faces).",
     # ---- evidence ----
     "evidence": "Evidence",
     "evidence_left_out": "{n} further paths are in the case and not shown here. All of them:",
@@ -196,8 +208,9 @@ TEXTS: dict[str, str] = {
     "condition": "Condition",
     "integrity": "Integrity",
     "integrity_text": "Whoever holds the case can check all of this with femo verify. The digests cover"
-    " every row of the run; the head chains the audit table up to the last entry that may have changed"
-    " results. They show changes made after the scan to whoever kept them elsewhere, and nothing about"
+    " what was found: each path of the run with its faces, tracks and problems. What it was done with"
+    " (settings, versions, model, examiner) and what reviewers said is held by the audit table; the head"
+    " chains that up to the last entry that may have changed results. They show changes made after the scan to whoever kept them elsewhere, and nothing about"
     " what happened before it. The SHA-256 of the case file itself changes with each audit entry, also"
     " with the one for this report; femo info prints it.",
     "row_digest": "Digest of all rows",
@@ -297,13 +310,14 @@ SCRIPT: dict[str, str] = {
     "within": "of the video within the picture's file",
     "pts": "presentation timestamp {pts} × {base} s = {seconds} s",
     "clock": "by the file's own clock {when}, not checked",
+    "clock_there": "{when} ({there} {zone})",
     "no_clock": "clock time: the file does not prove it",
     "says_recorded": "the file says: {value}, {zone}",
     "copies": "the same bytes also lie at {paths}",
     "face_facts": "Face",
     "box": "box {left}, {top} to {right}, {bottom}",
     "detected_by": "detector {name}, score {score}",
-    "side": "{n} pixels wide",
+    "side": "in a square of {n} pixels",
     "sharp": "sharpness {n}",
     "light": "mean grey {n}",
     "pose": "yaw {yaw}°, pitch {pitch}°, roll {roll}°",
@@ -311,6 +325,7 @@ SCRIPT: dict[str, str] = {
     "spread": "landmark spread {n}",
     "faults": "poor: {words}",
     "no_faults": "no fault noticed",
+    "not_judged": "its quality was not judged",
     "of_track": "track {n} of {file}",
     "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}",
     "unsure": ", uncertain",
