@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from forensic_emotion.case import audit
 from forensic_emotion.case.digest import face_key, file_digests, run_digests, run_row, tolerant
 from forensic_emotion.case.integrity import loose_rows, schema_faults
-from forensic_emotion.case.store import audit_file
+from forensic_emotion.case.store import audit_fault
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, as_text, discover, opened
 
@@ -40,6 +40,8 @@ class Verification:
     """Of the case itself, in words."""
     audit_holds: bool
     """Whether the chain and the hashes beside the case do."""
+    notes: list[str]
+    """Where an earlier command found them to be none of the case; what came before is not shown."""
     unfinished: list[str]
     """Runs that did not come to their end, in words; no fault, but not all of their evidence is in."""
     rows: int
@@ -108,13 +110,14 @@ def verify(
     if not faults:  # what lies in a broken database is no statement of anyone
         for check in (schema_faults, loose_rows, _broken_rows, _broken_runs, _broken_reviews):
             faults += _made(check(case))
-    of_audit = [*_made(_broken_audit(case)), *_made(_beside(case, audit_file(path)))]
+    of_audit = [*_made(_broken_audit(case)), *_made(_beside(case, path))]
     files = None
     if evidence is not None and run_id is None:
         faults.append("the run is missing whose evidence is to be compared")
     elif evidence is not None and run_id is not None:
         files = list(_compare(case, run_id, evidence, on_file))
-    return Verification([*faults, *of_audit], not of_audit, *_told(case), files)
+    notes = [] if of_audit else list(_made(_made_anew(case)))
+    return Verification([*faults, *of_audit], not of_audit, notes, *_told(case), files)
 
 
 def _made(check: Iterable[str]) -> Iterator[str]:
@@ -216,6 +219,7 @@ def _broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
             continue
         detail = dict(noted[row["review"]])
         face = detail.pop("face", None)  # a review of an older femo does not have it
+        detail.pop("audit_file", None)
         if row != detail:
             yield f"{name}: it was changed after it was written"
         elif face is not None and face != face_key(case, row["face_id"]):
@@ -231,18 +235,16 @@ def _broken_audit(case: sqlite3.Connection) -> Iterator[str]:
 
 def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:
     """Where the hashes that were written beside the case are not in it."""
-    there = audit.lines(case)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        if there:
-            yield f"{path.name} is missing beside the case: entries cut off the end would not show"
-        return
-    except (OSError, UnicodeDecodeError) as error:
-        yield f"{path.name} cannot be read: {error}"
-        return
-    if not audit.is_beginning(lines, there):
-        yield f"the audit table has not the entries that {path.name} lists"
+    fault = audit_fault(case, path)
+    if fault is not None:
+        yield fault
+
+
+def _made_anew(case: sqlite3.Connection) -> Iterator[str]:
+    """When a command found that the hashes beside the case showed nothing of it."""
+    for entry in audit.entries(case):
+        if "audit_file" in entry.detail:
+            yield f"audit entry {entry.id} ({entry.action}, {entry.at}): {entry.detail['audit_file']}"
 
 
 def _compare(

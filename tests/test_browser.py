@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import read_reviews
@@ -20,7 +22,7 @@ from forensic_emotion.report.printing import find_browser, write_pdf
 from forensic_emotion.report.render import review_page, write_report
 from forensic_emotion.review import Desk, ReviewServer
 from forensic_emotion.settings import ReportSettings
-from tests.builders import Box, encoded, picture, scanned, write_large_case, write_video
+from tests.builders import Box, encoded, picture, scanned, tamper, write_large_case, write_video
 
 pytestmark = pytest.mark.slow
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra 'dev'")
@@ -185,6 +187,55 @@ def test_a_face_is_opened_by_its_address_and_tells_all(page: Any, report: str) -
     assert page.locator("#detail .scores li").count() == 7
     page.get_by_text("Show the track's faces").click()
     assert 0 < count(page) < 17
+
+
+def test_faces_that_nobody_judged_are_neither_good_nor_poor(
+    page: Any, case: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copy(case, tmp_path / "case.db"))
+    tamper(other, "UPDATE faces SET faults = NULL, size = NULL")  # as a case of an older femo has it
+    write_report(other, tmp_path / "r.html", None, ReportSettings())
+    report = (tmp_path / "r.html").as_uri()
+    opened(page, report)
+    every = count(page)
+    for asked, n in (("px=0", every), ("quality=good", 0), ("quality=poor", 0), ("px=8", 0)):
+        page.goto(f"{report}#{asked}")
+        page.wait_for_function("text => text === location.hash", arg=f"#{asked}")
+        assert count(page) == n, asked
+    page.goto(report + "#face=7")
+    assert "its quality was not judged" in page.locator("#detail").inner_text()
+
+
+def test_a_clock_time_has_its_offset(page: Any, tmp_path: Path) -> None:
+    """When clocks are set back, an hour comes twice."""
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for hour, shade in ((0, 60), (1, 90)):
+        exif = Image.Exif()
+        exif[0x010F] = "Maker"
+        exif.get_ifd(0x8769).update({0x9003: f"2024:10:27 0{hour}:30:01", 0x9011: "+00:00"})
+        shown = picture(background=(shade, shade, shade), faces=[Box(20, 10, 60, 50)])
+        (root / f"{hour}.png").write_bytes(encoded(shown, exif=exif))
+    scanned(root, tmp_path / "case.db")
+    write_report(tmp_path / "case.db", tmp_path / "r.html", None, ReportSettings(tz="Europe/Vienna"))
+    for face, offset in ((1, 2), (2, 1)):
+        opened(page, f"{(tmp_path / 'r.html').as_uri()}#face={face}")
+        text = page.locator("#detail").inner_text()
+        assert f"(2024-10-27 02:30:01 GMT+0{offset}:00 Europe/Vienna)" in text.replace("\u2212", "-"), (
+            text
+        )
+
+
+def test_names_written_from_right_to_left_stand_by_themselves(page: Any, tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for name in ("\u05d0\u05d1\u05d2 1.png", "2.png", "3 \u05d0\u05d1\u05d2.png"):
+        (root / name).write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    scanned(root, tmp_path / "case.db")
+    write_report(tmp_path / "case.db", tmp_path / "r.html", None, ReportSettings())
+    opened(page, (tmp_path / "r.html").as_uri() + "#face=1")
+    assert page.locator("#detail .facts bdi").count() == 3  # the face's own, and of two copies
+    assert page.locator("#evidence bdi").count() == 5  # two that are the same as the first, three copies
 
 
 def test_a_gap_in_a_recording_is_a_gap_in_its_chart(page: Any, report: str) -> None:

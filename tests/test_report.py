@@ -28,7 +28,7 @@ from forensic_emotion.report import context
 from forensic_emotion.report.context import ReportContext
 from forensic_emotion.report.render import write_report
 from forensic_emotion.report.texts import SCRIPT, TEXTS
-from forensic_emotion.settings import ReportSettings
+from forensic_emotion.settings import ReportSettings, ScanSettings
 from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, write_video
 
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
@@ -165,6 +165,12 @@ def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: 
     (row,) = re.findall(r">happy</a></th>.*?</tr>", html, re.DOTALL)
     cells = re.findall(r'<td class="n">([^<]*)</td>', row)
     assert cells == ["1", "80.0 %", "20.0 %", "10"]  # 2 of 4 that were answered are 2 of 10
+    for each in classes:
+        each["answered"] = 3
+    other = case.parent / "counted.db"
+    scanned(evidence, other, classifier=FakeClassifier(metrics=metrics))
+    text = Page(report(other)).text
+    assert "80.0 % of 3 (20.8 % – 93.9 %)" in text  # of 2 right ones among 3, Wilson
 
 
 def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Path, case: Path) -> None:
@@ -184,6 +190,30 @@ def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Pa
     assert "The scan was stopped, and gone on with at 20" in text
 
 
+def test_what_was_looked_at_in_part_is_told(evidence: Path, case: Path) -> None:
+    chance = np.random.default_rng(0)
+    data = encoded(chance.integers(0, 255, (90, 120, 3), dtype=np.uint8))
+    (evidence / "cut.png").write_bytes(data[: len(data) // 2])
+    (evidence / "whole.png").write_bytes(FACE)
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    assert "Paths that were looked at in part: 1 (1 truncated); see Problems." in text
+    assert TEXTS["not_covered_none"] not in text
+    assert TEXTS["not_covered_all_frames"] not in text
+
+
+def test_key_frames_are_told_as_such(evidence: Path, case: Path) -> None:
+    write_video(
+        evidence / "v.mkv", range(0, 26_000, 1000), lambda _: picture(faces=[Box(20, 10, 60, 50)])
+    )
+    scanned(evidence, case, settings=ScanSettings(sample="keyframes"))
+    text = Page(report(case)).text
+    assert TEXTS["not_covered_keys"] in text
+    assert TEXTS["not_covered_all_frames"] not in text
+    # A key frame each twelfth or less often: the recording lasts beyond the last of them.
+    assert re.search(r"0:00:25.000 long, [1-3] of [1-3] key frames looked at", text)
+
+
 def test_paths_that_read_alike_are_told_apart(evidence: Path, case: Path) -> None:
     for number, name in enumerate((b"a\xff.png", b"a\\xff.png")):
         (evidence / os.fsdecode(name)).write_bytes(FACE + bytes([number]))
@@ -196,6 +226,7 @@ def test_paths_that_read_alike_are_told_apart(evidence: Path, case: Path) -> Non
     for name in (b"a\xff.png", b"a\\xff.png"):
         assert f"file-{hashlib.sha256(name).hexdigest()[:12]}" in redacted
         assert name.hex() not in redacted
+    assert "(c3a92e706e67)" not in text
     first = hashlib.sha256(b"a\xff.png").hexdigest()[:12]
     copies = re.findall(r"file-[0-9a-f]{12}", redacted.split("The same bytes")[-1])
     assert first in "".join(copies)
@@ -315,6 +346,15 @@ def test_faces_beyond_the_limit_are_counted_and_not_hidden(evidence: Path, case:
     html = report(case, max_faces=2)
     assert len(told(html)["faces"]["id"]) == len(pictures(html)) == 2
     assert "3 faces are in the case and not shown here" in Page(html).text
+    assert "3 of its faces are not shown in this report" in Page(html).text
+    assert f'href="#file={told(html)["faces"]["file"][0]}"' in html
+    # Nor is there a link to faces that are not there.
+    write_video(evidence / "w.mkv", [0, 1000], lambda _: picture(faces=[Box(25, 10, 65, 50)]))
+    scanned(evidence, case)
+    html = report(case, max_faces=5)
+    links = set(re.findall(r'href="#file=(\d+)"', html))
+    assert links == {str(told(html)["faces"]["file"][0])}
+    assert "2 of its faces are not shown in this report" in Page(html).text
 
 
 def test_pictures_beyond_the_budget_are_counted_and_not_hidden(evidence: Path, case: Path) -> None:
@@ -368,6 +408,9 @@ def test_times_are_shown_in_another_zone_beside_utc(evidence: Path, case: Path) 
     assert "2026-01-01 00:00:00.000000 UTC (2026-01-01 09:00:00 +0900 Asia/Tokyo)" in text
     with pytest.raises(UsageError, match="no time zone 'Mars/Base'"):
         report(case, tz="Mars/Base")
+    for name in ("localtime", "posixrules", "posix/Europe/Vienna", "../UTC"):
+        with pytest.raises(UsageError, match="no time zone"):
+            report(case, tz=name)
 
 
 def test_a_clock_time_is_given_only_where_the_file_proves_its_zone(evidence: Path, case: Path) -> None:
@@ -451,6 +494,8 @@ def test_reviews_and_how_far_they_agree_are_shown(evidence: Path, case: Path) ->
     text = Page(html).text
     assert "3 of 3 faces were reviewed: 1 confirmed, 1 relabelled, 1 rejected." in text
     assert "Of the 2 whose expression was judged, reviewer and machine agree on 50.0 %" in text
+    assert "Of those that the machine answered 50.0 % (2 judged)." in text
+    assert "that it left uncertain" not in text
     assert told(html)["reviews"]["2"] == [
         *("relabelled", "sad", "<b>tears\\u202e", "Ann", "2026-01-02T00:00:00Z")
     ]

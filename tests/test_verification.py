@@ -557,3 +557,55 @@ def test_commands_that_read_leave_the_case_as_it_is(case: Path, tmp_path: Path) 
     assert run("query", case, "select count(*) from faces")[0] == 0
     assert case.read_bytes() == before
     assert sorted(os.listdir(tmp_path)) == listing
+
+
+def test_hashes_beside_the_case_that_are_gone_are_not_made_anew_in_silence(case: Path) -> None:
+    tamper(case, "DELETE FROM audit WHERE id = (SELECT MAX(id) FROM audit)")
+    beside = case.with_name("case.db.audit")
+    assert "has not the entries" in run("verify", case)[1]
+    code, output = run("report", case)
+    assert code == 0
+    assert "has not the entries that case.db.audit lists" in output
+    beside.unlink()
+    assert "is missing beside the case" in run("verify", case)[1]
+    code, output = run("report", case)
+    assert code == 0
+    assert "Note: case.db.audit is missing beside the case" in output
+    assert beside.exists()
+    code, output = run("verify", case)
+    found = verified(case)
+    assert any("case.db.audit is missing" in note for note in found.notes)
+    assert "NOTE  audit entry" in output
+    assert run("report", case)[1].count("Note:") == 0  # once
+
+
+def test_a_review_is_whole_where_the_hashes_beside_the_case_were_gone(case: Path) -> None:
+    case.with_name("case.db.audit").unlink()
+    with closing(CaseStore(case)) as store:
+        assert store.audit_fault is not None
+        store.add_review(1, Judgement(1, "rejected"), "A", "2026-01-02T00:00:00Z", ("femo",))
+    found = verified(case)
+    assert (found.faults, len(found.notes)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("reviews.verdict <> 'withdrawn'", "reviews.verdict <> '\"withdrawn\"'"),
+        ("WHEN 'confirmed'", "WHEN ' confirmed'"),
+        ("WHEN 'confirmed'", "WHEN 'confirmed '"),
+    ],
+)
+def test_a_text_within_a_view_is_its_own(case: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(case)) as connection:
+        (sql,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'face_reviews'"
+        ).fetchone()
+    assert old in sql
+    tamper(case, "DROP VIEW face_reviews", sql.replace(old, new))
+    assert "schema: the view face_reviews is not as femo makes it" in verified(case).faults
+
+
+def test_a_trigger_with_the_name_of_a_table_is_none_of_femos(case: Path) -> None:
+    tamper(case, "CREATE TRIGGER _sqlite_migrations AFTER INSERT ON files BEGIN SELECT 1; END")
+    assert "schema: the trigger _sqlite_migrations is none of femo's" in verified(case).faults

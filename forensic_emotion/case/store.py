@@ -58,6 +58,9 @@ BESIDE = ("-wal", "-shm", "-journal")
 class CaseStore:
     """A case opened for writing: made if it is not there.
 
+    Its ``audit_fault`` says why the hashes beside it, as they were found, show nothing of its audit
+    table; None if they do. Whoever opens it tells the user, for a file that is missing is made anew.
+
     Raises:
         CaseError: it is no case, a newer or an older femo made it, or it cannot be written.
         UsageError: it lies inside the evidence of one of its runs.
@@ -68,6 +71,9 @@ class CaseStore:
         self._locked: int | None = None
         self._reader: sqlite3.Connection | None = None
         self._reading = Lock()
+        self.audit_fault: str | None = None
+        self._untold: str | None = None
+        """The same, until an entry of the audit table has it."""
         if not path.parent.is_dir():
             raise CaseError(
                 f"The case {path} cannot be made: there is no folder {path.parent}.",
@@ -89,6 +95,8 @@ class CaseStore:
                 check_is_current(self._db, path)
                 for root in read_evidence_roots(self._connection):  # it may have been moved there
                     refuse_inside(root, path, "case")
+                self.audit_fault = audit_fault(self._connection, path)
+                self._untold = self.audit_fault
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -322,6 +330,9 @@ class CaseStore:
         detail: dict[str, Any],
     ) -> None:
         """Add to the audit table what was done with the case; within a transaction as a part of it."""
+        if self._untold is not None:
+            detail = {**detail, "audit_file": self._untold}
+            self._untold = None
         with self._transaction():
             audit.append(
                 self._connection,
@@ -641,6 +652,21 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
 def audit_file(case: Path) -> Path:
     """Where the audit's hashes lie beside a case."""
     return case.with_name(case.name + ".audit")
+
+
+def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
+    """Why the hashes beside a case show nothing of its audit table, in words; None if they are of it."""
+    target, there = audit_file(case), audit.lines(connection)
+    try:
+        lines = target.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        text = f"{target.name} is missing beside the case: entries cut off the end would not show"
+        return text if there else None
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{target.name} cannot be read: {error}"
+    if not audit.is_beginning(lines, there):
+        return f"the audit table has not the entries that {target.name} lists"
+    return None
 
 
 def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool = False) -> None:

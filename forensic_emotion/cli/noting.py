@@ -23,6 +23,12 @@ def writable(case: Path) -> bool:
     return os.access(case, os.W_OK) and os.access(case.absolute().parent, os.W_OK)
 
 
+def tell_audit_fault(fault: str | None) -> None:
+    """Tell the user, once, before a file that is missing is made anew."""
+    if fault is not None:
+        print(f"Note: {visible(fault)}. This is noted in the audit table.", file=sys.stderr)
+
+
 def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
     """Add the entry; a case that cannot be written stays as it is, and the user is told."""
     from forensic_emotion.case.store import CaseStore
@@ -34,6 +40,7 @@ def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) ->
         return
     try:
         with closing(CaseStore(case)) as store:
+            tell_audit_fault(store.audit_fault)
             store.note(action, run_id, utc_now(), arguments(), detail)
     except (CaseError, UsageError) as error:  # what the command found stands all the same
         print(f"Not in the audit table: {visible(f'{error.text} {error.remedy}')}", file=sys.stderr)

@@ -40,8 +40,8 @@ def review(
     import webbrowser
 
     from forensic_emotion.case.queries import opened_case, read_run
-    from forensic_emotion.case.store import account
-    from forensic_emotion.cli.noting import arguments, writable
+    from forensic_emotion.case.store import account, audit_fault
+    from forensic_emotion.cli.noting import arguments, tell_audit_fault, writable
     from forensic_emotion.errors import CaseError, UsageError
     from forensic_emotion.evidence import as_text
     from forensic_emotion.report.render import review_page
@@ -54,6 +54,7 @@ def review(
         )
     with opened_case(case) as opened:
         number = read_run(opened, run).id
+        tell_audit_fault(audit_fault(opened, case))
     if not writable(case):
         raise CaseError(
             f"The case {case} may only be read; a review could not be written.",

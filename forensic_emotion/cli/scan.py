@@ -83,6 +83,7 @@ def scan(
     """
     from contextlib import ExitStack, closing
 
+    from forensic_emotion.cli.noting import tell_audit_fault
     from forensic_emotion.evidence import utc_now
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name
@@ -101,6 +102,7 @@ def scan(
 
             store = stack.enter_context(closing(CaseStore(case)))
             store.lock()
+            tell_audit_fault(store.audit_fault)
         first = stack.enter_context(Isolated(load, limits))
         # It loads what it needs while we do.
         from forensic_emotion import engine

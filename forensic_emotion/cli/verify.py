@@ -89,6 +89,8 @@ def _print(run: Chosen | None, found: Verification) -> None:
         print(f"Evidence of run {run.id}: {fates}")
     if run is not None:
         print(f"Results digest of run {run.id}: {run.results_digest}")
+    for text in found.notes:
+        print(f"NOTE  {visible(text)}. What lay there before that entry is not checked.")
     for text in found.unfinished:
         print(f"NOT FINISHED  {visible(text)}: not all of its evidence is in the case.")
     if run is None and not found.faults:
@@ -103,6 +105,7 @@ def _facts(case: Path, run: Chosen | None, found: Verification) -> dict[str, Any
         "case": str(case),
         "run": run.id if run else None,
         "holds": found.holds,
+        "notes": found.notes,
         "unfinished": found.unfinished,
         "rows": found.rows,
         "faults": found.faults,
