@@ -772,6 +772,15 @@ def train_whole_and_stopped(source: Path, folder: Path, **changes: Any) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_what_is_spared_from_decay_stays_so_in_a_run_that_goes_on(
+    tiny_csv: Path, tmp_path: Path, optimizer: str
+) -> None:
+    changes = {"weight_decay": 0.5, "learning_rate": 0.01, "keep": "last"}
+    train_whole_and_stopped(tiny_csv, tmp_path, optimizer=optimizer, **changes)
+
+
+@pytest.mark.slow
 def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
     tiny_csv: Path, tmp_path: Path
 ) -> None:
@@ -781,6 +790,7 @@ def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
     from forensic_emotion.training.warm_start import start_from
 
     changes = {"network": "face_resnet", "normalise": True, "keep": "last", "optimizer": "sgd"}
+    changes["weight_decay"] = 0.1
     whole = train_whole_and_stopped(tiny_csv, tmp_path, **changes)
 
     written = keras.models.load_model(whole / "model.h5", compile=False)

@@ -132,6 +132,7 @@ def train(
     try:
         if resume:
             model, average, history = checkpoint.load(identity)
+            go_on_with(model, settings, steps)
         else:
             model, history = build(settings, steps, init, split.fit), []
             checkpoint.start(out)
@@ -241,6 +242,24 @@ def build(settings: TrainSettings, steps: int, init: Path | None, fit: data.Pict
     if settings.normalise:
         some = np.random.default_rng(settings.seed).permutation(len(fit))[:FACES_TO_NORMALISE_BY]
         model = normalised(model, fit.where(some).inputs())
+    compile_with(model, optimizer(settings, steps), settings.ferplus_weight)
+    return model
+
+
+def go_on_with(model: keras.Model, settings: TrainSettings, steps: int) -> None:
+    """Give a network from a checkpoint an optimiser like the one it had, with that one's state.
+
+    Keras does not save which weights are spared from decay, so the loaded one would let all decay.
+    """
+    anew = optimizer(settings, steps)
+    anew.build(model.trainable_variables)
+    for mine, kept in zip(anew.variables, model.optimizer.variables, strict=True):
+        mine.assign(kept)
+    compile_with(model, anew, settings.ferplus_weight)
+
+
+def optimizer(settings: TrainSettings, steps: int) -> keras.optimizers.Optimizer:
+    """What makes the steps of a training: warm-up, then down a cosine; biases and normalisation keep."""
     warmup = round(settings.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate * (0.01 if warmup else 1),
@@ -248,15 +267,13 @@ def build(settings: TrainSettings, steps: int, init: Path | None, fit: data.Pict
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+    decay = settings.weight_decay or None
     if settings.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(schedule, weight_decay=settings.weight_decay or None)
+        made = keras.optimizers.Adam(schedule, weight_decay=decay)
     else:
-        optimizer = keras.optimizers.SGD(
-            schedule, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay or None
-        )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    compile_with(model, optimizer, settings.ferplus_weight)
-    return model
+        made = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=decay)
+    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made
 
 
 def moving_average(average: Weights, now: Weights, decay: float, step: int) -> Weights:
