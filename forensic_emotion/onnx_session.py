@@ -15,15 +15,21 @@ from forensic_emotion.errors import ModelError
 
 # What ONNX Runtime raises has no common base of its own but this.
 RUNTIME_ERRORS = (Exception,)
+EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+"""Where weights outside the file would be looked for; a device holds none."""
 QUIET = 3
 """Log level: errors only."""
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
     """Load weights to be computed on the CPU.
 
+    From the bytes that were hashed, and no others: a file may keep its weights in another one beside it,
+    which its hash would not cover.
+
     Args:
-        path: the file.
+        content: of the file.
+        path: of the file, for people.
         threads: that one computation may use; 0 for one on each core that this process may use.
 
     Raises:
@@ -33,8 +39,9 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = QUIET
     # Left to itself it takes all cores of the machine, also those that are another's.
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.add_session_config_entry(EXTERNAL_FOLDER, os.devnull)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except RUNTIME_ERRORS as error:
         raise ModelError(
             f"{path} cannot be loaded by ONNX Runtime: {error}.",

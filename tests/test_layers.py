@@ -26,6 +26,7 @@ LAYERS = [
         "intervals",
         "spreadsheet",
         "terminal",
+        "backend",
     },
     {"evidence", "frames", "faces", "emotions", "case", "versions", "hashsets"},
     {"pipeline", "report", "export", "training", "verification", "review"},

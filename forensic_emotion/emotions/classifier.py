@@ -60,17 +60,31 @@ def load_classifier(model: str, runtime: str, *, threads: int = 0) -> Classifier
 
 def _try_out(classifier: Classifier) -> None:
     """See that a model computes, before the first face depends on it."""
-    blank = Chip(np.zeros((SIDE, SIDE), np.uint8), np.zeros((LANDMARKS, 2), np.float32))
+    chance = np.random.default_rng(0)
+    chips = [
+        Chip(
+            chance.integers(0, 256, (SIDE, SIDE), dtype=np.uint8),
+            chance.random((LANDMARKS, 2), dtype=np.float32),
+        )
+        for _ in range(3)
+    ]
     try:
-        shape = classifier.probabilities(to_inputs([blank, blank])).shape
+        found = [classifier.probabilities(to_inputs(chips[:n])) for n in (1, 3)]
     except Exception as error:  # runtimes raise kinds of their own
         raise ModelError(
             f"The model {classifier.card.name} cannot be computed: {error}.",
             "Restore its folder, or name another model; femo models lists the shipped ones.",
         ) from error
-    if shape != (2, len(classifier.card.labels)):
+    classes = len(classifier.card.labels)
+    if [each.shape for each in found] != [(1, classes), (3, classes)]:
         raise ModelError(
-            f"The model {classifier.card.name} gives {shape[-1]} numbers a face, its card names"
-            f" {len(classifier.card.labels)} classes.",
+            f"The model {classifier.card.name} gives numbers of the shape {found[1].shape} for three"
+            f" faces, its card names {classes} classes.",
             "Restore its folder, or name another model; femo models lists the shipped ones.",
+        )
+    every = np.concatenate(found)
+    if not (every >= 0).all() or not np.allclose(every.sum(axis=1), 1, atol=1e-3):
+        raise ModelError(
+            f"What the model {classifier.card.name} gives are no probabilities.",
+            "Export it with its softmax, or name another model; femo models lists the shipped ones.",
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import numpy as np
 
+from forensic_emotion.backend import check_backend
 from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
@@ -18,6 +20,8 @@ class KerasClassifier:
 
     def __init__(self, card: ModelCard) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notices are no news
+        if find_spec("keras") is not None:
+            check_backend()
         try:
             with silenced():  # what it says before it has read that variable
                 import keras

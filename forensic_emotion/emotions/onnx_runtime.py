@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
+from forensic_emotion.errors import ModelError
 from forensic_emotion.onnx_session import open_session
 
 
@@ -16,7 +19,10 @@ class OnnxClassifier:
     def __init__(self, card: ModelCard, threads: int = 0) -> None:
         self.card = card
         path, self.weights_sha256 = card.weights("model.onnx")
-        self._session = open_session(path, threads)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.weights_sha256:
+            raise ModelError(f"{path} changes while it is read.", "Wait until it is written.")
+        self._session = open_session(content, path, threads)
 
     def probabilities(self, inputs: Inputs) -> Probabilities:
         return self._run(["output"], inputs)["output"]

@@ -6,6 +6,7 @@ ship with femo (``models/centerface/LICENSE`` has source, licence and hashes).
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ import numpy.typing as npt
 from forensic_emotion.chips import resize
 from forensic_emotion.errors import ModelError
 from forensic_emotion.faces.detector import by_score, scale_for
-from forensic_emotion.hashes import file_sha256
 from forensic_emotion.onnx_session import open_session
 from forensic_emotion.records import RGB, Box, Detection
 from forensic_emotion.settings import ScanSettings
@@ -59,17 +59,18 @@ class CenterFaceDetector:
         self._settings = settings
         self._confidence = settings.confidence or CONFIDENCE
         try:
-            found = file_sha256(WEIGHTS)
+            content = WEIGHTS.read_bytes()
         except OSError as error:
             raise ModelError(
                 f"{WEIGHTS} cannot be read: {error.strerror}.", "Install femo again."
             ) from error
+        found = hashlib.sha256(content).hexdigest()
         if found != SHA256:
             raise ModelError(
                 f"{WEIGHTS} is damaged or another file: its SHA-256 is {found}, not {SHA256}.",
                 "Install femo again.",
             )
-        self._session = open_session(WEIGHTS, threads=1)
+        self._session = open_session(content, WEIGHTS, threads=1)
 
     def smallest(self, width: int, height: int) -> float:
         return NATIVE / scale_for(width, height, self._settings, NATIVE)

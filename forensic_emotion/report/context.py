@@ -232,8 +232,8 @@ def build_context(
     gallery = gather(read_faces(case, run.id, settings.max_faces), number_of, budget, settings.redact)
     tracks = read_tracks(case, run.id)
     reviews = read_reviews(case, run.id)
-    metrics = run.model_card.get("metrics", {}).get("PublicTest")
-    error_rate = _error_rate(metrics, calibrated="calibration" in run.model_card)
+    split, metrics = _measured(run.model_card)
+    error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     labels_of = _labels_of(case, run.id)
     with_faces = sorted(
@@ -531,12 +531,39 @@ def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[La
         yield LabelCount(label, faces, share, named["precision"], answers, right / every, every)
 
 
-def _error_rate(metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
+SPLITS = ("PrivateTest", "PublicTest")
+"""Of FER2013, whose figures are told; the one that nobody looks at before the end comes first."""
+
+
+def _measured(card: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """The split whose figures are told, named with its data, and the figures; None if there are none.
+
+    Others than FER2013's were recorded under the names of their folders; what the model was trained or
+    calibrated on tells nothing.
+    """
+    metrics = card.get("metrics") or {}
+    others = sorted(metrics.keys() - {*SPLITS, "Training", "validation"})
+    split = next((name for name in (*SPLITS, *others) if name in metrics), None)
+    if split is None:
+        return "", None
+    figures = metrics[split]
+    trained_on = card.get("data") or {}
+    same = figures.get("data_sha256") == trained_on.get("sha256")
+    name = trained_on.get("name") if same else figures.get("data", "other data")
+    return f"{FER2013 if name in OFFICIAL else name} {split}", figures
+
+
+FER2013 = "FER2013"
+OFFICIAL = ("fer2013.csv", "icml_face_data.csv", None)
+"""Names under which FER2013 is published; a card of an older femo has none."""
+
+
+def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
     if metrics is None:
         return None
     accuracy = metrics["accuracy"]
     return ErrorRate(
-        split="FER2013 PublicTest",
+        split=split,
         error=1 - accuracy["value"],
         low=1 - accuracy["high"],
         high=1 - accuracy["low"],

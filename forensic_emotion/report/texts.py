@@ -57,7 +57,7 @@ TEXTS: dict[str, str] = {
     " test faces the model answers {coverage} of them then",
     "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
     "error_unknown": "The error rate of this model is not known",
-    "error_unknown_text": "its model.json holds no measurement on PublicTest. Its scores must not be"
+    "error_unknown_text": "its model.json holds no measurement on a test split. Its scores must not be"
     " relied on.",
     "lead": "A score is a lead for a person to look at. The detector errs too: what it reports may be no"
     " face, the more so where its own score is low. Where no face was detected, none was detected at the"

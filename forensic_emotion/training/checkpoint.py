@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from forensic_emotion.errors import DataError, FemoError, UsageError
+
+DAMAGED = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What Keras, NumPy and JSON raise on files that are not whole."""
 
 Weights = list[npt.NDArray[np.float32]]
 """A network's weights in the order of ``get_weights``, normalisation statistics included."""
@@ -107,23 +117,47 @@ class Checkpoint:
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             history = [Epoch(**epoch) for epoch in state.pop("history")]
-        except (ValueError, TypeError, KeyError) as error:
-            raise DataError(
-                f"{self._state} is damaged: {error}.", "Start anew in another folder with --out."
-            ) from error
+            now = history[-1].epoch
+        except DAMAGED as error:
+            raise _damaged(self._state, error) from error
         if state != identity:
             raise UsageError(
                 f"The run in {self._folder.parent} was started with other settings or data.",
-                f"Its settings: {state.get('settings')}",
+                f"What differs: {'; '.join(_differences(state, identity))}.",
             )
-        now = history[-1].epoch
-        model = keras.models.load_model(self._file(now, "keras"))
+        file = self._file(now, "keras")
+        try:
+            model = keras.models.load_model(file)
+        except DAMAGED as error:
+            raise _damaged(file, error) from error
         return model, self.load_average(now), history
 
     def load_average(self, epoch: int) -> Weights:
-        """The averaged weights as they were after an epoch."""
-        with np.load(self._file(epoch, "npz")) as kept:
-            return [kept[name] for name in kept.files]
+        """The averaged weights as they were after an epoch.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        file = self._file(epoch, "npz")
+        try:
+            with np.load(file) as kept:
+                return [kept[name] for name in kept.files]
+        except DAMAGED as error:
+            raise _damaged(file, error) from error
 
     def _file(self, epoch: int, ending: str) -> Path:
         return self._folder / f"epoch-{epoch:03}.{ending}"
+
+
+def _damaged(file: Path, error: Exception) -> DataError:
+    return DataError(f"{file} is damaged: {error}.", "Start anew in another folder with --out.")
+
+
+def _differences(state: dict[str, Any], identity: dict[str, Any]) -> Iterator[str]:
+    """What a run was started with and what is given now, where they are not the same."""
+    for name, now in identity.items():
+        before = state.get(name)
+        if isinstance(now, dict) and isinstance(before, dict):
+            yield from _differences(before, now)
+        elif before != now:
+            yield f"{name} {before} / {now}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forensic_emotion import chips
-from forensic_emotion.errors import DataError
+from forensic_emotion.errors import DataError, FemoError
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.records import RGB, Box
@@ -155,15 +158,11 @@ def read(
         )
     found = read_labelled(path)
     cache = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
-    if cache.is_file():
-        with np.load(cache) as kept:
-            landmarks, detected = kept["landmarks"], kept["detected"]
-    else:
-        landmarks, detected = find_landmarks(found.grey, progress)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = cache.with_suffix(f".{os.getpid()}.npz")
-        np.savez(unfinished, landmarks=landmarks, detected=detected)
-        unfinished.replace(cache)
+    kept = _kept_landmarks(cache, len(found.labels))
+    if kept is None:
+        kept = find_landmarks(found.grey, progress)
+        _keep_landmarks(cache, *kept)
+    landmarks, detected = kept
     votes = np.zeros((len(found.labels), len(VOTES)), np.float32)
     if ferplus is not None:
         votes = read_votes(ferplus, found.usage)
@@ -171,6 +170,31 @@ def read(
     return Pictures(
         found.sha256, found.grey, found.labels, found.usage, rows, landmarks, detected, votes
     )
+
+
+def _kept_landmarks(cache: Path, n: int) -> tuple[chips.PointSets, npt.NDArray[np.bool_]] | None:
+    """What was found before; None if nothing was, or what lies there is damaged: it is found anew."""
+    try:
+        with np.load(cache) as kept:
+            landmarks, detected = kept["landmarks"], kept["detected"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return (landmarks, detected) if landmarks.shape == (n, 68, 2) and detected.shape == (n,) else None
+
+
+def _keep_landmarks(cache: Path, landmarks: chips.PointSets, detected: npt.NDArray[np.bool_]) -> None:
+    unfinished = cache.with_suffix(f".{os.getpid()}.npz")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(unfinished, landmarks=landmarks, detected=detected)
+        unfinished.replace(cache)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise FemoError(
+            f"The landmarks that were found cannot be kept in {cache}: {error.strerror or error}.",
+            "Make room there, or name another folder by XDG_CACHE_HOME.",
+        ) from error
 
 
 def find_landmarks(

@@ -17,12 +17,13 @@ from rich.progress import Progress
 from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
-from forensic_emotion.errors import DataError, FemoError
+from forensic_emotion.errors import DataError, FemoError, UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.disturb import DISTURBANCES
 from forensic_emotion.training.evaluation_page import write_page
+from forensic_emotion.training.export import write_card
 from forensic_emotion.training.metrics import (
     Answered,
     Figures,
@@ -41,6 +42,8 @@ from forensic_emotion.training.sources import LABELS, TRAINING, digests
 
 CROP = 44
 """Side of the ten crops, in pixels of the 48."""
+HELD_OUT_NAMES = ("validation",)
+"""Under which a card has the figures of the held-out part of training."""
 COVERAGES = (1.0, 0.8, 0.6)
 """Where the accuracy among the surest answers is given."""
 
@@ -86,8 +89,15 @@ def evaluate(
     Raises:
         ModelError: the model cannot be used.
         DataError: the data cannot be read, or have no such split, or other classes.
+        UsageError: the figures of such a split cannot be recorded.
         FemoError: the figures cannot be written.
     """
+    if settings.record and settings.split in HELD_OUT_NAMES:
+        raise UsageError(
+            f"Figures of the split {settings.split} cannot be recorded: the card keeps those of the"
+            " training's own held-out part under that name.",
+            "Leave out --record, or name the split's folder otherwise.",
+        )
     classifier = load_classifier(model, settings.runtime)
     if classifier.card.labels != LABELS:
         raise DataError(
@@ -117,6 +127,7 @@ def evaluate(
 
     summary = {
         **as_facts(evaluation),
+        "data": source.name,
         "data_sha256": pictures.sha256,
         "faces_detected": round(float(chosen.detected.mean()), 4),
         "runtime": settings.runtime,
@@ -136,13 +147,13 @@ def evaluate(
         draw_risk_coverage(out / "risk_coverage.png", probabilities, chosen.labels, evaluation.answered)
         draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
         write_page(out / "evaluation.html", about, evaluation)
-        if settings.record:
-            record(classifier.card, settings.split, summary)
     except OSError as error:
         raise FemoError(
             f"The figures cannot be written: {error.filename or out}: {error.strerror}.",
             "Make room there, or choose another folder with --out.",
         ) from error
+    if settings.record:
+        record(classifier.card, settings.split, summary)
     return evaluation
 
 
@@ -252,8 +263,10 @@ def _figures(figures: Figures) -> dict[str, Any]:
 
 def record(card: ModelCard, split: str, summary: dict[str, Any]) -> None:
     """Write figures into ``model.json``, under ``metrics`` and the split's name."""
-    metrics = {**card.facts.get("metrics", {}), split: summary}
-    _write_json(card.folder / "model.json", {**card.facts, "metrics": metrics})
+    now = ModelCard.find(str(card.folder)).facts  # another evaluation may have recorded meanwhile
+    before = now.get("metrics")
+    metrics = {**(before if isinstance(before, dict) else {}), split: summary}
+    write_card(card.folder, {**now, "metrics": metrics})
 
 
 def _write_json(path: Path, value: object) -> None:

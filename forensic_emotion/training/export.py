@@ -10,6 +10,7 @@ import numpy as np
 
 from forensic_emotion.chips import SIDE
 from forensic_emotion.hashes import file_sha256
+from forensic_emotion.paths import written_whole
 from forensic_emotion.records import LANDMARKS
 
 
@@ -33,5 +34,15 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     files = {
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
     }
-    text = json.dumps({**card, "files": files}, indent=1, ensure_ascii=False)
-    (folder / "model.json").write_text(text + "\n", encoding="utf-8")
+    write_card(folder, {**card, "files": files})
+
+
+def write_card(folder: Path, facts: dict[str, object]) -> None:
+    """Write ``model.json``, whole or not at all.
+
+    Raises:
+        FemoError: it cannot be written; one that is there stays as it was.
+    """
+    text = json.dumps(facts, indent=1, ensure_ascii=False)
+    with written_whole(folder / "model.json", "model card") as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")

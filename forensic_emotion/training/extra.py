@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from forensic_emotion.backend import check_backend
 from forensic_emotion.errors import MissingExtra
 
 NEEDED = ("keras", "h5py", "matplotlib", "onnx")
@@ -17,3 +18,4 @@ def require_train_extra(what: str) -> None:
     """
     if any(find_spec(name) is None for name in NEEDED):
         raise MissingExtra(what, "train")
+    check_backend()

@@ -16,9 +16,10 @@ from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import calibration, take_out
+from forensic_emotion.training.checkpoint import DAMAGED
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.network import committee
-from forensic_emotion.training.provenance import commit, merge_line
+from forensic_emotion.training.provenance import commit, merge_line, trained
 from forensic_emotion.training.regression import SoftmaxRegression
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.train import calibrate, score, trained_with
@@ -63,8 +64,7 @@ def merge(
         raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
     cards = [ModelCard.find(str(folder)) for folder in folders]
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
-    trained_on = {card.facts["data"]["sha256"] for card in cards}
-    if trained_on != {pictures.sha256}:
+    if {trained(card).data_sha256 for card in cards} != {pictures.sha256}:
         raise ModelError(
             f"{', '.join(map(str, folders))} were not all trained on {source}.",
             "One of them may have been fitted to pictures that are to calibrate the whole.",
@@ -76,9 +76,9 @@ def merge(
     calibrated = calibrate(networks, model, held_out, max_error, first.correction if first else None)
     card = {
         "name": out.resolve().name,
-        "network": cards[0].facts["network"]
+        "network": trained(cards[0]).network
         if weights
-        else "committee of " + " and ".join(c.facts["network"] for c in cards),
+        else "committee of " + " and ".join(trained(each).network for each in cards),
         "parameters": int(model.count_params()),
         "labels": list(LABELS),
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
@@ -95,9 +95,9 @@ def merge(
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_model(model, out, card)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
         raise FemoError(
-            f"The model cannot be written to {out}: {error.strerror or error}.",
+            f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
             "Make room there, or choose another folder with --out.",
         ) from error
     return out
@@ -105,7 +105,7 @@ def merge(
 
 def _share(card: ModelCard) -> float:
     """Of Training, held out when the model was trained."""
-    return float(card.facts["settings"]["validation_share"])
+    return trained(card).validation_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +160,20 @@ def _load(card: ModelCard) -> keras.Model:
     path, _ = card.weights("model.h5")
     try:
         model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except DAMAGED as error:
         raise ModelError(
             f"{path} cannot be loaded as a Keras model: {error}.",
             "Give the model.h5 of a folder that femo train wrote.",
         ) from error
-    take_out(_innermost(model), card.facts["calibration"])
+    network = _innermost(model)
+    try:
+        take_out(network, card.facts["calibration"])
+    except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+        raise ModelError(
+            f"{card.folder / 'model.json'} does not say how the model was calibrated:"
+            f" {type(error).__name__}: {error}.",
+            "Restore its folder, or name another model.",
+        ) from error
     return model
 
 

@@ -5,10 +5,41 @@ from __future__ import annotations
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.errors import ModelError
 from forensic_emotion.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a model's card says of its training, as far as another one depends on it."""
+
+    data_sha256: str
+    validation_share: float
+    """Of Training, held out."""
+    network: str
+
+
+def trained(card: ModelCard) -> Trained:
+    """Read it from a card.
+
+    Raises:
+        ModelError: the card does not say it.
+    """
+    try:
+        facts = card.facts
+        share = float(facts["settings"]["validation_share"])
+        return Trained(str(facts["data"]["sha256"]), share, str(facts["network"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{card.folder / 'model.json'} does not say how the model was trained:"
+            f" {type(error).__name__}: {error}.",
+            "Restore its folder, or name another model.",
+        ) from error
+
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

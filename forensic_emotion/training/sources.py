@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,11 @@ _FOLDER_SPLITS = {"train": TRAINING, **{split.lower(): split for split in SPLITS
 _FOLDER_LABELS = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise"}
 """Other names of class folders."""
 _PICTURES = (".jpg", ".jpeg", ".png")
+_OTHER_PICTURES = (".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+"""Of Pillow, with 8 bits a pixel and colour; of 16 it would cut off what is above 255."""
+LONGEST_HEADER = 120
+"""Characters of a CSV's first line that a message quotes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +63,11 @@ def read_labelled(path: Path) -> Labelled:
     Raises:
         DataError: it is missing, or is none of the known; the message names the file and the row.
     """
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise DataError(
+            f"{path} is no regular file, but a pipe or a device.",
+            "Write the data to a file: they are read more than once, and known by its hash.",
+        )
     rows = list(_from_folder(path) if path.is_dir() else _from_csv(path))
     if not rows:
         raise DataError(
@@ -72,26 +83,43 @@ Row = tuple[npt.NDArray[np.uint8], int, str]
 
 
 def _from_csv(path: Path) -> Iterator[Row]:
+    rows = None
     try:
-        with path.open(newline="", encoding="ascii") as source:
+        with path.open(newline="", encoding="utf-8-sig") as source:
             rows = csv.DictReader(source)
             names = {(name or "").strip(): name for name in rows.fieldnames or ()}
-            if not {"emotion", "pixels", "Usage"} <= set(names):
+            if not {"emotion", "pixels", "Usage"} <= set(names) or len(names) < len(
+                rows.fieldnames or ()
+            ):
                 raise DataError(
-                    f"{path} has the columns {rows.fieldnames}, not emotion, pixels, Usage.",
+                    f"{path} has the columns {_shortened(rows.fieldnames)}, not emotion, pixels, Usage,"
+                    " each once.",
                     "Give fer2013.csv or icml_face_data.csv, or a folder split/class/picture.",
                 )
             for row in rows:
                 try:
+                    if None in row:
+                        raise ValueError(f"more cells than the {len(names)} columns")
                     cells = {name: row[own] or "" for name, own in names.items()}
                     yield _pixels(cells["pixels"]), _label(cells["emotion"]), _usage(cells["Usage"])
                 except ValueError as error:
                     raise _in_line(path, rows.line_num, error) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read as fer2013.csv: {error}.",
-            "Give fer2013.csv or icml_face_data.csv, whole, or a folder split/class/picture.",
+            f"{path} cannot be read as fer2013.csv{_near(error, rows)}: {error}.",
+            "Give fer2013.csv or icml_face_data.csv, whole and unpacked, or a folder of pictures.",
         ) from error
+
+
+def _near(error: Exception, rows: csv.DictReader[str] | None) -> str:
+    """Where a CSV is none, if that is known."""
+    return f", line {rows.line_num + 1} or later" if rows and isinstance(error, csv.Error) else ""
+
+
+def _shortened(names: Sequence[str] | None) -> str:
+    """The names of columns; of a file without a header they are a row of numbers."""
+    text = ", ".join(map(repr, names or ())) or "(none)"
+    return text if len(text) < LONGEST_HEADER else f"{text[:LONGEST_HEADER]}…"
 
 
 def _pixels(cell: str) -> npt.NDArray[np.uint8]:
@@ -99,9 +127,13 @@ def _pixels(cell: str) -> npt.NDArray[np.uint8]:
     if len(values) != SIDE * SIDE:
         raise ValueError(f"pixels has {len(values)} values, not {SIDE}x{SIDE} = {SIDE * SIDE}")
     try:
-        return np.array(values, dtype=np.uint8).reshape(SIDE, SIDE)
+        # Not as bytes at once: NumPy 1 lets 300 wrap to 44. Python reads 1_0 as ten.
+        numbers = np.array(values, dtype=np.int64)
+        if "_" in cell or numbers.min() < 0 or numbers.max() > 255:
+            raise ValueError(f"from {numbers.min()} to {numbers.max()}")
     except (ValueError, OverflowError) as error:
         raise ValueError(f"pixels has a value that is not 0 to 255: {error}") from error
+    return numbers.astype(np.uint8).reshape(SIDE, SIDE)
 
 
 def _label(cell: str) -> int:
@@ -136,22 +168,49 @@ def _from_folder(path: Path) -> Iterator[Row]:
             )
         try:
             with Image.open(file, formats=("JPEG", "PNG")) as picture:
+                if picture.size != (SIDE, SIDE):
+                    raise DataError(
+                        f"{file} has {picture.width}x{picture.height} pixels, not {SIDE}x{SIDE}.",
+                        "Give pictures that show the face as FER2013 does, at its size.",
+                    )
+                if picture.mode not in _MODES:
+                    raise DataError(
+                        f"{file} has more than 8 bits a pixel (mode {picture.mode}).",
+                        "Give pictures of 8 bits, as FER2013 has them.",
+                    )
                 grey = np.array(picture.convert("L"))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(
                 f"{file} cannot be decoded: {error}.", "Replace or remove it; JPEG and PNG are read."
             ) from error
-        if grey.shape != (SIDE, SIDE):
-            raise DataError(
-                f"{file} has {grey.shape[1]}x{grey.shape[0]} pixels, not {SIDE}x{SIDE}.",
-                "Give pictures that show the face as FER2013 does, at its size.",
-            )
         yield grey, LABELS.index(label), _FOLDER_SPLITS.get(split.lower(), split)
 
 
 def _files_of(path: Path) -> list[Path]:
-    """The pictures below a folder, in the order of their paths' bytes."""
-    return sorted((p for p in path.rglob("*") if p.suffix.lower() in _PICTURES), key=os.fsencode)
+    """The pictures below a folder, in the order of their paths' bytes; links to folders are followed."""
+    found, seen = [], set()
+    for folder, _, names in os.walk(path, onerror=_cannot_be_listed, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            raise DataError(
+                f"{folder} is reached twice, through a link.", "Let each folder stand in the tree once."
+            )
+        seen.add(place)
+        for file in (Path(folder, name) for name in names):
+            if file.suffix.lower() in _OTHER_PICTURES:
+                raise DataError(
+                    f"{file} is a picture that is not read.", "Convert it to PNG, or move it elsewhere."
+                )
+            if file.suffix.lower() in _PICTURES:
+                found.append(file)
+    return sorted(found, key=os.fsencode)
+
+
+def _cannot_be_listed(error: OSError) -> None:
+    raise DataError(
+        f"{error.filename} cannot be read: {error.strerror}.",
+        "Its pictures would be missing; see that you may read it.",
+    ) from error
 
 
 def _folder_sha256(path: Path) -> str:
@@ -183,7 +242,7 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
     """
     by_split: dict[str, list[list[float]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as source:
+        with path.open(newline="", encoding="utf-8-sig") as source:
             rows = csv.DictReader(source)
             names = {
                 (n or "").strip().removeprefix("ferplus_").lower(): n for n in rows.fieldnames or ()
@@ -194,9 +253,18 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
                     f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.",
                     "Give fer2013new.csv as FER+ publishes it.",
                 )
+            last: dict[str, str] = {}
             for row in rows:
                 try:
                     votes = [float(row[names[name.lower()]] or "") for name in VOTES]
+                    if not all(math.isfinite(vote) and vote >= 0 for vote in votes):
+                        raise ValueError(f"{max(votes, key=abs)} is no number of votes")
+                    # The official file names its pictures, but for those that it leaves out.
+                    name = (row[names["image name"]] or "") if "image name" in names else ""
+                    before = last.get(row[names["usage"]], "")
+                    if name and name < before:
+                        raise ValueError(f"{name} stands behind {before}: the rows are out of order")
+                    last[row[names["usage"]]] = name or before
                 except ValueError as error:
                     raise _in_line(path, rows.line_num, error) from error
                 by_split.setdefault(row[names["usage"]], []).append(votes)

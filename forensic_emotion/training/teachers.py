@@ -15,6 +15,7 @@ from rich.progress import Progress
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import ModelError
 from forensic_emotion.training.data import Pictures
+from forensic_emotion.training.provenance import trained
 from forensic_emotion.training.regression import centred_logits, fit_softmax
 from forensic_emotion.training.scoring import score_inputs
 from forensic_emotion.training.sources import LABELS
@@ -36,14 +37,13 @@ def load_teachers(
     teachers = []
     for folder in folders:
         classifier = load_classifier(str(folder), "onnx")
-        facts = classifier.card.facts
         if classifier.card.labels != LABELS:
             raise ModelError(
                 f"The teacher {folder} has other classes than the data.",
                 "Name one that was trained on such data.",
             )
-        same_data = facts["data"]["sha256"] == data_sha256
-        if not same_data or facts["settings"]["validation_share"] < validation_share:
+        how = trained(classifier.card)
+        if how.data_sha256 != data_sha256 or how.validation_share < validation_share:
             raise ModelError(
                 f"The teacher {folder} was trained on other data, or with less of them held out.",
                 "It may have been fitted to pictures that are held out here; train one on these data.",

@@ -44,7 +44,7 @@ from forensic_emotion.training.regression import SoftmaxRegression, chained
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.steps import Climber, compile_with, step_on
 from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
-from forensic_emotion.training.warm_start import find_start, start_from
+from forensic_emotion.training.warm_start import check_held_out, find_start, start_from
 
 AVERAGE_EVERY = 8
 """Steps between two updates of the moving average, which copies all weights."""
@@ -106,6 +106,8 @@ def train(
     validation_inputs = split.validation.inputs()
     teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
     init = find_start(init) if init else None
+    if init is not None:
+        check_held_out(init, pictures.sha256, settings.validation_share)
     identity: dict[str, object] = {
         "settings": asdict(settings),
         "data_sha256": pictures.sha256,
@@ -132,6 +134,9 @@ def train(
     try:
         if resume:
             model, average, history = checkpoint.load(identity)
+            if len(history) >= settings.epochs and (out / "model.json").exists():
+                console.print("This training came to its end before; its model stays as it is.")
+                return out
             go_on_with(model, settings, steps)
         else:
             model, history = build(settings, steps, init, split.fit), []
@@ -156,10 +161,7 @@ def train(
             for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
                 logs = make_step(batch)
                 if not np.isfinite(logs[0]):
-                    raise ModelError(
-                        f"Training went astray in epoch {number}: the loss is no number any more.",
-                        "Train anew with a lower --learning-rate, or a longer --warmup.",
-                    )
+                    raise _astray(number)
                 sums += np.array(logs) * len(batch.inputs["images"])
                 if step % AVERAGE_EVERY == 0 or step == number * steps:
                     average = moving_average(average, model.get_weights(), settings.average, step)
@@ -167,6 +169,8 @@ def train(
             loss, accuracy = (sums / len(split.fit)).tolist()
             progress.remove_task(shown)
             probabilities = score_with(average, model, validation_inputs)
+            if not np.isfinite(probabilities).all():
+                raise _astray(number)
             held_out = measure(probabilities, split.validation.labels, LABELS)
             history.append(
                 Epoch(
@@ -226,12 +230,19 @@ def train(
         write_history(out / "history.csv", history)
         draw_curves(out / "curves.png", history, kept.epoch)
         write_pictures(out / "pictures.csv", pictures, split)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
         raise FemoError(
-            f"The model cannot be written to {out}: {error.strerror or error}.",
+            f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
             "Make room there; --resume then writes it from the last checkpoint.",
         ) from error
     return out
+
+
+def _astray(epoch: int) -> ModelError:
+    return ModelError(
+        f"Training went astray in epoch {epoch}: what it computes is no number any more.",
+        "Train anew with a lower --learning-rate, or a longer --warmup.",
+    )
 
 
 def build(settings: TrainSettings, steps: int, init: Path | None, fit: data.Pictures) -> keras.Model:

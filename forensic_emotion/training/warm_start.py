@@ -7,9 +7,13 @@ from pathlib import Path
 import keras
 
 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.faces.weights import weights_path
+from forensic_emotion.hashes import file_sha256
 from forensic_emotion.training import identity
+from forensic_emotion.training.checkpoint import DAMAGED
+from forensic_emotion.training.provenance import trained
 
 HEADS = ("output", "ferplus")
 """Layers that may differ, for another data set has other classes; then they start anew."""
@@ -17,9 +21,35 @@ HEADS = ("output", "ferplus")
 
 def find_start(init: Path) -> Path:
     """The file that ``--init`` names: as it stands, or dlib's identity network by its mere name."""
-    if init.name == identity.WEIGHTS and not init.exists():
+    if str(init) == identity.WEIGHTS and not init.exists():
         return weights_path(identity.WEIGHTS)
     return init
+
+
+def check_held_out(init: Path, data_sha256: str, share: float) -> None:
+    """See that weights to start from were not fitted to pictures that are to be held out.
+
+    Only what a model's card tells: weights of other data, or without a card beside them, tell nothing.
+
+    Args:
+        init: the file.
+        data_sha256: of the data that are trained on.
+        share: of Training that is to be held out.
+
+    Raises:
+        ModelError: they were, so that accuracy, calibration and threshold would come out too good.
+    """
+    if not (init.parent / "model.json").is_file():
+        return
+    card = ModelCard.find(str(init.parent))
+    if file_sha256(init) not in {each["sha256"] for each in card.facts["files"].values()}:
+        return
+    start = trained(card)
+    if start.data_sha256 == data_sha256 and start.validation_share < share:
+        raise ModelError(
+            f"{init} was fitted to pictures that --validation-share {share:g} is to hold out.",
+            f"Give --validation-share {start.validation_share:g} or less, as it was trained with.",
+        )
 
 
 def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
@@ -45,13 +75,17 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
         return [layer.name for layer in _weighted(model) if layer not in taken]
     try:
         earlier = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except DAMAGED as error:
         raise ModelError(
             f"{path} cannot be loaded as a Keras model: {error}.",
             "Give the model.h5 of a folder that femo train wrote.",
         ) from error
     # A symmetric model holds the network as one of its layers.
     inner = [layer for layer in earlier.layers if isinstance(layer, keras.Model)]
+    if len(inner) > 1:
+        raise ModelError(
+            f"{path} is a merged model of {len(inner)} networks.", "Start from one of its members."
+        )
     mine, theirs = _weighted(model), _weighted(inner[0] if inner else earlier)
     anew = []
     for own, other in zip(mine, theirs, strict=False):

@@ -1,0 +1,25 @@
+"""Which library computes for Keras, and is it there?"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from forensic_emotion.errors import UsageError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""Names of Keras' backends, which are those of the packages too."""
+
+
+def check_backend() -> None:
+    """See that the backend is installed that the environment asks Keras for.
+
+    Raises:
+        UsageError: it is not.
+    """
+    name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if name not in BACKENDS or find_spec(name) is None:
+        raise UsageError(
+            f"KERAS_BACKEND asks for {name!r}, which is not installed.",
+            f"Install it, or set KERAS_BACKEND to another of {', '.join(BACKENDS)}.",
+        )
