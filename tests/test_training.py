@@ -3,9 +3,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import re
 import resource
 import shutil
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +23,7 @@ from rich.progress import Progress
 from typer.testing import CliRunner
 
 from forensic_emotion import chips
+from forensic_emotion.backend import check_backend
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
@@ -287,6 +291,15 @@ PIXELS = " ".join(["0"] * 2304)
             "line 3: Usage is 'Elsewhere'",
         ),
         ("emotion,pixels,Usage\n1\n", "line 2: pixels has 0 values"),
+        (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}-3,Training\n", "line 2: pixels has a value"),
+        (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}1_0,Training\n", "line 2: pixels has a value"),
+        (f"emotion,pixels,Usage\n1,{PIXELS},Training,x\n", "line 2: more cells than the 3 columns"),
+        ("emotion,emotion,pixels,Usage\n", "each once"),
+        (f"1,{PIXELS},Training\n", "…, not emotion, pixels, Usage"),
+        (
+            f'emotion,pixels,Usage\n1,"{PIXELS * 40},Training\n',
+            "fer2013.csv, line 2 or later: field larger",
+        ),
         ("", "not emotion, pixels, Usage"),
     ],
 )
@@ -302,6 +315,44 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match="cannot be read"):
         data.read(tmp_path / "b.csv")
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
+    """Its hash would be that of nothing, and its landmarks those of whatever has the same hash."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="no regular file"):
+        data.read(tmp_path / "pipe")
+
+
+def test_a_mark_of_its_encoding_at_the_beginning_does_no_harm(tmp_path: Path) -> None:
+    path = write_fer2013(tmp_path / "f.csv", {"Training": 3})
+    plain = sources.read_labelled(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    np.testing.assert_array_equal(sources.read_labelled(path).grey, plain.grey)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_damaged_landmarks_are_found_anew(tmp_path: Path, keep: int) -> None:
+    path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 7})
+    first = data.read(path)
+    (cache,) = data.cache_folder().glob(f"landmarks-{first.sha256[:16]}*.npz")
+    content = bytearray(cache.read_bytes())
+    if keep < 0:
+        content[len(content) // 3] ^= 0xFF
+        keep = len(content)
+    cache.write_bytes(content[:keep])
+    np.testing.assert_array_equal(data.read(path).landmarks, first.landmarks)
+    np.savez(cache, landmarks=first.landmarks[:3], detected=first.detected[:3])
+    np.testing.assert_array_equal(data.read(path).landmarks, first.landmarks)
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setattr(data, "cache_folder", lambda: tmp_path / "file")
+    with pytest.raises(FemoError, match=r"cannot be kept in .*file"):
+        data.read(write_fer2013(tmp_path / "fer2013.csv", {"Training": 1}))
 
 
 def test_the_split_leaks_nothing(tmp_path: Path) -> None:
@@ -454,6 +505,61 @@ def test_a_folder_that_cannot_be_is_told_with_the_file(tmp_path: Path) -> None:
         sources.read_labelled(tmp_path / "d")
 
 
+def test_a_folder_that_is_a_link_is_read_and_one_that_leads_back_is_not(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"train/sad": 2})
+    elsewhere = write_folder(tmp_path / "other", {"train/happy": 3}) / "train" / "happy"
+    (root / "train" / "happy").symlink_to(elsewhere)
+    assert len(sources.read_labelled(root).labels) == 5
+    (root / "train" / "fear").symlink_to(root)
+    with pytest.raises(DataError, match="reached twice"):
+        sources.read_labelled(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"train/sad": 2, "train/happy": 1})
+    (root / "train" / "sad").chmod(0)
+    with pytest.raises(DataError, match="sad cannot be read"):
+        sources.read_labelled(root)
+
+
+def test_pictures_that_are_not_of_eight_bits_or_not_read_are_told(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"train/sad": 1})
+    odd = root / "train" / "sad" / "odd.png"
+    Image.fromarray(np.full((48, 48), 30_000, np.uint16)).save(odd)
+    with pytest.raises(DataError, match=r"odd\.png has more than 8 bits"):
+        sources.read_labelled(root)
+    for width, height in ((30_000, 30_000), (2**31 - 1, 5)):
+        head = struct.pack(">II", width, height) + bytes([8, 0, 0, 0, 0])
+        chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+        odd.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+        with pytest.raises(DataError, match=r"odd\.png"):
+            sources.read_labelled(root)
+    odd.rename(odd.with_suffix(".bmp"))
+    with pytest.raises(DataError, match=r"odd\.bmp is a picture that is not read"):
+        sources.read_labelled(root)
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-1"])
+def test_votes_that_are_none_are_told_with_their_line(tmp_path: Path, bad: str) -> None:
+    path = write_votes(tmp_path / "v.csv", {"Training": 3})
+    lines = path.read_text().splitlines()
+    lines[2] = lines[2].rsplit(",", 1)[0] + "," + bad
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"line 3: .* is no number of votes"):
+        sources.read_votes(path, np.array(["Training"] * 3))
+
+
+def test_votes_out_of_order_are_told(tmp_path: Path) -> None:
+    header = f"Usage,Image name,{','.join(sources.VOTES)}"
+    rows = [
+        f"Training,{name}," + ",".join(["1"] * 10) for name in ("fer1.png", "", "fer3.png", "fer2.png")
+    ]
+    (tmp_path / "v.csv").write_text("\n".join([header, *rows]) + "\n")
+    with pytest.raises(DataError, match=r"line 5: fer2\.png stands behind fer3\.png"):
+        sources.read_votes(tmp_path / "v.csv", np.array(["Training"] * 4))
+
+
 def test_kaggles_file_is_read_too(tmp_path: Path) -> None:
     path = write_fer2013(tmp_path / "f.csv", {"Training": 3})
     official = sources.read_labelled(path)
@@ -505,6 +611,53 @@ def test_a_damaged_model_whose_hash_is_right_is_refused(tmp_path: Path) -> None:
         (tmp_path / "model.json").write_text(json.dumps(card))
         with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
             load_classifier(str(tmp_path), "onnx", threads=1)
+
+
+def test_weights_beside_the_file_are_not_computed_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of the file would not cover them."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
+    card = ModelCard.find("seed")
+    path = tmp_path / "model.onnx"
+    onnx.save_model(
+        onnx.load(card.folder / "model.onnx"), path, save_as_external_data=True, location="weights.bin"
+    )
+    files = {"model.onnx": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
+    (tmp_path / "model.json").write_text(json.dumps({**card.facts, "files": files}))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="cannot be loaded by ONNX Runtime"):
+        load_classifier(str(tmp_path), "onnx", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (lambda n: np.full((n, 7), 1 / 7, np.float32), ""),
+        (lambda n: np.full((n, 7), -3.0, np.float32), "no probabilities"),
+        (lambda n: np.full((n, 7), 0.3, np.float32), "no probabilities"),
+        (lambda n: np.full((n, 7), np.nan, np.float32), "no probabilities"),
+        (lambda n: np.full((n, 6), 1 / 6, np.float32), "names 7 classes"),
+        (lambda n: np.full((2, 7), 1 / 7, np.float32), "names 7 classes"),
+        (lambda n: np.float32(1), "names 7 classes"),
+        (lambda n: 1 / 0, "cannot be computed"),
+    ],
+)
+def test_a_model_is_tried_out(monkeypatch: pytest.MonkeyPatch, given: Any, text: str) -> None:
+    from forensic_emotion.emotions.onnx_runtime import OnnxClassifier
+
+    monkeypatch.setattr(OnnxClassifier, "probabilities", lambda _, inputs: given(len(inputs["images"])))
+    if not text:
+        load_classifier("seed", "onnx", threads=1)
+        return
+    with pytest.raises(ModelError, match=text):
+        load_classifier("seed", "onnx", threads=1)
+
+
+def test_a_backend_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "abacus")
+    with pytest.raises(UsageError, match="KERAS_BACKEND asks for 'abacus', which is not installed"):
+        check_backend()
 
 
 def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
@@ -925,6 +1078,48 @@ def test_a_teacher_that_may_know_the_held_out_part_is_refused(
 
 
 @pytest.mark.slow
+def test_a_start_that_knows_the_held_out_part_is_refused(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    start = tiny_model / "model.h5"
+    with pytest.raises(
+        ModelError, match=r"model\.h5 was fitted to pictures that --validation-share 0\.3"
+    ):
+        train_tiny(tiny_csv, tmp_path / "out", init=start, validation_share=0.3)
+    # What other data it knows, or weights that no card speaks of, nobody can tell.
+    other = write_fer2013(tmp_path / "other.csv", {"Training": 70, "PublicTest": 10}, seed=1)
+    train_tiny(other, tmp_path / "other", init=start, validation_share=0.3, epochs=1)
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_named(tiny_csv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tiny_csv, out, stop_at="epoch 1/")
+    for name in ("state.json", "epoch-001.keras", "epoch-001.npz"):
+        file = out / "checkpoint" / name
+        content = file.read_bytes()
+        for damaged in (b"", content[: len(content) // 2], b"null"):
+            file.write_bytes(damaged)
+            with pytest.raises(DataError, match=f"{name} is damaged"):
+                train_tiny(tiny_csv, out, resume=True)
+        file.write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        train_tiny(tiny_csv, out, resume=True, seed=7, mixup=0.5)
+    assert refused.value.remedy == "What differs: mixup 0.0 / 0.5; seed 1 / 7."
+
+
+@pytest.mark.slow
+def test_a_training_that_came_to_its_end_stays_as_it_is(tiny_csv: Path, tmp_path: Path) -> None:
+    out = train_tiny(tiny_csv, tmp_path / "out", epochs=1)
+    facts = json.loads((out / "model.json").read_text())
+    facts["metrics"]["PublicTest"] = {"recorded": "later"}
+    (out / "model.json").write_text(json.dumps(facts))
+    train_tiny(tiny_csv, out, epochs=1, resume=True)
+    assert json.loads((out / "model.json").read_text()) == facts
+
+
+@pytest.mark.slow
 def test_a_last_run_may_hold_out_less_than_its_teachers(
     tiny_csv: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -1129,6 +1324,16 @@ def test_what_cannot_be_merged_is_told(tiny_csv: Path, tiny_model: Path, tmp_pat
     other = write_fer2013(tmp_path / "other.csv", {"Training": 70, "PublicTest": 10})
     with pytest.raises(ModelError, match="not all trained on"):
         merged([tiny_model, tiny_model], other, tmp_path / "out")
+    both = merged([tiny_model, tiny_model], tiny_csv, tmp_path / "both")
+    with pytest.raises(ModelError, match="merged model of 2 networks"):
+        train_tiny(tiny_csv, tmp_path / "on", init=both / "model.h5")
+    for missing in ("data", "settings", "network", "calibration"):
+        copy = Path(shutil.copytree(tiny_model, tmp_path / missing))
+        facts = json.loads((copy / "model.json").read_text())
+        del facts[missing]
+        (copy / "model.json").write_text(json.dumps(facts))
+        with pytest.raises(ModelError, match=f"{missing}/model.json does not say"):
+            merged([tiny_model, copy], tiny_csv, tmp_path / "no")
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ class Checkpoint:
         """
         file = self._file(epoch, "npz")
         try:
-            with np.load(file) as kept:
+            with file.open("rb") as opened, np.load(opened) as kept:
                 return [kept[name] for name in kept.files]
         except DAMAGED as error:
             raise _damaged(file, error) from error

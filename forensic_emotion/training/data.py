@@ -175,7 +175,7 @@ def read(
 def _kept_landmarks(cache: Path, n: int) -> tuple[chips.PointSets, npt.NDArray[np.bool_]] | None:
     """What was found before; None if nothing was, or what lies there is damaged: it is found anew."""
     try:
-        with np.load(cache) as kept:
+        with cache.open("rb") as file, np.load(file) as kept:
             landmarks, detected = kept["landmarks"], kept["detected"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
