@@ -173,6 +173,31 @@ def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: 
     assert "80.0 % of 3 (20.8 % – 93.9 %)" in text  # of 2 right ones among 3, Wilson
 
 
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [
+        ({"PublicTest": {}}, "FER2013 PublicTest"),
+        ({"PublicTest": {}, "PrivateTest": {}}, "FER2013 PrivateTest"),
+        ({"PrivateTest": {"data": "icml_face_data.csv", "data_sha256": "b"}}, "FER2013 PrivateTest"),
+        ({"PublicTest": {"data": "own.csv", "data_sha256": "b"}}, "own.csv PublicTest"),
+        ({"test": {"data": "faces", "data_sha256": "b"}}, "faces test"),
+        ({"Training": {}, "validation": {}}, ""),
+    ],
+)
+def test_the_figures_are_named_with_their_data(
+    evidence: Path, case: Path, recorded: dict[str, dict[str, str]], told: str
+) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    metrics = {split: {**METRICS, "data_sha256": "a", **more} for split, more in recorded.items()}
+    card = {"metrics": metrics, "data": {"name": "fer2013.csv", "sha256": "a", "fit": 1}}
+    scanned(evidence, case, classifier=FakeClassifier(**card))
+    text = Page(report(case)).text
+    if told:
+        assert f"on the 3589 faces of {told}." in text
+    else:
+        assert "The error rate of this model is not known" in text
+
+
 def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Path, case: Path) -> None:
     (evidence / "a.png").write_bytes(FACE)
     (evidence / "b.png").write_bytes(encoded(picture()))

@@ -1345,6 +1345,24 @@ def test_a_symmetric_model_can_be_trained_on(symmetric_model: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_recorded_stands_beside_what_another_evaluation_recorded(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+) -> None:
+    from forensic_emotion.training.evaluate import evaluate, record
+
+    copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+    card = ModelCard.find(str(copy))  # read before the other one writes
+    record(ModelCard.find(str(copy)), "PrivateTest", {"n": 1})
+    record(card, "PublicTest", {"n": 2})
+    metrics = ModelCard.find(str(copy)).facts["metrics"]
+    assert (metrics["PrivateTest"], metrics["PublicTest"]) == ({"n": 1}, {"n": 2})
+    assert "validation" in metrics
+    settings = EvaluateSettings(split="validation", record=True)
+    with pytest.raises(UsageError, match="split validation cannot be recorded"):
+        evaluate(str(copy), tiny_csv, tmp_path / "out", settings, Progress(disable=True))
+
+
+@pytest.mark.slow
 def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
     from forensic_emotion.training.evaluate import evaluate
 
