@@ -168,7 +168,13 @@ class _Jobs:
                 future.set_exception(error)
 
         self._waiting.put((place, next(self._numbers), do))
-        self._threads.submit(lambda: self._waiting.get_nowait()[-1]())
+        try:
+            self._threads.submit(lambda: self._waiting.get_nowait()[-1]())
+        except RuntimeError as error:
+            raise FemoError(
+                f"The system gives no further thread: {error}.",
+                "Give fewer --workers, or raise the number that ulimit -u shows.",
+            ) from error
         return future
 
     def _look(self, place: int, found: Found) -> Outcome | _Split:

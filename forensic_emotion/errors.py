@@ -68,7 +68,8 @@ class MissingExtra(FemoError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
             f"{what} needs the optional extra '{extra}', which is not installed.",
-            f"Install it from femo's folder with: .venv/bin/pip install -e '.[{extra}]'",
+            f"Install it with: pip install 'forensic-emotion[{extra}]'; in femo's own folder:"
+            f" .venv/bin/pip install -e '.[{extra}]'",
         )
 
 

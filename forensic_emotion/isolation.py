@@ -42,6 +42,12 @@ SAY_EVERY = 0.2
 LOADING = 120.0
 """Seconds that a worker may take to load models and lists."""
 
+STEP = 1.0
+"""Seconds of waiting at a time."""
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Workers share the cores by files. Else libraries would start a thread a core in each of them, and the
+stacks of 64 would take all the memory that a worker may have."""
+
 Loss = Literal["crashed", "timeout", "out_of_memory"]
 
 
@@ -161,8 +167,11 @@ class Lost(Exception):
 class Isolated:
     """Looks at files in a worker; a context that starts it, without waiting for it, and ends it."""
 
-    def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
-        self._load, self._limits = load, limits
+    def __init__(
+        self, load: Callable[[], Tools], limits: Limits, expected: ToolFacts | None = None
+    ) -> None:
+        """Args: expected: what every worker must look at files with; None for what the first one has."""
+        self._load, self._limits, self._expected = load, limits, expected
         self._worker: Worker | None = None
         self._closed = False
 
@@ -178,7 +187,23 @@ class Isolated:
             FemoError: the tools cannot be loaded.
         """
         assert self._worker is not None, "entered, and not left"
-        return self._worker.facts
+        return self._checked(self._worker)
+
+    def _checked(self, worker: Worker) -> ToolFacts:
+        """What a worker looks at files with, which must not change within a run.
+
+        Raises:
+            FemoError: the tools cannot be loaded, or are others than those of the run.
+        """
+        if self._expected is None:
+            self._expected = worker.facts
+        if worker.facts != self._expected:
+            raise FemoError(
+                "A model, a list of hashes or a library was changed since the run began.",
+                "What was looked at by then is kept. Put back what was there and give the same command"
+                " again, or scan into another case.",
+            )
+        return worker.facts
 
     def __exit__(
         self,
@@ -237,6 +262,7 @@ class Isolated:
             raise Lost("crashed", "the scan was ended", None)
         if self._worker is None:
             self._worker = Worker(self._load, self._limits)
+        self._checked(self._worker)
         try:
             return self._worker.ask(task, parent)
         except Lost:
@@ -258,10 +284,29 @@ class Worker:
         # A fresh interpreter: it inherits no lock, no open case and no thread. Not multiprocessing's:
         # that looks for modules in the working directory first, which may be the evidence, and loads
         # the whole command line once more.
-        self._pipe, theirs = Pipe()
+        try:
+            self._pipe, theirs = Pipe()
+        except OSError as error:
+            raise FemoError(
+                f"A worker cannot be started: {error.strerror or error}.",
+                "Give fewer --workers, or raise the limits that ulimit -a shows.",
+            ) from error
         command = [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
-        theirs.close()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env={**os.environ, **ONE_THREAD},
+            )
+        except OSError as error:
+            self._pipe.close()
+            raise FemoError(
+                f"A worker cannot be started: {error.strerror or error}.",
+                "Give fewer --workers, or raise the limits that ulimit -a shows.",
+            ) from error
+        finally:
+            theirs.close()
         with suppress(BrokenPipeError):  # told where its answer is waited for
             self._pipe.send((load, limits))
 
@@ -321,9 +366,13 @@ class Worker:
             raise self._gone(evidence) from None
 
     def _hear(self, seconds: float, evidence: Evidence | None) -> tuple[str, Any]:
+        left = seconds
         try:
-            if not self._pipe.poll(seconds):
-                raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", evidence)
+            # In short steps: while this process is suspended itself, no time of the worker's passes.
+            while not self._pipe.poll(min(STEP, left)):
+                left -= STEP
+                if left <= 0:
+                    raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", evidence)
             what, value = self._pipe.recv()
             return what, value
         except (EOFError, ConnectionResetError):
@@ -382,14 +431,18 @@ def serve(descriptor: int) -> None:
     load: Callable[[], Tools]
     limits: Limits
     load, limits = pipe.recv()
-    from forensic_emotion.pipeline import analyse, analyse_piece
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
+        from forensic_emotion.pipeline import analyse, analyse_piece
+
         tools = load()
         facts = tools.facts()
     except FemoError as error:
         pipe.send(("failed", error))
+        return
+    except Exception as error:  # what libraries raise where memory or threads are short
+        text = f"A worker cannot load what it needs: {type(error).__name__}: {error}."
+        pipe.send(("failed", FemoError(text, "Is there too little memory? ulimit -a shows the limits.")))
         return
     # A worker writes no file, whatever a hostile file makes a library do.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

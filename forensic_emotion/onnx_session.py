@@ -17,8 +17,8 @@ from forensic_emotion.errors import ModelError
 RUNTIME_ERRORS = (Exception,)
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 """Where weights outside the file would be looked for; a device holds none."""
-QUIET = 3
-"""Log level: errors only."""
+QUIET = 4
+"""Log level: what ends the process. Errors are raised, and not for the terminal."""
 
 
 def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -58,6 +58,9 @@ log = logging.getLogger(__name__)
 NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)
 """Errors of the system that say so; EAGAIN where no thread can be started."""
 
+WANT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "Insufficient memory")
+"""Words of ONNX Runtime, of C++ and of OpenCV for it."""
+
 READERS: dict[Kind, Reader] = {"still": still_frames, "video": video_frames}
 BATCH = 64
 """Faces that go through the classifier at once, gathered over the frames of a file."""
@@ -307,12 +310,15 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
     except MemoryError:
         raise  # says something of the process, not of the file alone: who runs it decides
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in NO_MEMORY:
-            raise MemoryError from error  # a thread could not be started, for its stack has no room
-        # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
-        log.debug("fault while analysing %s", found.path_text, exc_info=True)
-        text = f"fault in femo or a library: {type(error).__name__}: {error}"
-        ended.append(Problem("analyse", "fault", text))
+        if _for_want_of_memory(error):
+            raise MemoryError from error
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            ended.append(Problem("read", "unreadable", f"cannot be read on: {error.strerror}"))
+        else:
+            # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
+            log.debug("fault while analysing %s", found.path_text, exc_info=True)
+            text = f"fault in femo or a library: {type(error).__name__}: {error}"
+            ended.append(Problem("analyse", "fault", text))
     problems = (*media.problems, *ended)
     state: State = "faces" if faces else "no_face"
     if problems:
@@ -325,6 +331,13 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
         results=tuple(results),
         problems=problems,
     )
+
+
+def _for_want_of_memory(error: Exception) -> bool:
+    """Whether a library says so in its own way; the file may do well in a fresh worker."""
+    if isinstance(error, OSError):  # a thread could not be started, for its stack has no room
+        return error.errno in NO_MEMORY
+    return any(words in str(error) for words in WANT_OF_MEMORY)
 
 
 def _frames(

@@ -107,10 +107,13 @@ def verify(
     """
     case.text_factory = tolerant  # damaged text is to be named, not to end the check
     faults = [f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"]
+    beside = list(_made(_beside(case, path)))
+    case.execute("BEGIN")  # one view of the case, also while a scan writes to it
     if not faults:  # what lies in a broken database is no statement of anyone
         for check in (schema_faults, loose_rows, _broken_rows, _broken_runs, _broken_reviews):
             faults += _made(check(case))
-    of_audit = [*_made(_broken_audit(case)), *_made(_beside(case, path))]
+    of_audit = [*_made(_broken_audit(case)), *beside]
+    case.rollback()
     files = None
     if evidence is not None and run_id is None:
         faults.append("the run is missing whose evidence is to be compared")

@@ -146,7 +146,8 @@ class CaseStore:
 
     @property
     def _wal(self) -> Path:
-        return self.path.with_name(self.path.name + BESIDE[0])
+        place = Path(os.path.realpath(self.path))  # SQLite puts it beside what a link leads to
+        return place.with_name(place.name + BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -198,10 +199,15 @@ class CaseStore:
         self._locked = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise CaseError(
                 f"Another scan is writing to the case {self.path}.",
                 "Wait for it, or scan into another case.",
+            ) from error
+        except OSError as error:
+            raise CaseError(
+                f"The case {self.path} cannot be locked against other scans: {error.strerror}.",
+                "Its file system gives no locks; let the case lie on a disk of this machine.",
             ) from error
 
     def _start_run(self, run: Run) -> int:
@@ -650,21 +656,24 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
 
 
 def audit_file(case: Path) -> Path:
-    """Where the audit's hashes lie beside a case."""
-    return case.with_name(case.name + ".audit")
+    """Where the audit's hashes lie beside a case; where that is a link, beside what it leads to."""
+    place = Path(os.path.realpath(case))
+    return place.with_name(place.name + ".audit")
 
 
 def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
     """Why the hashes beside a case show nothing of its audit table, in words; None if they are of it."""
-    target, there = audit_file(case), audit.lines(connection)
+    target = audit_file(case)
     try:
+        # Before the table: an entry that comes meanwhile is in the table first.
         lines = target.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
+        there = audit.lines(connection)
         text = f"{target.name} is missing beside the case: entries cut off the end would not show"
         return text if there else None
     except (OSError, UnicodeDecodeError) as error:
         return f"{target.name} cannot be read: {error}"
-    if not audit.is_beginning(lines, there):
+    if not audit.is_beginning(lines, audit.lines(connection)):
         return f"the audit table has not the entries that {target.name} lists"
     return None
 

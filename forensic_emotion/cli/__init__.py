@@ -121,6 +121,20 @@ def _root(
     pass
 
 
+def _open_standard_streams() -> None:
+    """Let what is closed of standard input, output and error lead nowhere.
+
+    Else the next file that is opened gets its number, and what is said goes into that.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -132,6 +146,7 @@ def main() -> None:
     if os.environ.get("FEMO_DEBUG") == "1":
         logging.getLogger("forensic_emotion").setLevel(logging.DEBUG)
         logging.getLogger().setLevel(logging.WARNING)
+    _open_standard_streams()
     # Names that are not UTF-8 must not end a run for the terminal's sake.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ def manifest(
     """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder."""
     from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_manifest, read_run
     from forensic_emotion.hashes import sum_line
-    from forensic_emotion.paths import refuse_inside
+    from forensic_emotion.paths import refuse_inside, written_whole
 
     with opened_case(case) as opened:
         if out is not None:
@@ -38,12 +39,11 @@ def manifest(
     if out is None:
         sys.stdout.buffer.write(content)
         return
-    try:
-        with out.open("xb") as target:
-            target.write(content)
-    except OSError as error:
+    if os.path.lexists(out):
         raise FemoError(
-            f"The manifest {out} cannot be written: {error.strerror}.",
+            f"The manifest {out} cannot be written: File exists.",
             "Name a file that is not there yet, in a folder that you may write to, with --out.",
-        ) from error
+        )
+    with written_whole(out, "manifest") as unfinished:  # sha256sum takes half of one for a whole
+        unfinished.write_bytes(content)
     print(f"Manifest: {visible(str(out))}")

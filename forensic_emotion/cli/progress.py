@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -30,12 +32,32 @@ WORDS = {
 """States that read as something else without a word: so many files, not so many faces."""
 
 
+class _Terminal(io.TextIOWrapper):
+    """Standard error, which may go while a scan goes on: what cannot be said any more is in the case."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 class ScanProgress:
     """Implements ``engine.Progress`` with rich. Progress goes to standard error."""
 
     def __init__(self) -> None:
         # A descriptor of its own: decoders' chatter is silenced on descriptor 2 itself.
-        self._terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+        self._terminal = _Terminal(
+            os.fdopen(os.dup(2), "wb"), encoding="utf-8", errors="backslashreplace"
+        )
         console = Console(file=self._terminal, emoji=False)
         self._bar = Progress(
             TextColumn("{task.fields[files]} files"),

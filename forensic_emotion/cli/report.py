@@ -54,10 +54,12 @@ def report(
     written = {"name": target.name, "sha256": file_sha256(target)}
     # Beside the report itself, not beside a link to it: that folder was checked.
     paper = target.resolve().with_suffix(".pdf") if pdf else None
-    if paper:
-        write_pdf(target, paper)
-        written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}
-    note(case, "report", number, written)
+    try:
+        if paper:
+            write_pdf(target, paper)
+            written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}
+    finally:  # the report is there, also if it cannot be printed
+        note(case, "report", number, written)
     if as_json:
         files = {"report": str(target), "pdf": str(paper) if paper else None}
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}

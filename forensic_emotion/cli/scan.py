@@ -123,7 +123,7 @@ def scan(
         )
         # Each further one starts when the first path, or piece of a video, comes to it.
         further = (workers or len(os.sched_getaffinity(0))) - 1
-        analysers = [first, *(Isolated(load, limits) for _ in range(further))]
+        analysers = [first, *(Isolated(load, limits, first.facts) for _ in range(further))]
         for analyser in analysers[1:]:
             stack.push(analyser.__exit__)
         if store is None:

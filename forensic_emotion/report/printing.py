@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from forensic_emotion.errors import FemoError
@@ -33,6 +35,20 @@ def find_browser() -> str:
     )
 
 
+@contextmanager
+def _folder() -> Iterator[str]:
+    try:
+        folder = tempfile.mkdtemp(prefix="femo-")
+    except OSError as error:
+        raise FemoError(
+            f"There is no room for a temporary folder: {error}.", "Name one by TMPDIR."
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_pdf(report: Path, out: Path) -> None:
     """Print a report.
 
@@ -44,7 +60,7 @@ def write_pdf(report: Path, out: Path) -> None:
     """
     browser = find_browser()
     refuse_to_replace(out, "PDF", b"%PDF-")
-    with tempfile.TemporaryDirectory(prefix="femo-") as folder:
+    with _folder() as folder:
         printed = Path(folder) / "report.pdf"
         command = [
             *(browser, "--headless", "--disable-gpu", "--no-first-run", "--disable-sync"),

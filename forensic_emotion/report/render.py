@@ -53,6 +53,7 @@ def write_report(
         target = Path(os.path.realpath(out))  # through a link, to what it names
         sums = target.with_name(f"{target.name}.sha256")
         _refuse_other_sums(sums, target.name)
+        opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
         context = build_context(opened, case, run_id, settings, logo=picture)
     html = page(context).encode("utf-8")
     with written_whole(target, "report") as unfinished:
@@ -89,6 +90,7 @@ def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
         UsageError: it has no such run.
     """
     with opened_case(case) as opened:
+        opened.execute("BEGIN")
         context = build_context(opened, case, run_id, ReportSettings(), reviewer=reviewer)
     return page(context).encode("utf-8")
 
