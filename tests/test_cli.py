@@ -7,12 +7,15 @@ import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from forensic_emotion.case.store import CaseStore
@@ -339,3 +342,37 @@ def test_no_color_is_honoured(tmp_path: Path) -> None:
         env = {**os.environ, "TERM": "xterm-256color", **more}
         err = subprocess.run(command, env=env, capture_output=True, text=True).stderr
         assert bool(coloured.search(err)) is there, err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [(2,), (1, 2), (0, 1, 2)])
+def test_closed_standard_streams_cost_no_file(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """As daemons are started: the next file that is opened would get the number of standard error."""
+    root = tmp_path / "evidence"
+    root.mkdir()
+    Image.fromarray(picture()).save(root / "a.tif")
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    script = "from forensic_emotion.cli import main; main()"
+    command = [sys.executable, "-c", script, "scan", str(root), "--case", "c.db"]
+    done = subprocess.run(command, cwd=tmp_path, preexec_fn=close, check=False)
+    assert done.returncode == 0
+    with closing(sqlite3.connect(tmp_path / "c.db")) as case:
+        assert case.execute("SELECT state FROM files").fetchall() == [("no_face",)]
+
+
+def test_a_terminal_that_goes_ends_no_scan() -> None:
+    read, write = os.pipe()
+    kept = os.dup(2)
+    os.dup2(write, 2)
+    try:
+        with ScanProgress() as progress:
+            os.close(read)
+            os.close(write)
+            progress._bar.console.print("told to nobody" * 10_000)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -17,7 +17,7 @@ import pytest
 from forensic_emotion import evidence as evidence_module
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
-from forensic_emotion.errors import ModelError
+from forensic_emotion.errors import FemoError, ModelError
 from forensic_emotion.evidence import Found
 from forensic_emotion.hashes import Hashes, OnRead, unwatched
 from forensic_emotion.isolation import Isolated, Limits
@@ -25,6 +25,7 @@ from forensic_emotion.pipeline import Tools
 from forensic_emotion.records import RGB, Box, Detection, FaceResult, Outcome
 from forensic_emotion.spool import Kept, Spool
 from tests.builders import (
+    FakeClassifier,
     FakeDetector,
     FakeProgress,
     encoded,
@@ -202,6 +203,94 @@ def test_tools_that_cannot_be_loaded_are_told_as_they_are() -> None:
     with Isolated(load_badly, LIMITS) as worker, pytest.raises(ModelError, match="damaged") as error:
         _ = worker.facts
     assert error.value.remedy == "Restore it."
+
+
+def load_by(folder: Path) -> Tools:
+    """Another model each time."""
+    (folder / str(time.monotonic_ns())).touch()
+    return fake_tools(classifier=FakeClassifier(loaded=len(list(folder.iterdir()))))
+
+
+def test_a_run_does_not_mix_models(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers are renewed; what they load may have been replaced meanwhile."""
+    monkeypatch.setattr("forensic_emotion.isolation.RENEW_AFTER", 1)
+    for name in ("a.png", "b.png"):
+        (evidence / name).write_bytes(encoded(FACE))
+    (tmp_path / "loads").mkdir()
+    store = CaseStore(tmp_path / "case.db")
+    with (
+        Isolated(partial(load_by, tmp_path / "loads"), LIMITS) as analyser,
+        pytest.raises(FemoError, match="was changed since the run began"),
+    ):
+        scan(find_evidence(evidence), store, fake_run(evidence), [analyser], FakeProgress())
+    store.close()
+    assert rows(tmp_path / "case.db", "SELECT path, state FROM files") == [("a.png", "faces")]
+    assert rows(tmp_path / "case.db", "SELECT state FROM runs") == [("failed",)]
+
+
+def load_in_vain() -> Tools:
+    raise ValueError("no room for a stack")
+
+
+def test_what_a_library_says_while_it_is_loaded_is_told() -> None:
+    with (
+        Isolated(load_in_vain, LIMITS) as analyser,
+        pytest.raises(FemoError, match="cannot load what it needs: ValueError: no room for a stack"),
+    ):
+        _ = analyser.facts
+
+
+def threads() -> Tools:
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    return fake_tools(classifier=FakeClassifier(threads=[os.environ[name] for name in names]))
+
+
+def test_a_worker_takes_one_thread_whatever_the_machine_has() -> None:
+    with Isolated(threads, LIMITS) as analyser:
+        assert analyser.facts.model.card["threads"] == ["1", "1"]
+
+
+def test_no_time_passes_while_the_parent_is_suspended(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that comes back late, as after SIGCONT, counts as one step."""
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    found = find_evidence(evidence)[0]
+    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+        worker = analyser._worker
+        assert worker is not None
+        _ = worker.facts
+        pipe, late = worker._pipe, iter([False] * 3)
+        asked: list[float] = []
+
+        class Late:
+            def poll(self, seconds: float) -> bool:
+                asked.append(seconds)
+                return next(late, None) is None and pipe.poll(30)
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(pipe, name)
+
+        monkeypatch.setattr(worker, "_pipe", Late())
+        outcome = analyser.analyse(found, lambda _: False, lambda _: None)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "faces"
+    assert max(asked) <= 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["[ONNXRuntimeError] : 6 : std::bad_alloc", "Failed to allocate memory for requested buffer"]
+)
+def test_want_of_memory_in_a_librarys_words_is_tried_again(evidence: Path, text: str) -> None:
+    class Short(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            raise RuntimeError(text)
+
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    with pytest.raises(MemoryError):
+        scanned(evidence, evidence.parent / "case.db", detector=Short())
 
 
 def test_a_worker_runs_nothing_that_lies_where_it_is_started(

@@ -21,7 +21,7 @@ from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore, write_audit_file
 from forensic_emotion.cli import app
-from forensic_emotion.errors import UsageError
+from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.verification import FileFate, Verification, verify
 from tests.builders import FakeDetector, encoded, fake_run, picture, scanned, tamper, write_video
@@ -424,6 +424,45 @@ def test_verify_says_so_and_notes_it(case: Path, evidence: Path) -> None:
     assert verified(case).holds
     ((detail,),) = rows(case, "SELECT detail FROM audit WHERE id = 4")
     assert json.loads(detail)["evidence"] == {"missing": 1, "unchanged": 5, "unhashed": 1}
+
+
+def test_the_hashes_lie_beside_the_case_that_a_link_leads_to(case: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(case)
+    assert run("report", link, "--out", tmp_path / "r.html")[0] == 0
+    assert [p.name for p in link.parent.iterdir()] == ["link.db"]
+    assert (verified(case).faults, verified(link).faults) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(BlockingIOError, "Another scan"), (OSError, "gives no locks")]
+)
+def test_a_file_system_without_locks_is_told_as_that(
+    case: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError], text: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error(0, "no")
+
+    monkeypatch.setattr("forensic_emotion.case.store.fcntl.flock", refuse)
+    with closing(CaseStore(case)) as store, pytest.raises(CaseError) as told:
+        store.lock()
+    assert text in str(told.value)
+
+
+def test_half_a_manifest_does_not_stay(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, content: bytes) -> None:
+        with self.open("wb") as target:
+            target.write(content[: len(content) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, output = run("manifest", case, "--out", tmp_path / "m")
+    assert code == 1
+    assert "No space left on device" in output
+    assert list(tmp_path.glob("*m*")) == []
 
 
 def test_a_manifest_is_what_sha256sum_checks(case: Path, evidence: Path, tmp_path: Path) -> None:
