@@ -186,24 +186,35 @@ class Isolated:
         Raises:
             FemoError: the tools cannot be loaded.
         """
-        assert self._worker is not None, "entered, and not left"
-        return self._checked(self._worker)
+        return self._ready().facts
 
-    def _checked(self, worker: Worker) -> ToolFacts:
-        """What a worker looks at files with, which must not change within a run.
+    def _ready(self) -> Worker:
+        """The worker once it has loaded what it needs; a fresh one if it is lost or was lost before.
 
         Raises:
-            FemoError: the tools cannot be loaded, or are others than those of the run.
+            FemoError: it cannot be started, or looks at files with other tools than the run began with.
         """
+        for again in (False, True):
+            worker = self._worker = self._worker or Worker(self._load, self._limits)
+            try:
+                facts = worker.facts
+                break
+            except Lost as lost:  # perhaps by chance; once more
+                self._end()
+                if again or self._closed:
+                    raise FemoError(
+                        f"A worker could not be started: {lost.text}, twice.",
+                        "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
+                    ) from lost
         if self._expected is None:
-            self._expected = worker.facts
-        if worker.facts != self._expected:
+            self._expected = facts
+        if facts != self._expected:
             raise FemoError(
                 "A model, a list of hashes or a library was changed since the run began.",
                 "What was looked at by then is kept. Put back what was there and give the same command"
                 " again, or scan into another case.",
             )
-        return worker.facts
+        return worker
 
     def __exit__(
         self,
@@ -260,11 +271,9 @@ class Isolated:
     def _ask(self, task: Task, parent: Parent) -> Outcome | Planned:
         if self._closed:
             raise Lost("crashed", "the scan was ended", None)
-        if self._worker is None:
-            self._worker = Worker(self._load, self._limits)
-        self._checked(self._worker)
+        worker = self._ready()
         try:
-            return self._worker.ask(task, parent)
+            return worker.ask(task, parent)
         except Lost:
             self._end()
             raise
@@ -316,15 +325,9 @@ class Worker:
 
         Raises:
             FemoError: the tools cannot be loaded.
+            Lost: the process is gone or had to be ended.
         """
-        try:
-            what, value = self._hear(LOADING, None)
-        except Lost as lost:
-            self.end()
-            raise FemoError(
-                f"A worker could not be started: {lost.text}.",
-                "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
-            ) from lost
+        what, value = self._hear(LOADING, None)
         if what == "failed":
             self.end()
             raise value
@@ -338,7 +341,6 @@ class Worker:
             Lost: the process is gone or had to be ended.
         """
         self.paths += 1
-        _ = self.facts  # it is ready, or the scan ends here
         evidence: Evidence | None = None
         faces: list[Collection[FaceResult]] = []
         try:

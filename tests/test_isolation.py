@@ -230,6 +230,27 @@ def test_a_run_does_not_mix_models(
     assert rows(tmp_path / "case.db", "SELECT state FROM runs") == [("failed",)]
 
 
+def load_the_second_time(folder: Path) -> Tools:
+    if not list(folder.iterdir()):
+        (folder / "tried").touch()
+        os._exit(9)
+    return fake_tools()
+
+
+def load_never() -> Tools:
+    os._exit(9)
+
+
+def test_a_worker_that_is_lost_while_it_loads_is_started_once_more(tmp_path: Path) -> None:
+    with Isolated(partial(load_the_second_time, tmp_path), LIMITS) as analyser:
+        assert analyser.facts.model.name == "fake"
+    with (
+        Isolated(load_never, LIMITS) as analyser,
+        pytest.raises(FemoError, match=r"could not be started: .*exit code 9.*, twice"),
+    ):
+        _ = analyser.facts
+
+
 def load_in_vain() -> Tools:
     raise ValueError("no room for a stack")
 

@@ -50,10 +50,11 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         yield connection
     except sqlite3.DatabaseError as error:
-        raise CaseError(
-            f"The case {path} cannot be read: {error}.",
-            "If it is damaged, use a copy that is whole. If it is locked, another program holds it.",
-        ) from error
+        remedy = "If it is damaged, use a copy that is whole. If it is locked, another program holds it."
+        wal = Path(f"{os.path.realpath(path)}-wal")
+        if wal.exists() and not os.access(wal.parent, os.W_OK):
+            remedy = f"A part of it is in {wal.name}: copy both to a folder that you may write to."
+        raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
     finally:
         connection.close()
 
