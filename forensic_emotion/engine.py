@@ -180,7 +180,8 @@ class _Jobs:
     def _look(self, place: int, found: Found) -> Outcome | _Split:
         outcome = self._looked_at(found, whole=False)
         if isinstance(outcome, Outcome):
-            if outcome.results and place - self._taken > self._near:
+            waits = isinstance(outcome.results, Kept)  # on the disk already
+            if outcome.results and not waits and place - self._taken > self._near:
                 outcome = replace(outcome, results=self._aside(tuple(outcome.results)))
             return outcome
         spool = Spool(self._folder)

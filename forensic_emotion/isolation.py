@@ -8,6 +8,7 @@ gets the state that says how it was lost, and the next path gets a fresh worker.
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -377,7 +378,7 @@ class Worker:
                     raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", evidence)
             what, value = self._pipe.recv()
             return what, value
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError, pickle.UnpicklingError):  # also amid what it was saying
             raise self._gone(evidence) from None
 
     def _gone(self, evidence: Evidence | None) -> Lost:
@@ -393,7 +394,8 @@ class Worker:
             )
         how = f"exit code {code}"
         if code is not None and code < 0:
-            how = f"signal {-code}, {signal.Signals(-code).name}"
+            names = {each.value: each.name for each in signal.Signals}  # real-time ones have none
+            how = f"signal {-code}, {names.get(-code, 'without a name')}"
         return Lost("crashed", f"a decoder or a library crashed ({how})", evidence)
 
     def _too_much(self) -> str:
@@ -448,7 +450,7 @@ def serve(descriptor: int) -> None:
         return
     # A worker writes no file, whatever a hostile file makes a library do.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+    _limit(resource.RLIMIT_DATA, limits.memory)
     pipe.send(("ready", facts))
     while True:
         try:
@@ -505,4 +507,12 @@ def _allow_processor(seconds: float) -> None:
     now = used.ru_utime + used.ru_stime
     soft = int(now + seconds * (os.cpu_count() or 1)) + 1
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _limit(what: int, most: int) -> None:
+    """Limit a worker, where it is not limited more already: that cannot be raised."""
+    _, hard = resource.getrlimit(what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))

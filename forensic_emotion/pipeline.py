@@ -304,7 +304,9 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
                 job.on_faces(tuple(results))
                 results.clear()
     except NoPicture as error:
-        return replace(outcome, state="skipped", reason=error.text)
+        if not media.problems:
+            return replace(outcome, state="skipped", reason=error.text)
+        ended.append(Problem("decode", "no_video", error.text))  # perhaps only for what is damaged
     except EvidenceError as error:
         ended.append(Problem("decode", error.problem, error.text))
     except MemoryError:

@@ -295,6 +295,40 @@ def test_a_broken_page_does_not_hide_the_next(tmp_path: Path) -> None:
     assert facts.problems
 
 
+@pytest.mark.parametrize("error", [KeyError, ValueError])
+def test_a_part_of_exif_that_is_missing_or_broken_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    (tmp_path / "p.png").write_bytes(encoded(picture(), exif=exif))
+    whole = Image.Exif.get_ifd
+
+    def get_ifd(self: Image.Exif, tag: int) -> dict[int, Any]:
+        if tag == ExifTags.IFD.Interop:
+            raise error(tag)  # as Pillow before 13 does where there is none
+        return whole(self, tag)
+
+    monkeypatch.setattr(Image.Exif, "get_ifd", get_ifd)
+    _, facts = read_frames(tmp_path / "p.png")
+    assert facts.recorded is not None
+    assert facts.exif is not None
+    assert ("Interop.unreadable" in facts.exif) is (error is ValueError)
+
+
+@pytest.mark.parametrize("said", ["abc", "nan", "inf", "-5"])
+def test_texts_of_a_png_are_not_taken_for_what_its_pixels_are(tmp_path: Path, said: str) -> None:
+    texts = PngImagePlugin.PngInfo()
+    for name in ("duration", "interlace", "bbox", "default_image"):
+        texts.add_text(name, said)
+    pages = [Image.fromarray(picture(20 + i, 20)) for i in range(1)]
+    pages[0].save(tmp_path / "p.png", pnginfo=texts)
+    frames, facts = read_frames(tmp_path / "p.png")
+    assert (len(frames), facts.problems) == (1, [])
+    assert np.array_equal(frames[0].image, picture(20, 20))
+
+
 def test_jpeg_xl_is_told_as_unsupported(tmp_path: Path) -> None:
     (tmp_path / "p.jxl").write_bytes(b"\xff\x0a" + bytes(100))
     with pytest.raises(UndecodableMedia) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -249,6 +250,21 @@ def test_a_worker_that_is_lost_while_it_loads_is_started_once_more(tmp_path: Pat
         pytest.raises(FemoError, match=r"could not be started: .*exit code 9.*, twice"),
     ):
         _ = analyser.facts
+
+
+def test_limits_of_the_shell_are_kept_within() -> None:
+    """They cannot be raised; a worker that tried would be no worker."""
+    script = """if True:
+        from resource import RLIMIT_CPU, RLIMIT_DATA, getrlimit, setrlimit
+        from forensic_emotion import isolation
+        setrlimit(RLIMIT_CPU, (50, 50))
+        isolation._allow_processor(10_000)
+        setrlimit(RLIMIT_DATA, (1 << 33, 1 << 33))
+        isolation._limit(RLIMIT_DATA, 1 << 40)
+        print(getrlimit(RLIMIT_CPU), getrlimit(RLIMIT_DATA)[0] == 1 << 33)
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(50, 50) True"
 
 
 def load_in_vain() -> Tools:

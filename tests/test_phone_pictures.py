@@ -232,6 +232,25 @@ def test_frames_are_exported_by_the_reader_that_looked_at_them() -> None:
     assert READERS == OF_SCAN
 
 
+@pytest.mark.parametrize("name", ["v.avi", "v.mp4", "v.mkv", "v.mov"])
+def test_a_title_that_is_no_text_costs_no_video(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with av.open(path, "w") as container:
+        container.metadata["title"] = "Ferien am Meer"
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 64, 48
+        frame = av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    data = path.read_bytes()
+    assert data.count(b"Ferien am Meer") == 1
+    path.write_bytes(data.replace(b"Ferien am Meer", b"Ferien am M\xe9er"[:13] + b"r"))
+    frames, facts = read_frames(path, sample="all")
+    assert len(frames) == 1
+    assert facts.metadata is not None
+    assert "\\xe9" in facts.metadata["container"]["title"]
+    assert facts.problems == []
+
+
 # ---- pictures attached to a video -------------------------------------------------------------------
 
 

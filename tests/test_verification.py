@@ -450,6 +450,25 @@ def test_a_file_system_without_locks_is_told_as_that(
     assert text in str(told.value)
 
 
+def test_what_lies_where_the_hashes_belong_stays(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    notes = tmp_path / "notes.db.audit"
+    notes.write_text("my notes")
+    with pytest.raises(CaseError, match="holds something else"):
+        scanned(evidence, tmp_path / "notes.db")
+    assert notes.read_text() == "my notes"
+
+
+def test_nothing_beside_a_report_is_written_over_the_evidence(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    evidence = tmp_path / "one" / "doc.pdf"
+    evidence.write_bytes(b"%PDF-1.4 evidence")
+    scanned(evidence, tmp_path / "case.db")
+    code, output = run("report", tmp_path / "case.db", "--out", tmp_path / "one" / "doc.html")
+    assert code == 2, output
+    assert evidence.read_bytes() == b"%PDF-1.4 evidence"
+
+
 def test_half_a_manifest_does_not_stay(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

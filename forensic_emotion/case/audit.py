@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from forensic_emotion.case.digest import canonical
 
 BEGINNING = "0" * 64
 """What stands in the first row in place of a hash before it."""
+LINE = re.compile(r"[0-9a-f]{64}  ")
+"""How each line of the file beside a case begins."""
 READING = ("report", "export", "verify")
 """Actions that leave the results as they are."""
 

@@ -698,6 +698,11 @@ def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool =
         there = target.read_text(encoding="utf-8")
         if there == text:
             return  # so that a full disk does not matter where there is nothing to say
+        if anew and there and not audit.LINE.match(there):
+            raise CaseError(
+                f"{target} lies where the hashes of the case's audit belong, and holds something else.",
+                "Name another case, or move that file away.",
+            )
         if not audit.is_beginning(there.splitlines(), lines) and not anew:
             return  # it shows that the chain is another one; femo verify says so
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")

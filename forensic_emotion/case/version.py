@@ -47,7 +47,9 @@ def check_is_case(db: Database, path: Path) -> None:
         )
     if MIGRATIONS.migrations_table not in db.table_names() or not MIGRATIONS.applied(db):
         raise CaseError(f"{path} is a database, but no case of femo.", "Name another file.")
-    known = {m.name for m in MIGRATIONS.pending(Database(memory=True))}
+    empty = Database(memory=True)
+    known = {m.name for m in MIGRATIONS.pending(empty)}
+    empty.close()
     newer = [m.name for m in MIGRATIONS.applied(db) if m.name not in known]
     if newer:
         raise CaseError(

@@ -84,7 +84,7 @@ def scan(
     from contextlib import ExitStack, closing
 
     from forensic_emotion.cli.noting import tell_audit_fault
-    from forensic_emotion.evidence import utc_now
+    from forensic_emotion.evidence import as_text, utc_now
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name
 
@@ -119,7 +119,9 @@ def scan(
             settings=asdict(settings),
             versions=first.facts.versions,
             model=first.facts.model,
-            about=CaseData(case_number, examiner, agency, note),
+            about=CaseData(
+                *(as_text(os.fsencode(said)) for said in (case_number, examiner, agency, note))
+            ),
         )
         # Each further one starts when the first path, or piece of a video, comes to it.
         further = (workers or len(os.sched_getaffinity(0))) - 1

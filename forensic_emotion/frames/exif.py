@@ -53,7 +53,14 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
     tags = {_name(ExifTags.TAGS, tag): plain(v) for tag, v in exif.items() if tag not in _POINTERS}
     facts.exif = tags  # what follows is added to it, as far as it can be read
     for group, (pointer, names) in _IFDS.items():
-        for tag, value in exif.get_ifd(pointer).items():
+        try:
+            of_group = dict(exif.get_ifd(pointer))
+        except KeyError:  # there is none: what older Pillows say
+            continue
+        except DECODER_ERRORS as error:  # the others may be whole
+            tags[f"{group}.unreadable"] = f"{type(error).__name__}: {error}"
+            continue
+        for tag, value in of_group.items():
             tags[f"{group}.{_name(names, tag)}"] = plain(value)
     for name, offset in OFFSETS.items():
         # An unknown one is blank, or has blanks or zeros where its digits belong.
@@ -61,7 +68,10 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
             zone = _text(tags, offset, "[0-9]")
             facts.recorded = RecordedTime(recorded, name, zone, "offset_tag" if zone else "none")
             break
-    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    try:
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    except DECODER_ERRORS:  # said above, where it is broken
+        return
     facts.latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, 90)
     facts.longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, 180)
 

@@ -7,6 +7,7 @@ Pillow decodes. EXIF orientation is applied and recorded; every mode ends as 8-b
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.beyond import Tags, beyond, ends_within_a_box, find_video, tiff_directory
@@ -49,6 +50,8 @@ FORMATS = {
 ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 """Media types whose further pages are the frames of an animation."""
 
+EXIF_TEXTS = ("Raw profile type exif",)
+"""Texts of a PNG that hold its EXIF."""
 MOST_MISSING = 1 << 26
 """Bytes that may be missing at the end of a HEIF file; telephones write less than a tenth of it."""
 
@@ -135,7 +138,8 @@ def _frames_of_video(
 
 def _duration(image: Image.Image) -> Fraction:
     """How long the frame that was decoded is shown, in seconds."""
-    milliseconds = float(image.info.get("duration") or 0)
+    given = image.info.get("duration")
+    milliseconds = float(given) if isinstance(given, int | float) and 0 <= given < math.inf else 0.0
     # APNG has 16 bits for each part of a fraction, so that its own is the nearest one.
     return Fraction(milliseconds / 1000).limit_denominator(0xFFFF)
 
@@ -379,9 +383,19 @@ def _load_heif(image: Image.Image, facts: MediaFacts) -> None:
 
 
 def _forget_xmp(image: Image.Image) -> None:
-    """Pillow takes an orientation from XMP where EXIF has none; viewers do not, and it is no EXIF."""
+    """Pillow takes an orientation from XMP where EXIF has none; viewers do not, and it is no EXIF.
+
+    Texts of a PNG stand among what Pillow tells of its pixels, and may have the same names.
+    """
     for name in ("xmp", "XML:com.adobe.xmp"):
         image.info.pop(name, None)
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        if isinstance(image.info.get("bbox"), str):  # already taken for what part of it the pixels are
+            image.tile = [tile._replace(extents=(0, 0, *image.size)) for tile in image.tile]
+        texts = [key for key, value in image.info.items() if isinstance(value, str)]
+        for text in texts:
+            if text not in EXIF_TEXTS:
+                del image.info[text]
 
 
 def _exif(image: Image.Image, facts: MediaFacts) -> int | None:

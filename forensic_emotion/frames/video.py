@@ -278,6 +278,8 @@ def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
             source,
             format=FORMATS[media_type],
             buffer_size=BUFFER,
+            # A title that is no UTF-8, as old cameras and tools write them, is no damage.
+            metadata_errors="backslashreplace",
             # No demuxer may open anything but the descriptor it was given.
             options={"protocol_whitelist": "none", **options},
         )
@@ -457,22 +459,31 @@ def describe(container: InputContainer, facts: MediaFacts) -> None:
     facts.metadata = {
         "container": own,
         "streams": [
-            {"index": s.index, "type": s.type, "codec": s.codec_context.name, **s.metadata}
+            {**s.metadata, "index": s.index, "type": s.type, "codec": s.codec_context.name}
             for s in container.streams
             if s.type in ("video", "audio") and s.codec_context is not None
         ],
     }
     for tag, zone_source in TIMES:
-        if tag in own:
+        if own.get(tag, "").strip():
+            value = _once(own[tag])
             # FFmpeg gives creation_time as UTC, as the formats demand; many cameras write local time.
-            zone = ZONE.search(own[tag])
+            zone = ZONE.search(value)
             told = zone_source if zone or zone_source == "format" else "none"
-            facts.recorded = RecordedTime(own[tag], tag, zone and zone.group(), told)
+            facts.recorded = RecordedTime(value, tag, zone and zone.group(), told)
             break
     for tag in ("com.apple.quicktime.location.ISO6709", "location"):
         if place := PLACE.match(own.get(tag, "")):
-            facts.latitude, facts.longitude = float(place[1]), float(place[2])
-            break
+            latitude, longitude = float(place[1]), float(place[2])
+            if abs(latitude) <= 90 and abs(longitude) <= 180:
+                facts.latitude, facts.longitude = latitude, longitude
+                break
+
+
+def _once(value: str) -> str:
+    """A tag that stands in a file twice with the same value: newer FFmpegs give both."""
+    parts = value.split(";")
+    return parts[0] if len(set(parts)) == 1 else value
 
 
 TIMES: tuple[tuple[str, Literal["in_value", "format"]], ...] = (

@@ -47,11 +47,13 @@ def write_report(
     in_zone(settings.tz)
     picture = _logo(logo) if logo else None
     with opened_case(case) as opened:
-        for root in read_evidence_roots(opened):
-            refuse_inside(root, out, "report")
-        refuse_to_replace(out, "report of femo", FIRST_LINES)
         target = Path(os.path.realpath(out))  # through a link, to what it names
         sums = target.with_name(f"{target.name}.sha256")
+        for root in read_evidence_roots(opened):
+            # What is written beside it too: one file may be all of the evidence.
+            for path in (out, sums, target.with_suffix(".pdf")):
+                refuse_inside(root, path, "report")
+        refuse_to_replace(out, "report of femo", FIRST_LINES)
         _refuse_other_sums(sums, target.name)
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
         context = build_context(opened, case, run_id, settings, logo=picture)

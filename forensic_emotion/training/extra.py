@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from forensic_emotion.backend import check_backend
 from forensic_emotion.errors import MissingExtra
 
-NEEDED = ("keras", "h5py", "matplotlib", "onnx")
+NEEDED = ("keras", "h5py", "matplotlib", "onnx", "scipy", "tf2onnx")
 
 
 def require_train_extra(what: str) -> None:
