@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,21 @@ from forensic_emotion.faces.detector import load_detector, scale_for
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import MODEL, RIGID, assess, head_pose
 from forensic_emotion.faces.tracks import link
-from forensic_emotion.records import Box, Face, FaceResult, FrameTime, Quality, Track
+from forensic_emotion.outcomes import joined
+from forensic_emotion.records import (
+    Box,
+    Evidence,
+    Face,
+    FaceResult,
+    FrameTime,
+    MediaFacts,
+    Outcome,
+    Planned,
+    Problem,
+    Quality,
+    Track,
+    answer,
+)
 from forensic_emotion.settings import ScanSettings
 from tests.builders import DEMO, SHARED, read_frames
 
@@ -38,6 +52,7 @@ def test_a_heat_map_is_read() -> None:
     offset[:, 1, 3] = 0.25, -0.5
     points = np.zeros((10, 4, 5), np.float32)
     points[:, 1, 3] = 0.4, 0.25, 0.4, 0.75, 0.6, 0.5, 0.8, 0.25, 0.8, 0.75
+    assert len(read_heat_map(heat, size, offset, points, 0.95).scores) == 0
     found = read_heat_map(heat, size, offset, points, 0.4)
     # The middle: (1 + 0.25 + 0.5) * 4 down, (3 - 0.5 + 0.5) * 4 across; 20 high, 12 wide.
     np.testing.assert_allclose(found.boxes[0], [12 - 6, 7 - 10, 12 + 6, 7 + 10], rtol=1e-5)
@@ -282,3 +297,22 @@ def test_a_track_is_summed_up() -> None:
     assert (track.first, track.last) == (faces[0].time, faces[1].time)
     assert (other.label, other.confidence) == ("uncertain", 0.5)
     assert (late.number, late.first, late.last) == (2, faces[3].time, faces[3].time)
+
+
+def test_a_face_at_the_threshold_itself_is_not_answered() -> None:
+    """It has to be above it: so it was chosen."""
+    labels = ("a", "b")
+    assert answer(np.array([0.25, 0.75]), labels, 0.75) == ("b", 0.75, "uncertain")
+    assert answer(np.array([0.25, 0.75]), labels, 0.7499) == ("b", 0.75, "b")
+
+
+def test_pieces_with_a_fault_are_not_joined() -> None:
+    evidence, media = Evidence(*[None] * len(fields(Evidence))), MediaFacts()  # type: ignore[arg-type]
+    planned = Planned(evidence, ())
+    sound = Outcome(b"v", "v", "no_face", evidence=evidence, kind="video", media=media, frames=2)
+    assert joined(planned, [sound, sound]) is not None
+    for fault in (
+        replace(sound, problems=(Problem("decode", "damaged", "a packet is missing"),)),
+        replace(sound, media=None),
+    ):
+        assert joined(planned, [sound, fault]) is None

@@ -426,6 +426,23 @@ def test_a_redacted_report_names_no_file_and_shows_no_face(evidence: Path, case:
     )
 
 
+def test_a_redacted_report_says_nothing_of_when_nor_of_the_command(evidence: Path, case: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:01 10:00:00", 0x9011: "+02:00"})
+    (evidence / "a.jpg").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)]), "PNG", exif=exif))
+    scanned(evidence, case)
+    with sqlite3.connect(case) as connection:
+        connection.execute("""UPDATE runs SET arguments = '["femo", "scan", "/home/suspect"]'""")
+    plain, redacted = report(case), report(case, redact=True)
+    for told_only_there in ("2024:05:01", "2024-05-01", "/home/suspect", "Maker"):
+        assert told_only_there in plain
+        assert told_only_there not in redacted
+    (file,) = told(redacted)["files"].values()
+    assert (file["at"], file["recorded"]) == (None, None)
+    assert TEXTS["by_date"] not in Page(redacted).text
+
+
 def test_times_are_shown_in_another_zone_beside_utc(evidence: Path, case: Path) -> None:
     (evidence / "face.png").write_bytes(FACE)
     scanned(evidence, case)

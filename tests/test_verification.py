@@ -469,6 +469,21 @@ def test_nothing_beside_a_report_is_written_over_the_evidence(tmp_path: Path) ->
     assert evidence.read_bytes() == b"%PDF-1.4 evidence"
 
 
+@pytest.mark.parametrize("change", ["new", "moved", "missing"])
+def test_whatever_is_other_in_the_evidence_does_not_hold(
+    case: Path, evidence: Path, change: str
+) -> None:
+    if change == "new":
+        (evidence / "added.txt").write_text("new")
+    elif change == "moved":
+        (evidence / "none.png").rename(evidence / "elsewhere.png")
+    else:
+        (evidence / "none.png").unlink()
+    code, output = run("verify", case, "--evidence", evidence)
+    assert (code, "All holds." in output) == (3, False), output
+    assert f"{change.upper()}  " in output
+
+
 def test_half_a_manifest_does_not_stay(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
