@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
@@ -209,7 +209,7 @@ class Isolated:
                     ) from lost
         if self._expected is None:
             self._expected = facts
-        if facts != self._expected:
+        if worker.paths == 0 and facts != self._expected:
             raise FemoError(
                 "A model, a list of hashes or a library was changed since the run began.",
                 "What was looked at by then is kept. Put back what was there and give the same command"
@@ -296,27 +296,18 @@ class Worker:
         # the whole command line once more.
         try:
             self._pipe, theirs = Pipe()
+            with closing(theirs):
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env={**os.environ, **ONE_THREAD},
+                )
         except OSError as error:
             raise FemoError(
                 f"A worker cannot be started: {error.strerror or error}.",
                 "Give fewer --workers, or raise the limits that ulimit -a shows.",
             ) from error
-        command = [sys.executable, "-I", "-c", PROGRAM, repr(_search_path()), str(theirs.fileno())]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env={**os.environ, **ONE_THREAD},
-            )
-        except OSError as error:
-            self._pipe.close()
-            raise FemoError(
-                f"A worker cannot be started: {error.strerror or error}.",
-                "Give fewer --workers, or raise the limits that ulimit -a shows.",
-            ) from error
-        finally:
-            theirs.close()
         with suppress(BrokenPipeError):  # told where its answer is waited for
             self._pipe.send((load, limits))
 

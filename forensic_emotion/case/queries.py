@@ -152,7 +152,7 @@ class FileInfo(FileRow):
     faces: int
 
 
-_OF_INFO = (*("name_fits", "orientation", "frames_hidden", "smallest_face", "faces"),)
+_OF_INFO = ("name_fits", "orientation", "frames_hidden", "smallest_face", "faces")
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:

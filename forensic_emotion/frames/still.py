@@ -355,7 +355,7 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
         if media_type in HEIF:
             _load_heif(image, facts)
             return None
-        _forget_xmp(image)
+        _forget_texts(image)
         # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
         # the EXIF only when it has loaded it.
         if media_type == "image/tiff":
@@ -363,7 +363,7 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
             image.load()
             return orientation
         image.load()
-        _forget_xmp(image)  # a PNG's may stand behind its pixels
+        _forget_texts(image)  # a PNG's may stand behind its pixels
         return _exif(image, facts)
 
 
@@ -382,7 +382,7 @@ def _load_heif(image: Image.Image, facts: MediaFacts) -> None:
     image.load()
 
 
-def _forget_xmp(image: Image.Image) -> None:
+def _forget_texts(image: Image.Image) -> None:
     """Pillow takes an orientation from XMP where EXIF has none; viewers do not, and it is no EXIF.
 
     Texts of a PNG stand among what Pillow tells of its pixels, and may have the same names.
