@@ -459,7 +459,8 @@ def describe(container: InputContainer, facts: MediaFacts) -> None:
     facts.metadata = {
         "container": own,
         "streams": [
-            {**s.metadata, "index": s.index, "type": s.type, "codec": s.codec_context.name}
+            {"index": s.index, "type": s.type, "codec": s.codec_context.name}
+            | {name: value for name, value in s.metadata.items() if name not in OWN}
             for s in container.streams
             if s.type in ("video", "audio") and s.codec_context is not None
         ],
@@ -486,6 +487,8 @@ def _once(value: str) -> str:
     return parts[0] if len(set(parts)) == 1 else value
 
 
+OWN = ("index", "type", "codec")
+"""What femo says of a stream itself: a tag of that name does not."""
 TIMES: tuple[tuple[str, Literal["in_value", "format"]], ...] = (
     ("com.apple.quicktime.creationdate", "in_value"),
     ("creation_time", "format"),
