@@ -41,7 +41,7 @@ def main() -> None:
 
 def watch(evidence: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+        command = [sys.executable, "-m", "forensic_emotion"]
         started = time.perf_counter()
         process = subprocess.Popen(
             [*command, "scan", str(evidence), "--case", f"{folder}/case.db"],

@@ -98,7 +98,7 @@ def scan(evidence: Path, options: list[str]) -> dict[str, Any]:
     """One scan by the command: seconds in all, frames, faces, and those of each stage."""
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case.db"
-        command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+        command = [sys.executable, "-m", "forensic_emotion"]
         started = time.perf_counter()
         done = subprocess.run(
             [*command, "scan", str(evidence), "--case", str(case), "--timings", *options],
@@ -173,15 +173,17 @@ def start() -> dict[str, float]:
         (evidence / "a.txt").write_text("a")
         for i in range(REPEATS):
             case = Path(folder) / f"{i}.db"
-            command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+            command = [sys.executable, "-m", "forensic_emotion"]
             begun = time.perf_counter()
             with subprocess.Popen(
                 [*command, "scan", str(evidence), "--case", str(case)], stdout=subprocess.DEVNULL
             ) as process:
-                while not case.exists():  # made when a worker is ready, just before the first file
+                # It is made when a worker is ready, just before the first file.
+                while not case.exists() and process.poll() is None:
                     time.sleep(0.002)
                 best["first_file"] = min(best["first_file"], round(time.perf_counter() - begun, 3))
-                process.wait()
+                if process.wait():
+                    raise SystemExit("femo scan failed; what it said stands above.")
             best["end"] = min(best["end"], round(time.perf_counter() - begun, 3))
     return best
 

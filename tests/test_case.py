@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from forensic_emotion.case import store
 from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.store import CaseStore, _file_row, migrate
@@ -84,7 +85,7 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
 
 
 def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
-    evidence: Path, tmp_path: Path
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
     path = tmp_path / "older.db"
@@ -109,6 +110,17 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     with pytest.raises(CaseError, match="femo migrate"):
         CaseStore(path)
     assert path.read_bytes() == before
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "run_digests", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(path, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    with pytest.raises(CaseError, match="older femo"), opened_case(path):
+        pass  # none of it was done, so it can be asked for again
+    path.with_name("older.db.before-m002_second_version").unlink()
     kept = migrate(path, "2026-01-01T00:00:00Z", ("femo", "migrate"))
     assert kept.name == "older.db.before-m002_second_version"
     copy = sqlite3.connect(kept)

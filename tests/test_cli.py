@@ -144,17 +144,20 @@ def test_query_as_table(case: Path) -> None:
         ("delete from faces", "readonly"),
         ("select 1; select 2", "one statement"),
         ("not sql", "syntax error"),
-        ("attach '/tmp/femo_attached.db' as other", "authoriz"),
-        ("vacuum into '/tmp/femo_copied.db'", "authoriz"),
+        ("attach 'other.db' as other", "authoriz"),
+        ("vacuum into 'other.db'", "authoriz"),
     ],
 )
-def test_a_query_that_cannot_be_is_a_usage_error(case: Path, sql: str, message: str) -> None:
+def test_a_query_that_cannot_be_is_a_usage_error(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code, out, err = femo("query", case, sql)
     assert code == 2
     assert "Error: The query failed" in err
     assert message in err
     assert "Traceback" not in err + out
-    assert not list(Path("/tmp").glob("femo_*ed.db"))
+    assert not Path("other.db").exists()
 
 
 def test_a_table_that_is_not_for_a_window_cuts_nothing(evidence: Path, tmp_path: Path) -> None:
@@ -336,8 +339,7 @@ def test_an_error_prints_nothing_where_a_script_reads(tmp_path: Path) -> None:
 def test_no_color_is_honoured(tmp_path: Path) -> None:
     """In a process of its own: rich looks at the environment when it is imported."""
     coloured = re.compile(r"\x1b\[[0-9;]*3[0-7]")
-    script = "import sys; from forensic_emotion.cli import main; main()"
-    command = [sys.executable, "-c", script, "report", str(tmp_path / "none.db")]
+    command = [sys.executable, "-m", "forensic_emotion", "report", str(tmp_path / "none.db")]
     for more, there in (({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)):
         env = {**os.environ, "TERM": "xterm-256color", **more}
         err = subprocess.run(command, env=env, capture_output=True, text=True).stderr
@@ -356,12 +358,25 @@ def test_closed_standard_streams_cost_no_file(tmp_path: Path, closed: tuple[int,
         for number in closed:
             os.close(number)
 
-    script = "from forensic_emotion.cli import main; main()"
-    command = [sys.executable, "-c", script, "scan", str(root), "--case", "c.db"]
+    command = [sys.executable, "-m", "forensic_emotion", "scan", str(root), "--case", "c.db"]
     done = subprocess.run(command, cwd=tmp_path, preexec_fn=close, check=False)
     assert done.returncode == 0
     with closing(sqlite3.connect(tmp_path / "c.db")) as case:
         assert case.execute("SELECT state FROM files").fetchall() == [("no_face",)]
+
+
+def test_an_interrupt_shows_no_traceback_while_modules_are_imported() -> None:
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from forensic_emotion.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Error: Interrupted.\n")
 
 
 def test_a_terminal_that_goes_ends_no_scan() -> None:

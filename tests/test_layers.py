@@ -33,6 +33,7 @@ LAYERS = [
     {"isolation"},
     {"engine"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MIDDLE = {"evidence", "frames", "faces", "emotions", "case"}

@@ -180,9 +180,9 @@ def test_what_keeps_datasette_from_starting_is_told(
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address at which a case is shown, until the block is left."""
-    script = "from forensic_emotion.cli import main; main()"
-    command = [sys.executable, "-c", script, "datasette", "case.db", "--port", "0"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "forensic_emotion", "datasette", "case.db", "--port", "0"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # not one that is installed
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             found = re.search(r"http://\S+", process.stdout.readline())

@@ -142,7 +142,7 @@ def test_hostile_files(scan, shared_media: Path) -> None:
 
 def femo_process(*arguments: object, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from forensic_emotion.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-m", "forensic_emotion", *map(str, arguments)],
         env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -231,7 +231,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     photo = (DEMO / "portrait.jpg").read_bytes()
     for i in range(60):
         (tmp_path / "ev" / f"{i:03}.jpg").write_bytes(photo + bytes([i]))
-    femo = [sys.executable, "-c", "from forensic_emotion.cli import main; main()"]
+    femo = [sys.executable, "-m", "forensic_emotion"]
     try:
         done = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *femo],

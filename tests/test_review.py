@@ -679,7 +679,7 @@ def test_a_port_in_use(server: ReviewServer, case: Path) -> None:
 
 
 def test_the_command_from_start_to_end(case: Path) -> None:
-    command = [sys.executable, "-c", "from forensic_emotion.cli import main; main()", "review", case]
+    command = [sys.executable, "-m", "forensic_emotion", "review", case]
     with (
         subprocess.Popen(
             [*command, "--run", "2", "--reviewer", "Ann Ex"],

@@ -61,12 +61,16 @@ class CaseStore:
     Its ``audit_fault`` says why the hashes beside it, as they were found, show nothing of its audit
     table; None if they do. Whoever opens it tells the user, for a file that is missing is made anew.
 
+    Args:
+        path: the case file.
+        brought_up: bring a case of an older femo up to date, at this time, by this command line.
+
     Raises:
         CaseError: it is no case, a newer or an older femo made it, or it cannot be written.
         UsageError: it lies inside the evidence of one of its runs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, brought_up: tuple[str, tuple[str, ...]] | None = None) -> None:
         self.path = path
         self._locked: int | None = None
         self._reader: sqlite3.Connection | None = None
@@ -92,17 +96,18 @@ class CaseStore:
         try:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
-                check_is_current(self._db, path)
-                for root in read_evidence_roots(self._connection):  # it may have been moved there
-                    refuse_inside(root, path, "case")
-                self.audit_fault = audit_fault(self._connection, path)
-                self._untold = self.audit_fault
+                if brought_up is None:
+                    check_is_current(self._db, path)
+                    self._look_around()
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             with self._db.atomic():  # a case is made whole or not at all
                 MIGRATIONS.apply(self._db)
+                if brought_up is not None:
+                    self._look_around()
+                    self._seal_all(*brought_up)
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
@@ -118,6 +123,13 @@ class CaseStore:
         except (CaseError, UsageError):
             self._connection.close()
             raise
+
+    def _look_around(self) -> None:
+        """See where the case lies, and what lies beside it."""
+        for root in read_evidence_roots(self._connection):  # it may have been moved there
+            refuse_inside(root, self.path, "case")
+        self.audit_fault = audit_fault(self._connection, self.path)
+        self._untold = self.audit_fault
 
     def close(self) -> None:
         """Leave one file that can be read from a read-only place, and the audit's hashes beside it."""
@@ -425,20 +437,19 @@ class CaseStore:
             (digests.rows, digests.results, file_id),
         )
 
-    def seal(self, at: str, arguments: tuple[str, ...]) -> None:
+    def _seal_all(self, at: str, arguments: tuple[str, ...]) -> None:
         """Give the rows of an older femo digests of their new columns; the audit keeps the old ones."""
-        with self._transaction():
-            for (file_id,) in self._connection.execute("SELECT id FROM files").fetchall():
-                self._seal_file(file_id)
-            runs = "SELECT id, state, row_digest, results_digest FROM runs"
-            for run_id, state, rows, results in self._connection.execute(runs).fetchall():
-                digests = run_digests(self._connection, run_id)
-                self._change_run(run_id, **_columns(digests))
-                before = {"row_digest": rows, "results_digest": results}
-                row = run_row(self._connection, run_id)
-                now = {"begun_digest": row.begun, "run_digest": row.whole}
-                detail = {"state": state, **_columns(digests), **now, "before": before}
-                self.note("migrate", run_id, at, arguments, detail)
+        for (file_id,) in self._connection.execute("SELECT id FROM files").fetchall():
+            self._seal_file(file_id)
+        runs = "SELECT id, state, row_digest, results_digest FROM runs"
+        for run_id, state, rows, results in self._connection.execute(runs).fetchall():
+            digests = run_digests(self._connection, run_id)
+            self._change_run(run_id, **_columns(digests))
+            before = {"row_digest": rows, "results_digest": results}
+            row = run_row(self._connection, run_id)
+            now = {"begun_digest": row.begun, "run_digest": row.whole}
+            detail = {"state": state, **_columns(digests), **now, "before": before}
+            self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -642,16 +653,12 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
                 raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
             with closing(sqlite3.connect(kept)) as copy:
                 connection.backup(copy)
-            connection.execute("PRAGMA foreign_keys = OFF")
-            with db.atomic():
-                MIGRATIONS.apply(db)
     except sqlite3.Error as error:
         raise CaseError(
-            f"The case {path} cannot be brought up to date: {error}.",
+            f"The case {path} cannot be copied: {error}.",
             "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
         ) from error
-    with closing(CaseStore(path)) as store:
-        store.seal(at, arguments)
+    CaseStore(path, brought_up=(at, arguments)).close()  # all of it, or as it was
     return kept
 
 
