@@ -103,11 +103,14 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
     Raises:
         FemoError: it cannot be written.
     """
+    # A folder takes the place of the one that a link leads to, for a link is none.
+    parent = Path(os.path.realpath(out.parent))
+    target = Path(os.path.realpath(out)) if out.is_dir() else parent / out.name
     # At random: another femo may write to the same folder from another machine.
-    beside = Path(os.path.realpath(out.parent)) / f".femo-{secrets.token_hex(8)}.new"
+    beside = target.with_name(f".femo-{secrets.token_hex(8)}.new")
     try:
         yield beside
-        beside.replace(out)
+        beside.replace(target)
     except BaseException as error:
         with suppress(OSError):
             if beside.is_dir() and not beside.is_symlink():

@@ -567,6 +567,18 @@ def test_an_export_is_in_the_audit_table(case: Path, tmp_path: Path, format: str
     assert not list(tmp_path.glob(".femo*"))
 
 
+@pytest.mark.parametrize("format", [name for name, each in FORMATS.items() if each.folder])
+def test_an_empty_folder_may_be_there_also_under_another_name(
+    case: Path, tmp_path: Path, format: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    code, output = femo("export", case, format, "--out", tmp_path / "link")
+    assert code == 0, output
+    assert any((tmp_path / "empty").iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "case.db.audit", "empty", "link"]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_is_replaced_and_nothing_lies_in_the_evidence(
     case: Path, root: Path, tmp_path: Path, format: str

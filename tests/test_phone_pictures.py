@@ -293,6 +293,13 @@ def test_a_cover_is_looked_at_and_has_no_time(tmp_path: Path) -> None:
     assert any(p.message.startswith("attached picture, stream 2: ") for p in facts.problems)
 
 
+def test_a_cover_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = with_cover(tmp_path / "v.mp4", encoded(picture(640, 480), "JPEG"))
+    frames, facts = read_frames(path, sample="all", max_pixels=100_000)
+    assert [f.stream for f in frames] == [0, 0, 0]
+    assert "exceeds specified max pixel count" in facts.problems[-1].message
+
+
 # ---- side data that PyAV has no name for -----------------------------------------------------------
 
 

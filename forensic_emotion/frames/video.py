@@ -347,6 +347,7 @@ def _attached(
         with _open_again(source, media_type) as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
+            _prepare(stream, settings)
             packets = [*islice(_pictures(container, stream), 1), None]
             picture = next((p for packet in packets for p in stream.decode(packet)), None)
             if picture is None:
@@ -363,6 +364,19 @@ def _attached(
     for told in own.problems:
         facts.note(told.problem, f"{name}: {told.message}")
     yield Frame(0, None, image, number)
+
+
+def _prepare(stream: VideoStream, settings: ScanSettings) -> None:
+    """Set the decoder of a stream before its first frame."""
+    if stream.codec_context is None:
+        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
+    # FFmpeg's own guard, before it allocates a frame.
+    stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
+    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
+    # same ones each time.
+    stream.thread_type = "SLICE"
+    # Workers share the cores by files and pieces.
+    stream.codec_context.thread_count = 1
 
 
 def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
@@ -396,15 +410,7 @@ def _sampled(
     piece: Piece | None,
 ) -> Iterator[Frame]:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
-    if stream.codec_context is None:
-        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
-    # FFmpeg's own guard, before it allocates a frame.
-    stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
-    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
-    # same ones each time.
-    stream.thread_type = "SLICE"
-    # Workers share the cores by files and pieces.
-    stream.codec_context.thread_count = 1
+    _prepare(stream, settings)
     wanted = sampler(settings)
     if piece is not None:
         time_base = cast(Fraction, stream.time_base)
