@@ -156,7 +156,7 @@
     const id = state.file || state.track.split("/")[0];
     const some = D.tracks.filter(t => String(t[0]) === id).slice(0, 500);
     controls.track.replaceChildren(make("option", {value: ""}, T.any_track),
-      ...some.map(t => make("option", {value: `${t[0]}/${t[1]}`}, fill(T.track_row, {n: t[1], faces: t[3]}))));
+      ...some.map(t => make("option", {value: `${t[0]}/${t[1]}`}, fill(T.track_row, {n: t[1], faces: t[2]}))));
     controls.track.disabled = !some.length;
   }
   function showFilters() {
@@ -312,7 +312,7 @@
         make("strong", {class: F.faults[i] ? "warn" : "soft"}, F.faults[i] === null ? T.not_judged : F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : T.no_faults)));
     const track = D.tracks.find(t => t[0] === F.file[i] && t[1] === F.track[i]);
     if (track) list.append(...row(T.track, ...filled(T.of_track, {n: track[1], file: named(f.name)}), ": " +
-      fill(T.of_track_facts, {faces: track[3], label: D.classes[track[4]], score: three(track[6]), unsure: track[5] ? "" : T.unsure}),
+      fill(T.of_track_facts, {faces: track[2], label: D.classes[track[3]], score: three(track[5]), unsure: track[4] ? "" : T.unsure}),
       make("br"),
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); state = {...DEFAULTS, track: trackKey(i)}; apply(); $("faces").scrollIntoView(); }}, T.show_track), " ",
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); $("recording-" + F.file[i])?.scrollIntoView(); }}, T.show_chart)));

@@ -339,7 +339,7 @@ def test_a_recording_is_told_from_its_start_to_its_end(evidence: Path, case: Pat
     assert "0:00:09.000 long" in Page(html).text
     (file,) = told(html)["files"].values()
     assert (file["start"], file["end"]) == (0.0, 9.0)
-    assert told(html)["tracks"][0][3] == 3
+    assert told(html)["tracks"][0][2] == 3
 
 
 def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:

@@ -34,7 +34,6 @@ class ListedFile(FileRow):
     uid: int | None
     gid: int | None
     inode: str | None
-    stream: int | None
     problems: tuple[ListedProblem, ...]
 
 
@@ -59,7 +58,7 @@ class ListedFace(FaceRow):
     review: ListedReview | None
 
 
-_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode", "stream")
+_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode")
 
 
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:

@@ -146,13 +146,12 @@ class FileInfo(FileRow):
     """A path of a run with what is known of its bytes."""
 
     name_fits: int | None
-    orientation: int | None
     frames_hidden: int
     smallest_face: float | None
     faces: int
 
 
-_OF_INFO = ("name_fits", "orientation", "frames_hidden", "smallest_face", "faces")
+_OF_INFO = ("name_fits", "frames_hidden", "smallest_face", "faces")
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
@@ -194,9 +193,6 @@ class TrackInfo:
 
     sha256: str
     track: int
-    stream: int
-    first_seconds: float | None
-    last_seconds: float | None
     faces: int
     top_class: str
     label: str
@@ -212,10 +208,9 @@ def read_tracks(case: sqlite3.Connection, run_id: int) -> list[TrackInfo]:
 
 @dataclass(frozen=True)
 class ProblemInfo:
-    """A problem of a run with the path it concerns."""
+    """A problem of a run with the file it concerns."""
 
     file_id: int
-    path: str
     stage: str
     problem: str
     message: str
@@ -224,7 +219,7 @@ class ProblemInfo:
 def read_problems(case: sqlite3.Connection, run_id: int) -> list[ProblemInfo]:
     rows = case.execute(
         """
-        SELECT problems.file_id, files.path, problems.stage, problems.class AS problem, problems.message
+        SELECT problems.file_id, problems.stage, problems.class AS problem, problems.message
         FROM problems JOIN files ON files.id = problems.file_id
         WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id
         """,

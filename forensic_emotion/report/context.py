@@ -326,7 +326,6 @@ def build_context(
                 "faults": FAULTS,
                 "t": SCRIPT,
                 "tz": settings.tz,
-                "threshold": run.threshold,
                 "interval": _interval(run),
                 "reliability": error_rate.reliability if error_rate else [],
                 "files": _script_files(every_file, names, gallery, settings.redact),

@@ -193,10 +193,10 @@ def as_json(value: object) -> str:
 
 
 def tracks_of(tracks: Iterable[TrackInfo], number_of: dict[str, int]) -> list[list[Any]]:
-    """[file, track, stream, faces, class, answered, confidence] of each track."""
+    """[file, track, faces, class, answered, confidence] of each track."""
     return [
         [
-            *(number_of[t.sha256], t.track, t.stream, t.faces, CLASSES.index(t.top_class)),
+            *(number_of[t.sha256], t.track, t.faces, CLASSES.index(t.top_class)),
             *(int(t.label == t.top_class), math.floor(t.confidence * 1000)),
         ]
         for t in tracks
