@@ -8,8 +8,8 @@
     memory       memory of parent and workers over a long video and many stills
     page         docs/performance.md and its chart, from the results of the others
 
-Results go to benchmark/results/NAME.json with machine, date and commit. Run them on a quiet machine;
-ratios carry over to others, seconds do not.
+framing and limits print what they find; results of the others go to benchmark/results/NAME.json with
+machine, date and commit. Run them on a quiet machine; ratios carry over to others, seconds do not.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Found:
 
     root: bytes
     relative: bytes
-    """Path below the root; the file's name if the root is the file itself."""
+    """Path below the root; empty if the root is the file itself."""
     size: int
     """Bytes, 0 for what is no regular file."""
     skip: str | None = None
@@ -412,7 +412,7 @@ def claims_media(name: str) -> bool:
 
 
 def name_fits(name: str, media_type: str | None) -> bool | None:
-    """Whether a name ends as its type's names do; None if neither says anything of media."""
+    """Whether a name ends as its type's names do; None if the name says nothing of media."""
     if not claims_media(name):
         return None
     return _ending(name) in ENDINGS.get(media_type or "", "").split()

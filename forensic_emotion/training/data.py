@@ -93,7 +93,7 @@ class Pictures:
         return chosen
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The network's two inputs, made as scanning makes them."""
+        """The network's inputs, made as scanning makes them."""
         return chips.as_inputs(self.grey, self.landmarks, self.detected)
 
     def targets(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
