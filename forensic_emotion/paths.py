@@ -17,6 +17,8 @@ from forensic_emotion.errors import FemoError, UsageError
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 """What every SQLite database begins with."""
+SQLITE_BESIDE = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a database."""
 
 
 def read_only(path: Path) -> str:
@@ -131,7 +133,7 @@ def refuse_second_name(case: Path) -> None:
     Raises:
         UsageError: the case, or a file that SQLite keeps beside it, is such a file.
     """
-    for ending in ("", "-wal", "-shm", "-journal"):
+    for ending in ("", *SQLITE_BESIDE):
         path = Path(f"{case}{ending}")
         try:
             names = os.stat(path).st_nlink

@@ -33,7 +33,7 @@ from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.paths import read_only, refuse_inside
+from forensic_emotion.paths import SQLITE_BESIDE, read_only, refuse_inside
 from forensic_emotion.records import (
     Evidence,
     FaceResult,
@@ -50,9 +50,6 @@ BUSY_SECONDS = 30.0
 CACHE_KIB = 512
 """Pages of the case that SQLite keeps in memory. Its own default of 2 MiB fills only as a case grows,
 which is late in a scan of long videos; rows are written in order and gain next to nothing by it."""
-
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite puts beside a case while it is written."""
 
 
 class CaseStore:
@@ -114,7 +111,7 @@ class CaseStore:
             # A disk that is full before the first table would leave a file that is no case. If it is
             # locked, another process makes it right now.
             if self._fresh and "locked" not in str(error):
-                for left in (path, *(path.with_name(path.name + end) for end in BESIDE)):
+                for left in (path, *(path.with_name(path.name + end) for end in SQLITE_BESIDE)):
                     left.unlink(missing_ok=True)
             raise CaseError(
                 f"The case {path} cannot be written: {error}.",
@@ -159,7 +156,7 @@ class CaseStore:
     @property
     def _wal(self) -> Path:
         place = Path(os.path.realpath(self.path))  # SQLite puts it beside what a link leads to
-        return place.with_name(place.name + BESIDE[0])
+        return place.with_name(place.name + SQLITE_BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 

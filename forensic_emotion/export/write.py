@@ -12,10 +12,10 @@ from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.export.formats import Format
 from forensic_emotion.export.job import Job
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import refuse_inside, written_whole
+from forensic_emotion.paths import SQLITE_BESIDE, refuse_inside, written_whole
 from forensic_emotion.settings import ExportSettings
 
-BESIDE_A_CASE = ("-wal", "-shm", "-journal", ".audit")
+BESIDE_A_CASE = (*SQLITE_BESIDE, ".audit")
 """Endings of the files that SQLite and femo keep beside a case."""
 
 

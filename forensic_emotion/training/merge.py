@@ -11,13 +11,12 @@ import numpy as np
 from rich.progress import Progress
 
 from forensic_emotion import chips
-from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import calibration, take_out
-from forensic_emotion.training.checkpoint import DAMAGED
 from forensic_emotion.training.export import write_model
+from forensic_emotion.training.loading import innermost, load_trained
 from forensic_emotion.training.network import committee
 from forensic_emotion.training.provenance import commit, merge_line, trained
 from forensic_emotion.training.regression import SoftmaxRegression
@@ -143,7 +142,7 @@ def _joined(cards: Sequence[ModelCard], weights: bool) -> tuple[list[keras.Model
     if weights and len(members) > 1:
         members = [_mean(members, [str(card.folder) for card in cards])]
     model = members[0] if len(members) == 1 else committee(members)
-    return [_innermost(member) for member in members], model
+    return [innermost(member) for member in members], model
 
 
 def _as_member(card: ModelCard) -> dict[str, object]:
@@ -158,16 +157,9 @@ def _as_member(card: ModelCard) -> dict[str, object]:
 def _load(card: ModelCard) -> keras.Model:
     """A trained model, calibrated by its temperature alone."""
     path, _ = card.weights("model.h5")
+    model = load_trained(path)
     try:
-        model = keras.models.load_model(path, compile=False)
-    except DAMAGED as error:
-        raise ModelError(
-            f"{path} cannot be loaded as a Keras model: {error}.",
-            "Give the model.h5 of a folder that femo train wrote.",
-        ) from error
-    network = _innermost(model)
-    try:
-        take_out(network, card.facts["calibration"])
+        take_out(innermost(model), card.facts["calibration"])
     except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
         raise ModelError(
             f"{card.folder / 'model.json'} does not say how the model was calibrated:"
@@ -183,7 +175,7 @@ def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
     Raises:
         ModelError: they are not of one network.
     """
-    shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(_innermost, members)]
+    shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(innermost, members)]
     if any(each != shapes[0] for each in shapes) or len({len(m.layers) for m in members}) > 1:
         raise ModelError(
             f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
@@ -192,11 +184,3 @@ def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
     every = zip(*(m.get_weights() for m in members), strict=True)
     members[0].set_weights([np.mean(each, axis=0) for each in every])
     return members[0]
-
-
-def _innermost(model: keras.Model) -> keras.Model:
-    """The network that has the last layer: a symmetric model holds it as one of its layers."""
-    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    if len(inner) > 1:
-        raise ModelError("One of the models is a merged one already.", "Merge its members instead.")
-    return _innermost(inner[0]) if inner else model

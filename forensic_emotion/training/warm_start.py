@@ -6,13 +6,12 @@ from pathlib import Path
 
 import keras
 
-from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.faces.weights import weights_path
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.training import identity
-from forensic_emotion.training.checkpoint import DAMAGED
+from forensic_emotion.training.loading import innermost, load_trained
 from forensic_emotion.training.provenance import trained
 
 HEADS = ("output", "ferplus")
@@ -73,20 +72,7 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
         for layer in taken:
             layer.trainable = not freeze
         return [layer.name for layer in _weighted(model) if layer not in taken]
-    try:
-        earlier = keras.models.load_model(path, compile=False)
-    except DAMAGED as error:
-        raise ModelError(
-            f"{path} cannot be loaded as a Keras model: {error}.",
-            "Give the model.h5 of a folder that femo train wrote.",
-        ) from error
-    # A symmetric model holds the network as one of its layers.
-    inner = [layer for layer in earlier.layers if isinstance(layer, keras.Model)]
-    if len(inner) > 1:
-        raise ModelError(
-            f"{path} is a merged model of {len(inner)} networks.", "Start from one of its members."
-        )
-    mine, theirs = _weighted(model), _weighted(inner[0] if inner else earlier)
+    mine, theirs = _weighted(model), _weighted(innermost(load_trained(path)))
     anew = []
     for own, other in zip(mine, theirs, strict=False):
         if _shapes(own) == _shapes(other):
