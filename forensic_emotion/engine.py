@@ -27,6 +27,7 @@ from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined
 from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Run, Track
+from forensic_emotion.settings import sampling_step
 from forensic_emotion.spool import Kept, Pile, Spool, Tracked
 
 if TYPE_CHECKING:
@@ -320,10 +321,7 @@ def _with_tracks(outcome: Outcome, run: Run) -> Outcome:
     """An outcome whose faces, if it is a video's, know their tracks."""
     if outcome.kind != "video" or not outcome.results:
         return outcome
-    settings = run.settings
-    interval = 0.0
-    if settings["sample"] == "every":
-        interval = 1 / settings["per_second"] if settings["per_second"] else settings["every"]
+    interval = float(sampling_step(run.settings) or 0)
     threshold = run.model.card["abstention"]["threshold"]
     # An hour of a crowd has thousands; they wait where the faces do.
     spool = outcome.results.spool if isinstance(outcome.results, Kept) else None

@@ -26,8 +26,7 @@ from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of
 from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import assess
-from forensic_emotion.frames.media import Reader
-from forensic_emotion.frames.still import still_frames
+from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, read_hash_set
@@ -61,7 +60,6 @@ NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)
 WANT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "Insufficient memory")
 """Words of ONNX Runtime, of C++ and of OpenCV for it."""
 
-READERS: dict[Kind, Reader] = {"still": still_frames, "video": video_frames}
 BATCH = 64
 """Faces that go through the classifier at once, gathered over the frames of a file."""
 

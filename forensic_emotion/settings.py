@@ -6,8 +6,9 @@ The command line builds its options from here, a case and a trained model store 
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import Field, dataclass, field, fields
+from fractions import Fraction
 from typing import Any
 
 from forensic_emotion.errors import UsageError
@@ -277,6 +278,19 @@ class TrainSettings(Settings):
         most=100,
     )
     seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
+
+
+def sampling_step(settings: Mapping[str, Any]) -> Fraction | None:
+    """Seconds from one frame that is looked at to the next; None if the recording decides.
+
+    Args:
+        settings: a scan's, by name, as a run stores them; one of an older femo may lack some.
+    """
+    if settings.get("sample", "every") != "every":
+        return None
+    if per_second := settings.get("per_second"):
+        return 1 / Fraction(str(per_second))
+    return Fraction(str(settings.get("every", 1)))
 
 
 @dataclass(frozen=True)

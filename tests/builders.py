@@ -25,9 +25,10 @@ from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
 from forensic_emotion.faces.landmarks import Fit
+from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.isolation import InProcess
-from forensic_emotion.pipeline import READERS, Tools
+from forensic_emotion.pipeline import Tools
 from forensic_emotion.records import (
     RGB,
     Box,

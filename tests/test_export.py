@@ -28,9 +28,9 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
 from forensic_emotion.cli.export import Name
 from forensic_emotion.export.formats import FORMATS
-from forensic_emotion.export.frames import READERS
 from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, readable_cell, safe_name
+from forensic_emotion.frames.readers import READERS
 from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
 from forensic_emotion.settings import ScanSettings

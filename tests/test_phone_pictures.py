@@ -17,7 +17,6 @@ import pytest
 from PIL import ExifTags, Image
 
 from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.export.frames import READERS
 from forensic_emotion.records import RGB, Box, RecordedTime
 from tests.builders import (
     encoded,
@@ -224,12 +223,6 @@ def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video
     assert [f[:4] for f in faces] == [(1, 10, faces[0][2], 1.5), (1, 20, faces[1][2], 2.5)]
     assert {f[4:] for f in faces} == {(None, 64)}
     assert files == [("faces", 4, 2, None)] * 2  # a copy has the counts of the first
-
-
-def test_frames_are_exported_by_the_reader_that_looked_at_them() -> None:
-    from forensic_emotion.pipeline import READERS as OF_SCAN
-
-    assert READERS == OF_SCAN
 
 
 @pytest.mark.parametrize("name", ["v.avi", "v.mp4", "v.mkv", "v.mov"])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
+from forensic_emotion.records import Kind
+
 OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
 
 
@@ -29,7 +31,7 @@ class FileRow:
     size: int | None
     """Bytes; None if they could not be had."""
     media_type: str | None
-    kind: str | None
+    kind: Kind | None
     state: str
     reason: str | None
     modified_at: str | None

@@ -29,13 +29,11 @@ from forensic_emotion.export.words import (
     readable_cell,
     safe_name,
 )
-from forensic_emotion.frames.still import still_frames
-from forensic_emotion.frames.video import video_frames
+from forensic_emotion.frames.readers import READERS
 from forensic_emotion.paths import visible
 from forensic_emotion.records import RGB, UNCERTAIN, Frame, MediaFacts
 from forensic_emotion.settings import ScanSettings
 
-READERS = {"still": still_frames, "video": video_frames}
 COLOURS = {True: (60, 220, 60), False: (40, 170, 255)}
 """Blue, green, red: of a face that is answered, and of one that is uncertain."""
 QUALITY = 92

@@ -18,6 +18,7 @@ from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import NOTICE, answer, model_line, safe_name, state_line
 from forensic_emotion.paths import visible
+from forensic_emotion.settings import sampling_step
 
 LOOKED_AT = ("faces", "no_face", "partial")
 """States of videos that get a file."""
@@ -60,17 +61,15 @@ def _step(job: Job, file: ListedFile) -> Fraction:
 
     Where the recording decides, between two that were decoded, on the mean, and never more than one.
     """
-    settings = job.run.settings
-    if settings.get("sample", "every") != "every":
-        if file.lasts is None:
-            return Fraction(1)
-        # What is kept of a file counts the frames of all its streams.
-        streams = [s for s in (file.metadata or {}).get("streams", ()) if s["type"] == "video"]
-        frames = Fraction(file.frames_decoded, max(1, len(streams)))
-        return min(Fraction(1), file.lasts / max(Fraction(1), frames - 1))
-    if per_second := settings.get("per_second"):
-        return 1 / Fraction(str(per_second))
-    return Fraction(str(settings.get("every", 1)))
+    step = sampling_step(job.run.settings)
+    if step is not None:
+        return step
+    if file.lasts is None:
+        return Fraction(1)
+    # What is kept of a file counts the frames of all its streams.
+    streams = [s for s in (file.metadata or {}).get("streams", ()) if s["type"] == "video"]
+    frames = Fraction(file.frames_decoded, max(1, len(streams)))
+    return min(Fraction(1), file.lasts / max(Fraction(1), frames - 1))
 
 
 def cues(faces: Iterable[ListedFace], first: Fraction, step: Fraction) -> Iterator[Cue]:

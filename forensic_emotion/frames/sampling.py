@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forensic_emotion.records import FrameTime
-from forensic_emotion.settings import ScanSettings
+from forensic_emotion.settings import ScanSettings, sampling_step
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -34,10 +35,8 @@ def sampler(
         first: time of the stream's first frame; None if the first frame asked for is that.
         before: time of the frame before the first one that is asked for, if there is one.
     """
-    if settings.sample == "every":
-        step = Fraction(str(settings.every))
-        if settings.per_second is not None:
-            step = 1 / Fraction(str(settings.per_second))
+    step = sampling_step(asdict(settings))
+    if step is not None:
         return _every(step, first, before)
     return _scenes() if settings.sample == "scenes" else _all
 

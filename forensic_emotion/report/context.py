@@ -44,7 +44,7 @@ from forensic_emotion.report.data import (
     tracks_of,
 )
 from forensic_emotion.report.texts import LEGAL, SCRIPT, TEXTS
-from forensic_emotion.settings import ReportSettings, ScanSettings
+from forensic_emotion.settings import ReportSettings, ScanSettings, sampling_step
 
 STATE_MEANING = {
     "faces": "every frame that the settings ask for was looked at, at least one face detected",
@@ -326,7 +326,7 @@ def build_context(
                 "faults": FAULTS,
                 "t": SCRIPT,
                 "tz": settings.tz,
-                "interval": _interval(run),
+                "interval": _seconds_apart(run),
                 "reliability": error_rate.reliability if error_rate else [],
                 "files": _script_files(every_file, names, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
@@ -340,12 +340,9 @@ def build_context(
     )
 
 
-def _interval(run: RunInfo) -> float | None:
-    """Seconds between two frames that were looked at; None if the recording decides."""
-    if run.settings.get("sample", "every") != "every":
-        return None
-    per_second = run.settings.get("per_second")
-    return 1 / per_second if per_second else run.settings.get("every")
+def _seconds_apart(run: RunInfo) -> float | None:
+    step = sampling_step(run.settings)
+    return None if step is None else float(step)
 
 
 def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
@@ -442,7 +439,7 @@ def _not_covered(
     missed = counts.frames_decoded - counts.frames
     if missed > 0:
         if sampling == "every":
-            sampling = f"one every {_interval(run):g} s"
+            sampling = f"one every {_seconds_apart(run):g} s"
         yield t["not_covered_frames"].format(n=missed, all=counts.frames_decoded, sampling=sampling)
     elif whole and counts.frames and sampling != "keyframes":
         yield t["not_covered_all_frames"]
