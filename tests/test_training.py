@@ -1216,10 +1216,10 @@ def test_an_answer_joined_with_votes_tells_the_labels_better_than_either(tmp_pat
     np.testing.assert_array_equal(alone[:100], np.eye(7)[labels[:100]])
 
 
-def merged(folders: list[Path], data: Path, out: Path, *, weights: bool = False) -> Path:
+def merged(folders: list[Path], data: Path, out: Path, **how: Any) -> Path:
     from forensic_emotion.training.merge import merge
 
-    return merge(folders, data, out, 0.2, Progress(disable=True), weights=weights)
+    return merge(folders, data, out, 0.2, Progress(disable=True), **how)
 
 
 @pytest.mark.slow
@@ -1249,6 +1249,49 @@ def test_a_merged_model_answers_the_mean_of_its_members(
         merged([out, tiny_model], tiny_csv, tmp_path / "again")
     with pytest.raises(UsageError, match="holds a model already"):
         merged([tiny_model, tiny_model], tiny_csv, out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [False, True])
+def test_a_merged_model_may_see_the_mirror_image_in_another_size(
+    tiny_csv: Path, tiny_model: Path, symmetric_model: Path, tmp_path: Path, weights: bool
+) -> None:
+    """Whatever form its members had."""
+    members = [tiny_model if weights else symmetric_model, tiny_model]
+    as_they_are = merged(members, tiny_csv, tmp_path / "before", weights=weights)
+    out = merged(members, tiny_csv, tmp_path / "out", weights=weights, mirror_size=0.8)
+    chance = np.random.default_rng(0)
+    images = chance.random((4, 48, 48, 1), dtype=np.float32)
+    landmarks = chance.random((4, 68, 2), dtype=np.float32)
+    inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": np.ones((4, 1), np.float32)}
+    mirrored, points = chips.mirror(images, landmarks)
+    turn = np.array([[0.8, 0, 0.2 * 23.5], [0, 0.8, 0.2 * 23.5]])
+    smaller = [
+        cv2.warpAffine(each[..., 0], turn, (48, 48), borderMode=cv2.BORDER_REPLICATE)[..., None]
+        for each in mirrored
+    ]
+    other = {**inputs, "images": np.stack(smaller), "landmarks": (points - 0.5) * 0.8 + 0.5}
+
+    def logits(folder: Path, of: dict[str, Any], runtime: str = "onnx") -> Any:
+        """As they were before the calibration, which is affine in them."""
+        model = load_classifier(str(folder), runtime)
+        built_in = model.card.facts["calibration"]
+        found = np.log(model.probabilities({k: v.astype(np.float32) for k, v in of.items()}))
+        centred = (found - built_in["bias"]) @ np.linalg.inv(np.array(built_in["kernel"]))
+        return centred - centred.mean(axis=1, keepdims=True)
+
+    if weights:
+        before, found = logits(as_they_are, inputs), logits(out, inputs)
+        expected = (before + logits(as_they_are, other)) / 2
+        # OpenCV takes places to a thirty-second of a pixel.
+        assert np.abs(found - expected).max() < 0.05 * np.abs(expected - before).max()
+    for runtime in ("onnx", "tensorflow"):
+        np.testing.assert_allclose(
+            logits(out, inputs), logits(out, inputs, runtime), atol=1e-3, err_msg=runtime
+        )
+    card = json.loads((out / "model.json").read_text())
+    assert card["settings"]["mirror_size"] == 0.8
+    assert "--mirror-size 0.8" in card["command"]
 
 
 @pytest.mark.slow

@@ -20,6 +20,10 @@ from forensic_emotion.cli import app, examples
             "The mean of a training and the one that went on from it",
             "femo merge first second --weights --data fer2013.csv --out mean",
         ),
+        (
+            "The same, asked about the face and about its mirror image a little smaller",
+            "femo merge first second --weights --mirror-size 0.93 --data fer2013.csv --out mean",
+        ),
     )
 )
 def merge(
@@ -46,6 +50,16 @@ def merge(
             " one network that went on from each other.",
         ),
     ] = False,
+    mirror_size: Annotated[
+        float | None,
+        typer.Option(
+            "--mirror-size",
+            min=0.5,
+            max=2,
+            help="Ask each network about the face and about its mirror image of this size (a multiple)."
+            " Default: as the models do.",
+        ),
+    ] = None,
 ) -> None:
     """Make one model of several: it asks all of them about a face and averages their answers.
 
@@ -63,5 +77,7 @@ def merge(
 
     console = Console(highlight=False, soft_wrap=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        folder = run_merge(models, data, out, max_error, progress, weights=weights)
+        folder = run_merge(
+            models, data, out, max_error, progress, weights=weights, mirror_size=mirror_size
+        )
     console.print(f"Model: {folder}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from forensic_emotion.chips import MIRROR_ORDER, SIDE
@@ -58,6 +60,50 @@ class MirrorLandmarks(keras.layers.Layer):  # type: ignore[misc]
     def call(self, landmarks: Any) -> Any:
         swapped = ops.take(landmarks, MIRROR_ORDER.tolist(), axis=1)
         return ops.stack([1 - swapped[..., 0], swapped[..., 1]], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class Zoom(keras.layers.Layer):  # type: ignore[misc]
+    """Pictures (n, 48, 48, 1) scaled about their middle, bilinear; the outermost pixels go on outside.
+
+    Args:
+        scale: above 1 a part of the picture, larger; below 1 all of it, smaller.
+    """
+
+    def __init__(self, scale: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.scale = scale
+
+    def call(self, images: Any) -> Any:
+        along = ops.convert_to_tensor(_resampling(self.scale), dtype=images.dtype)
+        down = ops.matmul(along, images[..., 0])
+        return ops.expand_dims(ops.matmul(down, ops.transpose(along)), -1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+
+def _resampling(scale: float) -> npt.NDArray[np.float32]:
+    """(48, 48): what each pixel of a scaled line takes from the pixels of the line."""
+    middle = (SIDE - 1) / 2
+    places = np.clip((np.arange(SIDE) - middle) / scale + middle, 0, SIDE - 1)
+    near = np.abs(places[:, None] - np.arange(SIDE))
+    return np.maximum(1 - near, 0).astype(np.float32)
+
+
+@keras.saving.register_keras_serializable(package="femo")
+class ZoomLandmarks(keras.layers.Layer):  # type: ignore[misc]
+    """(n, 68, 2) landmarks of a face → those of the face in the scaled picture; see ``Zoom``."""
+
+    def __init__(self, scale: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.scale = scale
+
+    def call(self, landmarks: Any) -> Any:
+        return (landmarks - 0.5) * self.scale + 0.5
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(package="femo")

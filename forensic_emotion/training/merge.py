@@ -17,7 +17,7 @@ from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import calibration, take_out
 from forensic_emotion.training.export import write_model
 from forensic_emotion.training.loading import innermost, load_trained
-from forensic_emotion.training.network import committee
+from forensic_emotion.training.network import committee, symmetric
 from forensic_emotion.training.provenance import commit, merge_line, trained
 from forensic_emotion.training.regression import SoftmaxRegression
 from forensic_emotion.training.sources import LABELS
@@ -32,6 +32,7 @@ def merge(
     progress: Progress,
     *,
     weights: bool = False,
+    mirror_size: float | None = None,
 ) -> Path:
     """Write one model that asks all of the given ones, or has the mean of their weights.
 
@@ -46,6 +47,8 @@ def merge(
         progress: shows how far landmarks are.
         weights: average the weights, not the answers (Wortsman et al. 2022, "Model soups"). Good for
             trainings that went on from each other; others' weights have nothing to do with one another.
+        mirror_size: ask each network about the face and about its mirror image of this size, see
+            ``network.symmetric``; None: as the models are.
 
     Returns:
         The folder.
@@ -70,8 +73,9 @@ def merge(
         )
     smallest = min(cards, key=_share)
     held_out = data.split_training(pictures, _share(smallest)).validation
-    first = _fitted_before(cards, pictures, held_out, weights)
-    networks, model = _joined(cards, weights)
+    form = _Form(weights, mirror_size)
+    first = _fitted_before(cards, pictures, held_out, form)
+    networks, model = _joined(cards, form)
     calibrated = calibrate(networks, model, held_out, max_error, first.correction if first else None)
     card = {
         "name": out.resolve().name,
@@ -83,9 +87,13 @@ def merge(
         "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
         "preprocessing": chips.PREPROCESSING,
         "data": smallest.facts["data"],
-        "settings": {"validation_share": _share(smallest), "max_error": max_error},
+        "settings": {
+            "validation_share": _share(smallest),
+            "max_error": max_error,
+            "mirror_size": mirror_size,
+        },
         "members": [_as_member(each) for each in cards],
-        "command": merge_line(folders, source, out, max_error, weights),
+        "command": merge_line(folders, source, out, max_error, weights, mirror_size),
         "commit": commit(),
         "trained_with": trained_with(),
         **calibrated,
@@ -107,6 +115,16 @@ def _share(card: ModelCard) -> float:
     return trained(card).validation_share
 
 
+@dataclass(frozen=True)
+class _Form:
+    """How models become one."""
+
+    weights: bool
+    """By the mean of their weights, not of their answers."""
+    mirror_size: float | None
+    """See ``merge``."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Before:
     """A correction that was fitted before the members' common held-out part was looked at."""
@@ -119,7 +137,7 @@ class _Before:
 
 
 def _fitted_before(
-    cards: Sequence[ModelCard], pictures: data.Pictures, held_out: data.Pictures, weights: bool
+    cards: Sequence[ModelCard], pictures: data.Pictures, held_out: data.Pictures, form: _Form
 ) -> _Before | None:
     """What the pictures tell that only some members held out, scored by those.
 
@@ -131,16 +149,20 @@ def _fitted_before(
     others = more.where(~np.isin(more.row, held_out.row))
     if not len(others):
         return None
-    _, model = _joined([card for card in cards if _share(card) == largest], weights)
+    _, model = _joined([card for card in cards if _share(card) == largest], form)
     fitted = calibration(score(model, others.inputs()), others.labels)
     return _Before(len(others), fitted.ridge, fitted.correction)
 
 
-def _joined(cards: Sequence[ModelCard], weights: bool) -> tuple[list[keras.Model], keras.Model]:
+def _joined(cards: Sequence[ModelCard], form: _Form) -> tuple[list[keras.Model], keras.Model]:
     """The networks that hold a last layer, and what asks all of them."""
     members = [_load(card) for card in cards]
-    if weights and len(members) > 1:
+    if form.mirror_size is not None:
+        members = [innermost(member) for member in members]
+    if form.weights and len(members) > 1:
         members = [_mean(members, [str(card.folder) for card in cards])]
+    if form.mirror_size is not None:
+        members = [symmetric(member, form.mirror_size) for member in members]
     model = members[0] if len(members) == 1 else committee(members)
     return [innermost(member) for member in members], model
 

@@ -21,6 +21,8 @@ from forensic_emotion.emotions.layers import (
     GeometricMean,
     MirrorImage,
     MirrorLandmarks,
+    Zoom,
+    ZoomLandmarks,
 )
 from forensic_emotion.records import LANDMARKS
 from forensic_emotion.training.sources import FERPLUS
@@ -145,10 +147,16 @@ def _with_landmarks(
     return keras.Model(inputs, dict(zip(("output", "ferplus"), heads, strict=True)), name=name)
 
 
-def symmetric(model: keras.Model) -> keras.Model:
+def symmetric(model: keras.Model, mirror_size: float = 1) -> keras.Model:
     """A network asked about a face and about its mirror image; its answer is their geometric mean.
 
-    The weights are shared, so it costs time and no space; it makes the answer the same for both.
+    The weights are shared, so it costs time and no space. With both of one size the answer is the same
+    for a face and for its mirror image. With two sizes it depends less on how the face is framed, for
+    the same time.
+
+    Args:
+        model: the network.
+        mirror_size: of the mirror image, as a multiple; below 1 it lies within its outermost pixels.
     """
     inputs = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in model.input.items()}
     mirrored = {
@@ -156,6 +164,9 @@ def symmetric(model: keras.Model) -> keras.Model:
         "images": MirrorImage()(inputs["images"]),
         "landmarks": MirrorLandmarks()(inputs["landmarks"]),
     }
+    if mirror_size != 1:
+        mirrored["images"] = Zoom(mirror_size)(mirrored["images"])
+        mirrored["landmarks"] = ZoomLandmarks(mirror_size)(mirrored["landmarks"])
     straight, other = model(inputs), model(mirrored)
     if not isinstance(straight, dict):
         straight, other = {"output": straight}, {"output": other}

@@ -69,11 +69,19 @@ def command_line(
     return shlex.join(words)
 
 
-def merge_line(folders: Sequence[Path], source: Path, out: Path, max_error: float, weights: bool) -> str:
+def merge_line(
+    folders: Sequence[Path],
+    source: Path,
+    out: Path,
+    max_error: float,
+    weights: bool,
+    mirror_size: float | None,
+) -> str:
     """The ``femo merge`` command; files by their names."""
     names = [folder.resolve().name for folder in folders]
     words = ["femo", "merge", *names, "--data", source.name, "--out", out.resolve().name]
     words += ["--weights"] if weights else []
+    words += ["--mirror-size", str(mirror_size)] if mirror_size is not None else []
     return shlex.join([*words, "--max-error", str(max_error)])
 
 
