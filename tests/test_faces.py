@@ -125,6 +125,20 @@ def test_detectors_find_the_face_of_the_demo(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["centerface", "hog"])
+def test_a_face_counts_from_the_confidence_that_is_asked_for(name: str) -> None:
+    asked = ScanSettings(detector=name, smallest_face=60)
+    (frame,), _ = read_frames(DEMO / "portrait.jpg")
+    (found,) = load_detector(asked).detect(frame.image)
+    # dlib's score is a margin.
+    sure = found.score if name == "centerface" else 1 / (1 + np.exp(-found.score))
+    least = replace(asked, confidence=0.99 * float(sure))
+    assert len(load_detector(least).detect(frame.image)) == 1
+    more = replace(asked, confidence=1.01 * float(sure))
+    assert load_detector(more).detect(frame.image) == []
+
+
+@pytest.mark.slow
 def test_pictures_of_any_size_are_looked_at() -> None:
     detector = load_detector(ScanSettings())
     (frame,), _ = read_frames(DEMO / "portrait.jpg")
@@ -280,6 +294,10 @@ def test_a_short_gap_is_bridged_and_a_long_one_not() -> None:
     assert tracks_of(seen(0, 0), seen(8, 0)) == [0, 0]
     assert tracks_of(seen(0, 0), seen(9, 0)) == [0, 1]
     assert tracks_of(seen(0, 0), seen(40, 0), interval=5.0) == [0, 0]
+
+
+def test_a_clock_that_is_set_back_ends_a_track() -> None:
+    assert tracks_of(seen(9, 0), seen(8, 0), seen(9, 0)) == [0, 1, 1]
 
 
 def test_streams_have_tracks_of_their_own() -> None:

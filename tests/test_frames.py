@@ -842,6 +842,15 @@ def test_frames_where_the_scene_changes(tmp_path: Path) -> None:
     assert facts.frames_decoded == 60
 
 
+def test_a_scene_changes_where_frames_differ_by_more_than_thirty_grey_levels() -> None:
+    wanted = sampler(ScanSettings(sample="scenes"))
+    greys = (100, 130, 161, 131, 100)
+    frames = [
+        av.VideoFrame.from_ndarray(np.full((36, 64), grey, np.uint8), format="gray") for grey in greys
+    ]
+    assert [wanted(None, frame) for frame in frames] == [True, False, True, False, True]
+
+
 @pytest.mark.parametrize("settings", [{"sample": "all"}, {"per_second": 3.0}, {"sample": "keyframes"}])
 @pytest.mark.parametrize(
     ("name", "more"), [("v.mp4", ""), ("v.mkv", ""), ("v.mov", ""), ("v.mp4", OPEN), ("v.mkv", OPEN)]
