@@ -247,6 +247,11 @@ class TrainSettings(Settings):
         "Join the teachers' answer with the FER+ votes on each picture before it is learnt from; without"
         " a teacher learn from the votes alone (needs --ferplus).",
     )
+    distill_seen: bool = setting(
+        False,
+        "Ask the teachers about each picture as it is shown, moved, hidden and blended: at each step one"
+        " of them, by chance. Without it they are asked once, about the pictures as they are.",
+    )
     keep: str = setting(
         "best",
         "Which epoch becomes the model: the one with the highest accuracy on the held-out part, or the"

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from forensic_emotion import __version__, chips
+from forensic_emotion.emotions.classifier import Classifier
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
@@ -91,6 +92,11 @@ def train(
         raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
     if settings.distill_votes and not ferplus:
         raise UsageError("--distill-votes learns from the FER+ votes.", "Name them: --ferplus FILE.")
+    if settings.distill_seen and (settings.distill_votes or not distill):
+        raise UsageError(
+            "--distill-seen asks teachers, who know no votes of pictures that are blended.",
+            "Name teachers by --distill, and leave out --distill-votes.",
+        )
     if settings.freeze and settings.normalise:
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
@@ -149,7 +155,8 @@ def train(
 
         # ---- epochs -----------------------------------------------------------------------------
         fit = split.fit
-        if (teachers or settings.distill_votes) and len(history) < settings.epochs:
+        at_each_step = teachers if settings.distill_seen else []
+        if (teachers or settings.distill_votes) and not at_each_step and len(history) < settings.epochs:
             answers = mean_answers(teachers, fit, progress)
             taught = informed_by_votes(answers, fit) if settings.distill_votes else answers["output"]
             fit = replace(fit, taught=taught)
@@ -158,7 +165,9 @@ def train(
             seed_dropout(model, settings.seed, number)
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
             sums = np.zeros(2)
-            for step, batch in enumerate(batches(fit, settings, number), (number - 1) * steps + 1):
+            for step, batch in enumerate(
+                batches(fit, settings, number, at_each_step), (number - 1) * steps + 1
+            ):
                 logs = make_step(batch)
                 if not np.isfinite(logs[0]):
                     raise _astray(number)
@@ -368,10 +377,18 @@ def _sha256_of_model(path: Path) -> str:
         ) from error
 
 
-def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator[Batch]:
-    """The fitted pictures once, in an order and with changes that seed and epoch decide."""
+def batches(
+    fit: data.Pictures, settings: TrainSettings, epoch: int, teachers: Sequence[Classifier] = ()
+) -> Iterator[Batch]:
+    """The fitted pictures once, in an order and with changes that seed and epoch decide.
+
+    Teachers are asked about what is shown, not about the pictures behind it, which some of them know by
+    heart; one at a time is enough, for the loss is linear in the targets (Beyer et al. 2022, "Knowledge
+    distillation: a good teacher is patient and consistent").
+    """
     chance = np.random.default_rng([settings.seed, epoch])
     order = chance.permutation(len(fit))
+    share = np.float32(settings.distill_weight)
     for start in range(0, len(order), settings.batch_size):
         chosen = fit.where(order[start : start + settings.batch_size])
         images, landmarks = augment(chosen.grey, chosen.landmarks, settings, chance)
@@ -379,12 +396,20 @@ def batches(fit: data.Pictures, settings: TrainSettings, epoch: int) -> Iterator
         valid = (chosen.detected & seen)[:, None].astype(np.float32)
         targets, weights = chosen.targets()
         if chosen.taught is not None:
-            share = np.float32(settings.distill_weight)
             targets["output"] = (1 - share) * targets["output"] + share * chosen.taught
         targets = {name: smooth(target, settings.label_smoothing) for name, target in targets.items()}
         inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": valid}
         batch = Batch(inputs, targets, weights)
-        yield mix(batch, settings.mixup, chance) if settings.mixup else batch
+        shown = mix(batch, settings.mixup, chance) if settings.mixup else batch
+        yield (
+            taught_by(teachers[int(chance.integers(len(teachers)))], shown, share) if teachers else shown
+        )
+
+
+def taught_by(teacher: Classifier, batch: Batch, share: np.float32) -> Batch:
+    """A batch with so much of its targets replaced by what a teacher answers to it."""
+    targets = (1 - share) * batch.targets["output"] + share * teacher.probabilities(batch.inputs)
+    return replace(batch, targets={**batch.targets, "output": targets})
 
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
