@@ -1166,6 +1166,46 @@ def test_teachers_are_asked_only_if_there_is_something_to_learn(
         train_tiny(tiny_csv, out, distill=[tiny_model], epochs=1)
 
 
+class Sure:
+    """A teacher who takes every face for one class."""
+
+    def __init__(self, label: int) -> None:
+        self.says = np.eye(7, dtype=np.float32)[label]
+        self.asked: list[Any] = []
+
+    def probabilities(self, inputs: Any) -> Any:
+        self.asked.append(inputs)
+        return np.tile(self.says, (len(inputs["images"]), 1))
+
+
+@pytest.mark.slow  # it imports the teachers' runtime
+def test_teachers_may_be_asked_about_the_pictures_as_they_are_shown(tiny_csv: Path) -> None:
+    from forensic_emotion.training.train import batches
+
+    fit = data.split_training(data.read(tiny_csv), 0.2).fit
+    settings = TrainSettings(batch_size=8, mixup=0.4, erase=0.5, rotate=10.0, distill_weight=0.75)
+    teachers = [Sure(0), Sure(6)]
+    taught = list(batches(fit, settings, 1, teachers))  # type: ignore[arg-type]
+    plain = next(batches(fit, settings, 1))
+    for name, values in taught[0].inputs.items():
+        np.testing.assert_array_equal(values, plain.inputs[name])
+    for batch in taught:
+        (teacher,) = [t for t in teachers if any(batch.inputs is each for each in t.asked)]
+        labels = 4 * (batch.targets["output"] - 0.75 * teacher.says)
+        np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-5)
+        assert labels.min() > -1e-5
+    assert all(teacher.asked for teacher in teachers), "by turns, as chance will have it"
+    np.testing.assert_allclose(
+        4 * (taught[0].targets["output"] - plain.targets["output"] / 4).sum(axis=1), 3, atol=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_who_is_to_be_asked_at_each_step_must_be_there(tiny_csv: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--distill-seen asks teachers"):
+        train_tiny(tiny_csv, tmp_path / "out", distill_seen=True)
+
+
 @pytest.mark.slow
 def test_votes_are_learnt_from_if_there_are_some(tiny_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="learns from the FER"):
