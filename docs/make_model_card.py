@@ -32,8 +32,9 @@ differently and different feelings alike (Barrett et al. 2019, doi 10.1177/15291
 searches; who is in them by age, sex and skin colour was not recorded, so error rates by group are not
 known. All figures are of ready-cut 48×48 faces; on faces that a detector cuts out of other material
 they were not measured. Intervals are Wilson's, 95 %. PublicTest was measured once for each generation
-of the shipped model (log.md), and of the last two that one ships whose answers kept to the stated error
-there; so it is a little less unseen than its name says. PrivateTest was never looked at.
+of the shipped model (log.md), and one of them was preferred to the one before it because its answers
+kept to the stated error there; so it is a little less unseen than its name says. PrivateTest was never
+looked at.
 """
 
 
