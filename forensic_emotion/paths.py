@@ -105,9 +105,10 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
     Raises:
         FemoError: it cannot be written.
     """
-    # A folder takes the place of the one that a link leads to, for a link is none.
-    parent = Path(os.path.realpath(out.parent))
-    target = Path(os.path.realpath(out)) if out.is_dir() else parent / out.name
+    target = Path(os.path.realpath(out.parent)) / out.name
+    with suppress(OSError):  # a name that is too long: to write there says so
+        if out.is_dir():  # it takes the place of the one that a link leads to, for a link is none
+            target = Path(os.path.realpath(out))
     # At random: another femo may write to the same folder from another machine.
     beside = target.with_name(f".femo-{secrets.token_hex(8)}.new")
     try:

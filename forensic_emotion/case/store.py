@@ -104,7 +104,7 @@ class CaseStore:
                 MIGRATIONS.apply(self._db)
                 if brought_up is not None:
                     self._look_around()
-                    self._seal_all(*brought_up)
+                    self.seal(*brought_up)
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
@@ -434,19 +434,20 @@ class CaseStore:
             (digests.rows, digests.results, file_id),
         )
 
-    def _seal_all(self, at: str, arguments: tuple[str, ...]) -> None:
+    def seal(self, at: str, arguments: tuple[str, ...]) -> None:
         """Give the rows of an older femo digests of their new columns; the audit keeps the old ones."""
-        for (file_id,) in self._connection.execute("SELECT id FROM files").fetchall():
-            self._seal_file(file_id)
-        runs = "SELECT id, state, row_digest, results_digest FROM runs"
-        for run_id, state, rows, results in self._connection.execute(runs).fetchall():
-            digests = run_digests(self._connection, run_id)
-            self._change_run(run_id, **_columns(digests))
-            before = {"row_digest": rows, "results_digest": results}
-            row = run_row(self._connection, run_id)
-            now = {"begun_digest": row.begun, "run_digest": row.whole}
-            detail = {"state": state, **_columns(digests), **now, "before": before}
-            self.note("migrate", run_id, at, arguments, detail)
+        with self._transaction():
+            for (file_id,) in self._connection.execute("SELECT id FROM files").fetchall():
+                self._seal_file(file_id)
+            runs = "SELECT id, state, row_digest, results_digest FROM runs"
+            for run_id, state, rows, results in self._connection.execute(runs).fetchall():
+                digests = run_digests(self._connection, run_id)
+                self._change_run(run_id, **_columns(digests))
+                before = {"row_digest": rows, "results_digest": results}
+                row = run_row(self._connection, run_id)
+                now = {"begun_digest": row.begun, "run_digest": row.whole}
+                detail = {"state": state, **_columns(digests), **now, "before": before}
+                self.note("migrate", run_id, at, arguments, detail)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
