@@ -1298,7 +1298,6 @@ def test_a_merged_model_may_see_the_mirror_image_in_another_size(
 ) -> None:
     """Whatever form its members had."""
     members = [tiny_model if weights else symmetric_model, tiny_model]
-    as_they_are = merged(members, tiny_csv, tmp_path / "before", weights=weights)
     out = merged(members, tiny_csv, tmp_path / "out", weights=weights, mirror_size=0.8)
     chance = np.random.default_rng(0)
     images = chance.random((4, 48, 48, 1), dtype=np.float32)
@@ -1321,6 +1320,7 @@ def test_a_merged_model_may_see_the_mirror_image_in_another_size(
         return centred - centred.mean(axis=1, keepdims=True)
 
     if weights:
+        as_they_are = merged(members, tiny_csv, tmp_path / "before", weights=True)
         before, found = logits(as_they_are, inputs), logits(out, inputs)
         expected = (before + logits(as_they_are, other)) / 2
         # OpenCV takes places to a thirty-second of a pixel.

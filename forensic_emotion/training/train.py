@@ -400,10 +400,11 @@ def batches(
         targets = {name: smooth(target, settings.label_smoothing) for name, target in targets.items()}
         inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": valid}
         batch = Batch(inputs, targets, weights)
-        shown = mix(batch, settings.mixup, chance) if settings.mixup else batch
-        yield (
-            taught_by(teachers[int(chance.integers(len(teachers)))], shown, share) if teachers else shown
-        )
+        if settings.mixup:
+            batch = mix(batch, settings.mixup, chance)
+        if teachers:
+            batch = taught_by(teachers[int(chance.integers(len(teachers)))], batch, share)
+        yield batch
 
 
 def taught_by(teacher: Classifier, batch: Batch, share: np.float32) -> Batch:
