@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from importlib import import_module
@@ -15,7 +16,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from forensic_emotion import __version__
-from forensic_emotion.errors import FemoError
+from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.paths import visible
 
 EXIT_PROBLEMS = 3
@@ -67,6 +68,17 @@ class Group(TyperGroup):
             paragraphs = (command.help or "").split("\n\n")
             command.help = "\n\n".join(" ".join(p.split()) for p in paragraphs)
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command and what is left to it. No argument is empty: as a path that would be the working
+        directory, and a shell makes one of a variable that is not set."""
+        for argument in args:
+            if re.fullmatch(r"(--[a-z0-9-]+=)?", argument):
+                raise UsageError(
+                    f"{argument.rstrip('=') or 'An argument'} is empty.",
+                    "Is a variable of the shell not set? The working directory is written as a dot.",
+                )
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
