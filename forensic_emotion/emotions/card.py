@@ -12,6 +12,8 @@ from forensic_emotion.errors import ModelError
 from forensic_emotion.hashes import file_sha256
 
 SHIPPED = Path(__file__).parent / "models"
+RESTORE = "Restore its folder, or name another model; femo models lists the shipped ones."
+"""What to do about a model whose files are not as its card says."""
 """One folder a shipped model."""
 
 
@@ -61,12 +63,12 @@ class ModelCard:
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{path} is no model card: {type(error).__name__}: {error}.",
-                "Restore its folder, or name another model; femo models lists the shipped ones.",
+                RESTORE,
             ) from error
         if not 0 <= threshold <= 1:
             raise ModelError(
                 f"{path} names the threshold {threshold}, which is no probability.",
-                "Restore its folder, or name another model; femo models lists the shipped ones.",
+                RESTORE,
             )
         if not complete or facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
@@ -106,12 +108,12 @@ class ModelCard:
         except OSError as error:
             raise ModelError(
                 f"{path} cannot be read: {error.strerror}.",
-                "Restore its folder, or name another model; femo models lists the shipped ones.",
+                RESTORE,
             ) from error
         except (KeyError, TypeError) as error:
             raise ModelError(
                 f"{self.folder / 'model.json'} does not list {name}.",
-                "Restore its folder, or name another model; femo models lists the shipped ones.",
+                RESTORE,
             ) from error
         if found != listed:
             raise ModelError(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forensic_emotion.chips import SIDE, Chip, Inputs, to_inputs
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.records import LANDMARKS
 
@@ -73,14 +73,14 @@ def _try_out(classifier: Classifier) -> None:
     except Exception as error:  # runtimes raise kinds of their own
         raise ModelError(
             f"The model {classifier.card.name} cannot be computed: {error}.",
-            "Restore its folder, or name another model; femo models lists the shipped ones.",
+            RESTORE,
         ) from error
     classes = len(classifier.card.labels)
     if [each.shape for each in found] != [(1, classes), (3, classes)]:
         raise ModelError(
             f"The model {classifier.card.name} gives numbers of the shape {found[1].shape} for three"
             f" faces, its card names {classes} classes.",
-            "Restore its folder, or name another model; femo models lists the shipped ones.",
+            RESTORE,
         )
     every = np.concatenate(found)
     if not (every >= 0).all() or not np.allclose(every.sum(axis=1), 1, atol=1e-3):

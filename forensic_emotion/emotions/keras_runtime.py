@@ -9,7 +9,7 @@ import numpy as np
 
 from forensic_emotion.backend import check_backend
 from forensic_emotion.chips import Inputs
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
 from forensic_emotion.errors import MissingExtra, ModelError
 from forensic_emotion.terminal import silenced
@@ -36,7 +36,7 @@ class KerasClassifier:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(
                 f"{path} cannot be loaded by Keras: {error}.",
-                "Restore its folder, or name another model; femo models lists the shipped ones.",
+                RESTORE,
             ) from error
 
     def probabilities(self, inputs: Inputs) -> Probabilities:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from forensic_emotion import chips
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import calibration, take_out
@@ -158,11 +158,9 @@ def _joined(cards: Sequence[ModelCard], form: _Form) -> tuple[list[keras.Model],
     """The networks that hold a last layer, and what asks all of them."""
     members = [_load(card) for card in cards]
     if form.mirror_size is not None:
-        members = [innermost(member) for member in members]
+        members = [symmetric(innermost(member), form.mirror_size) for member in members]
     if form.weights and len(members) > 1:
         members = [_mean(members, [str(card.folder) for card in cards])]
-    if form.mirror_size is not None:
-        members = [symmetric(member, form.mirror_size) for member in members]
     model = members[0] if len(members) == 1 else committee(members)
     return [innermost(member) for member in members], model
 
@@ -186,7 +184,7 @@ def _load(card: ModelCard) -> keras.Model:
         raise ModelError(
             f"{card.folder / 'model.json'} does not say how the model was calibrated:"
             f" {type(error).__name__}: {error}.",
-            "Restore its folder, or name another model.",
+            RESTORE,
         ) from error
     return model
 

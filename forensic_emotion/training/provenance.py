@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.settings import TrainSettings
 
@@ -37,7 +37,7 @@ def trained(card: ModelCard) -> Trained:
         raise ModelError(
             f"{card.folder / 'model.json'} does not say how the model was trained:"
             f" {type(error).__name__}: {error}.",
-            "Restore its folder, or name another model.",
+            RESTORE,
         ) from error
 
 
