@@ -31,9 +31,11 @@ differently and different feelings alike (Barrett et al. 2019, doi 10.1177/15291
 70.5 % of the pictures, and its own labels with that majority on 62 %. Its pictures come from web
 searches; who is in them by age, sex and skin colour was not recorded, so error rates by group are not
 known. All figures are of ready-cut 48×48 faces; on faces that a detector cuts out of other material
-they were not measured. Intervals are Wilson's, 95 %. PublicTest was measured once for each generation
-of the shipped model (log.md), and one of them was preferred to the one before it because its answers
-kept to the stated error there; so it is a little less unseen than its name says. PrivateTest was never
+they were not measured. Intervals are Wilson's, 95 %. PublicTest was measured more than a dozen times
+([log.md](log.md)): for each generation of the shipped model, for some of them twice, and for some models
+that did not ship. One generation was preferred to the one before it because its answers kept to the
+stated error there, and training went on because an accuracy that was aimed at was not reached there. So
+it is less unseen than its name says, and the intervals do not account for that. PrivateTest was never
 looked at.
 """
 
@@ -103,11 +105,11 @@ def matrix(calibration: dict[str, Any]) -> str:
 def before(facts: dict[str, Any]) -> str:
     """What corrects the scores before those held-out pictures do, where something does."""
     first = facts.get("calibrated_before")
-    if not first:
+    if not first or first["ridge"] is None:  # of two temperatures the last decides
         return ""
-    what = f"a matrix (ridge {first['ridge']:g})" if first["ridge"] else "a temperature"
     return (
-        f", behind {what} fitted to {first['n']:,} more that only some members held out, scored by these"
+        f", behind a matrix (ridge {first['ridge']:g}) fitted to {first['n']:,} more that only some"
+        " members held out, scored by these"
     )
 
 

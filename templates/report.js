@@ -58,7 +58,7 @@
   const faults = i => D.faults.filter((_, k) => F.faults[i] >> k & 1);
   const when = i => F.seconds[i] !== null ? clock(F.seconds[i])
     : file(i).kind === "video" ? fill(T.frame, {n: F.frame[i]})
-    : file(i).pages > 1 ? fill(T.page, {n: F.frame[i] + 1}) : T.still;
+    : F.frame[i] || file(i).paged ? fill(T.page, {n: F.frame[i] + 1}) : T.still;
   const trackKey = i => F.track[i] === null ? null : F.file[i] + "/" + F.track[i];
   const indexOf = new Map(F.id.map((id, i) => [id, i]));
   const text = Object.fromEntries(Object.entries(D.files).map(([k, f]) =>
@@ -124,6 +124,7 @@
     controls[name] = node;
     node.addEventListener(node.type === "search" || node.type === "range" || node.type === "number" ? "input" : "change", () => {
       state[name] = node.type === "checkbox" ? (node.checked ? "1" : "") : node.value;
+      if (name === "file" && state.file && trackFile() !== state.file) state.track = "";  // no face is in both
       apply();
     });
     return make("div", {class: "field field-" + name}, make("label", {for: node.id}, title), node);
@@ -152,9 +153,12 @@
       make("p", {id: "count", role: "status"}),
       make("p", {class: "soft keys"}, T.keys));
   }
+  const trackFile = () => state.track.split("/")[0];
   function offerTracks() {  // those of the chosen file, or of the file whose track is chosen
-    const id = state.file || state.track.split("/")[0];
-    const some = D.tracks.filter(t => String(t[0]) === id).slice(0, 500);
+    const id = state.file || trackFile();
+    if (controls.track.dataset.file === id) return;
+    controls.track.dataset.file = id;
+    const some = D.tracks.filter(t => String(t[0]) === id);
     controls.track.replaceChildren(make("option", {value: ""}, T.any_track),
       ...some.map(t => make("option", {value: `${t[0]}/${t[1]}`}, fill(T.track_row, {n: t[1], faces: t[2]}))));
     controls.track.disabled = !some.length;
@@ -279,6 +283,7 @@
   }
   function clockTime(i) {
     const f = file(i);
+    if (D.redacted) return T.clock_withheld;
     const within = f.kind === "still" && F.stream[i];  // a video within a still began before that was taken
     if (f.at === null || within || F.seconds[i] === null && f.kind === "video") return T.no_clock;
     const at = new Date(f.at + (F.seconds[i] === null ? 0 : (F.seconds[i] - f.start) * 1000));

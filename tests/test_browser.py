@@ -20,8 +20,13 @@ from forensic_emotion.case.reviews import read_reviews
 from forensic_emotion.errors import FemoError
 from forensic_emotion.report.printing import find_browser, write_pdf
 from forensic_emotion.report.render import review_page, write_report
+from forensic_emotion.report.texts import SCRIPT
 from forensic_emotion.review import Desk, ReviewServer
 from forensic_emotion.settings import ReportSettings
+from forensic_emotion.training.evaluate import Evaluation
+from forensic_emotion.training.evaluation_page import PICTURES, write_page
+from forensic_emotion.training.metrics import answered_above, measure
+from forensic_emotion.training.sources import LABELS
 from tests.builders import Box, encoded, picture, scanned, tamper, write_large_case, write_video
 
 pytestmark = pytest.mark.slow
@@ -146,6 +151,26 @@ def test_links_in_the_findings_set_the_filters(page: Any, report: str) -> None:
     opened(page, report)
     page.locator("#findings a", has_text="walk.mkv").click()
     playwright.expect(page.locator("#count")).to_have_text(re.compile(r"^\s*11 of"))
+
+
+def test_a_track_is_given_up_with_its_file(page: Any, report: str) -> None:
+    opened(page, report)
+    page.select_option("#filter-file", label="walk.mkv")
+    page.select_option("#filter-track", index=1)
+    assert 0 < count(page) <= 11
+    page.select_option("#filter-file", label="'; DROP TABLE faces; --.png")
+    assert count(page) == 1
+    assert page.locator("#filter-track").is_disabled()
+    page.select_option("#filter-file", label="walk.mkv")
+    assert (page.locator("#filter-track").input_value(), count(page)) == ("", 11)
+
+
+def test_a_clock_that_is_withheld_is_not_called_unproven(page: Any, case: Path, tmp_path: Path) -> None:
+    write_report(case, tmp_path / "r.html", None, ReportSettings(redact=True))
+    opened(page, (tmp_path / "r.html").as_uri() + "#face=1")
+    text = page.locator("#detail").inner_text()
+    assert SCRIPT["clock_withheld"] in text
+    assert SCRIPT["no_clock"] not in text
 
 
 def test_the_gallery_is_used_by_keys(page: Any, report: str) -> None:
@@ -289,21 +314,46 @@ def test_a_report_is_printed(case: Path, report: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["", "#face=8", "#recordings"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nobody_is_kept_out(page: Any, report: str, where: str, width: int) -> None:
-    """axe-core finds no fault that it calls serious or critical."""
-    import axe_playwright_python
-
     page.set_viewport_size({"width": width, "height": 844})
     opened(page, report + where)
-    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
-    found = page.evaluate("axe.run().then(r => r.violations)")
-    serious = [
-        (v["id"], [n["html"][:120] for n in v["nodes"]][:3])
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious(page) == []
     # And nothing has to be scrolled sideways.
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_figures_of_a_model_can_be_read(page: Any, tmp_path: Path) -> None:
+    labels = np.arange(70) % len(LABELS)
+    answers = np.random.default_rng(1).dirichlet(np.ones(len(LABELS)), 70).astype(np.float32)
+    whole = measure(answers, labels, LABELS)
+    evaluation = Evaluation(
+        whole=whole,
+        without_twins=whole,
+        answered=answered_above(answers, labels, LABELS, 0.5),
+        at_coverage={0.5: whole.accuracy},
+        ablation={"both": whole.accuracy},
+        ferplus=whole.accuracy,
+        ten_crop=whole.accuracy,
+        robustness={"darkness": whole.accuracy},
+    )
+    for name in PICTURES:
+        (tmp_path / name).write_bytes(encoded(picture()))
+    about = {"model": "m", "model_sha256": "0" * 64, "data": "fer2013.csv", "split": "PublicTest"}
+    write_page(tmp_path / "evaluation.html", about, evaluation)
+    page.goto((tmp_path / "evaluation.html").as_uri())
+    assert page.get_by_text("wrong among them").is_visible()
+    assert serious(page) == []
+
+
+def serious(page: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core finds, of what it calls serious or critical: its names, where."""
+    import axe_playwright_python
+
+    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
+    return [
+        (fault["id"], [node["html"][:120] for node in fault["nodes"]][:3])
+        for fault in page.evaluate("axe.run().then(r => r.violations)")
+        if fault["impact"] in ("serious", "critical")
+    ]
 
 
 def test_100_000_faces_open_at_once(page: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 import struct
 from contextlib import closing
@@ -18,6 +19,8 @@ from PIL import ExifTags, Image
 
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.records import RGB, Box, RecordedTime
+from forensic_emotion.report.render import write_report
+from forensic_emotion.settings import ReportSettings
 from tests.builders import (
     encoded,
     picture,
@@ -223,6 +226,10 @@ def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video
     assert [f[:4] for f in faces] == [(1, 10, faces[0][2], 1.5), (1, 20, faces[1][2], 2.5)]
     assert {f[4:] for f in faces} == {(None, 64)}
     assert files == [("faces", 4, 2, None)] * 2  # a copy has the counts of the first
+    write_report(case, tmp_path / "r.html", None, ReportSettings())
+    # A face in the still lies in a still picture, not on the first of four pages.
+    paged = re.findall(r'"paged": ?(\w+)', (tmp_path / "r.html").read_text())
+    assert set(paged) == {"false"}
 
 
 @pytest.mark.parametrize("name", ["v.avi", "v.mp4", "v.mkv", "v.mov"])

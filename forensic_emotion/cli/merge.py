@@ -64,8 +64,8 @@ def merge(
     """Make one model of several: it asks all of them about a face and averages their answers.
 
     With --weights it is one network with the mean of their weights. They must have been trained on the
-    same data with the same part held out; that part calibrates the whole and sets its threshold. Needs
-    the extra 'train'.
+    same data. What all of them held out calibrates the whole and sets its threshold; what only some held
+    out serves for a correction before. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress

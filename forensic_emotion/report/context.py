@@ -326,6 +326,7 @@ def build_context(
                 "faults": FAULTS,
                 "t": SCRIPT,
                 "tz": settings.tz,
+                "redacted": settings.redact,
                 "interval": _seconds_apart(run),
                 "reliability": error_rate.reliability if error_rate else [],
                 "files": _script_files(every_file, names, gallery, settings.redact),
@@ -468,7 +469,8 @@ def _script_files(
             facts[str(f.id)] = {
                 "name": names[f.id],
                 "kind": f.kind,
-                "pages": f.frames,
+                # Of a still with a video within, frames of both are counted.
+                "paged": f.frames > 1 and f.metadata is None,
                 "hashes": [f.sha256, f.sha1, f.md5],
                 "copies": copies[f.sha256],
                 "start": float(f.begins or 0),

@@ -312,6 +312,7 @@ SCRIPT: dict[str, str] = {
     "clock": "by the file's own clock {when}, not checked",
     "clock_there": "{when} ({there} {zone})",
     "no_clock": "clock time: the file does not prove it",
+    "clock_withheld": "clock time: withheld",
     "says_recorded": "the file says: {value}, {zone}",
     "copies": "the same bytes also lie at {paths}",
     "face_facts": "Face",

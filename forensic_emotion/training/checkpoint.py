@@ -33,12 +33,16 @@ class Epoch:
     epoch: int
     """From 1."""
     loss: float
-    """Mean over the epoch's steps, in training mode: cross-entropy and the weights' penalty."""
+    """Mean over the epoch's steps, in training mode: cross-entropy of every output with what it is
+    taught (labels, teachers' answers, votes, blends of them), and the penalty of weights where a network
+    has one."""
     accuracy: float
-    """The same steps' share of right answers."""
+    """The same steps' share of answers that agree with what is taught: of a blend with its greatest
+    part, so where a teacher is asked it is not the share that agrees with the labels."""
     validation_loss: float
-    """Cross-entropy on the held-out part, after the epoch."""
+    """Cross-entropy with the labels of the held-out part, after the epoch."""
     validation_accuracy: float
+    """Share of its pictures that are answered as labelled."""
     seconds: float
 
 

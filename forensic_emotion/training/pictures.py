@@ -25,12 +25,13 @@ def draw_curves(path: Path, history: list[Epoch], kept: int) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     epochs = [e.epoch for e in history]
-    loss.plot(epochs, [e.loss for e in history], label="training (with weight penalty)")
-    loss.plot(epochs, [e.validation_loss for e in history], label="validation")
+    taught, labelled = "training: what is taught, all outputs", "validation: the labels"
+    loss.plot(epochs, [e.loss for e in history], label=taught)
+    loss.plot(epochs, [e.validation_loss for e in history], label=labelled)
     loss.set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
-    accuracy.plot(epochs, [e.accuracy for e in history], label="training")
-    accuracy.plot(epochs, [e.validation_accuracy for e in history], label="validation")
-    accuracy.set(title="Accuracy", xlabel="epoch", ylabel="share of right answers")
+    accuracy.plot(epochs, [e.accuracy for e in history], label="training: what is taught")
+    accuracy.plot(epochs, [e.validation_accuracy for e in history], label=labelled)
+    accuracy.set(title="Agreement", xlabel="epoch", ylabel="share of the pictures")
     for axes in (loss, accuracy):
         axes.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
         axes.legend()

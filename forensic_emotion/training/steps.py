@@ -51,13 +51,15 @@ def outputs_of(model: keras.Model) -> list[str]:
 
 
 def step_on(model: keras.Model, batch: Batch) -> tuple[float, float]:
-    """One step; its loss and its share of right answers (the greater part of a blend counts)."""
+    """One step; its loss and its share of answers that agree with what is taught (the greatest part of a
+    blend counts)."""
     names = outputs_of(model)
     inputs = {name: batch.inputs[name] for name in model.input}
     targets: object = {name: batch.targets[name] for name in names}
     weights: object = {name: batch.weights[name] for name in names}
     if names == ["output"]:
         targets, weights = batch.targets["output"], batch.weights["output"]
+    model.reset_metrics()  # older Keras tells the mean of all steps so far
     logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
     accuracy = logs["accuracy"] if "accuracy" in logs else logs["output_accuracy"]
     return float(logs["loss"]), float(accuracy)
