@@ -105,7 +105,7 @@ def scan(
         def seen(evidence: Evidence) -> bool:
             return store.has(run_id, evidence.sha256)
 
-        for found, looked_at in _outcomes(left, analysers, progress, seen, store.path.parent):
+        for found, looked_at in _outcomes(left, analysers, progress, seen, store.folder):
             outcome = _with_tracks(_with_first(looked_at, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -110,6 +112,16 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     with pytest.raises(CaseError, match="femo migrate"):
         CaseStore(path)
     assert path.read_bytes() == before
+
+    within = tmp_path / "within"
+    within.mkdir()
+    lying_there = Path(shutil.copy(path, within / "older.db"))
+    with closing(sqlite3.connect(lying_there)) as connection, connection:
+        connection.execute("UPDATE runs SET evidence_root_bytes = ?", (os.fsencode(within),))
+    before = lying_there.read_bytes()
+    with pytest.raises(UsageError, match="only read"):  # a case in its own evidence
+        migrate(lying_there, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    assert {p.name: p.read_bytes() for p in within.iterdir()} == {"older.db": before}
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt

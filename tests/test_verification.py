@@ -283,10 +283,29 @@ def test_the_file_beside_a_case_is_compared_whole(case: Path, change: Callable[[
     assert beside.read_text() == change(was)
 
 
-def test_a_case_made_anew_under_the_name_of_another_holds(case: Path, evidence: Path) -> None:
-    case.unlink()  # its .audit stays
+def test_a_case_made_anew_under_the_name_of_another_holds_and_tells(case: Path, evidence: Path) -> None:
+    beside = case.with_name("case.db.audit")
+    lists = [beside.read_bytes()]
+    for n in (1, 2):
+        case.unlink()  # its .audit stays
+        scanned(evidence, case)
+        assert verified(case).faults == []
+        assert beside.with_name(f"case.db.audit.before-{n}").read_bytes() == lists[-1]
+        ((detail,),) = rows(case, "SELECT detail FROM audit WHERE action = 'scan'")
+        assert f"case.db.audit.before-{n}" in json.loads(detail)["audit_file"]
+        lists.append(beside.read_bytes())
+
+
+def test_a_list_that_is_no_text_any_more_still_shows_what_was_cut_off(
+    case: Path, evidence: Path
+) -> None:
+    tamper(case, "DELETE FROM audit WHERE id = 2")
+    beside = case.with_name("case.db.audit")
+    damaged = beside.read_bytes()[:-1] + b"\xff"
+    beside.write_bytes(damaged)
     scanned(evidence, case)
-    assert verified(case).faults == []
+    assert beside.read_bytes() == damaged
+    assert any("case.db.audit cannot be read" in fault for fault in verified(case).faults)
 
 
 def test_a_case_that_was_moved_into_its_evidence_is_not_written_there(
@@ -682,3 +701,11 @@ def test_a_text_within_a_view_is_its_own(case: Path, old: str, new: str) -> None
 def test_a_trigger_with_the_name_of_a_table_is_none_of_femos(case: Path) -> None:
     tamper(case, "CREATE TRIGGER _sqlite_migrations AFTER INSERT ON files BEGIN SELECT 1; END")
     assert "schema: the trigger _sqlite_migrations is none of femo's" in verified(case).faults
+
+
+def test_faces_that_wait_do_not_lie_beside_a_link_to_the_case(tmp_path: Path) -> None:
+    """The link may lie in the evidence, where nothing is written."""
+    (tmp_path / "away").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "away" / "case.db")
+    with closing(CaseStore(tmp_path / "link.db")) as store:
+        assert store.folder == tmp_path / "away"

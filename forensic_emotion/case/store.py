@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -154,9 +155,13 @@ class CaseStore:
                 ) from failed
 
     @property
-    def _wal(self) -> Path:
-        place = Path(os.path.realpath(self.path))  # SQLite puts it beside what a link leads to
-        return place.with_name(place.name + SQLITE_BESIDE[0])
+    def folder(self) -> Path:
+        """Where the case lies; where that is a link, what it leads to."""
+        return Path(os.path.realpath(self.path)).parent
+
+    @property
+    def _wal(self) -> Path:  # SQLite puts it beside what a link leads to
+        return self.folder / (Path(os.path.realpath(self.path)).name + SQLITE_BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -173,7 +178,9 @@ class CaseStore:
         self.lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
         # Before the run: a disk that is full now must not leave a case that misses it.
-        write_audit_file(self._connection, self.path, anew=self._fresh)
+        if self._fresh and (kept := put_aside(self._connection, self.path)):
+            self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
+        write_audit_file(self._connection, self.path)
         self._fresh = False
         last = self._connection.execute(
             "SELECT id, state FROM runs WHERE evidence_root_bytes = ? AND settings = ? AND versions = ?"
@@ -643,6 +650,8 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             db = Database(connection)
             check_is_case(db, path)
+            for root in read_evidence_roots(connection):  # before a copy is laid beside it
+                refuse_inside(root, path, "case")
             pending = [step.name for step in MIGRATIONS.pending(db)]
             if not pending:
                 raise UsageError(f"{path} is up to date; there is nothing to do.", "Use it as it is.")
@@ -683,7 +692,43 @@ def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
     return None
 
 
-def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool = False) -> None:
+def put_aside(connection: sqlite3.Connection, case: Path) -> Path | None:
+    """Rename what a case of the same name left beside a case that was just made.
+
+    Those hashes are what shows that there was another one; None if there are none.
+
+    Raises:
+        CaseError: something else lies there, or it cannot be renamed.
+    """
+    target = audit_file(case)
+    there = _text_of(target)
+    if not there or audit.is_beginning(there.splitlines(), audit.lines(connection)):
+        return None
+    if not audit.LINE.match(there):
+        raise CaseError(
+            f"{target} lies where the hashes of the case's audit belong, and holds something else.",
+            "Name another case, or move that file away.",
+        )
+    names = (target.with_name(f"{target.name}.before-{n}") for n in count(1))
+    kept = next(name for name in names if not os.path.lexists(name))
+    try:
+        return target.rename(kept)
+    except OSError as error:
+        raise CaseError(
+            f"The audit file {target} of another case cannot be renamed: {error.strerror}.",
+            "Name another case, or move that file away.",
+        ) from error
+
+
+def _text_of(path: Path) -> str | None:
+    """What a file holds, bytes that are no UTF-8 escaped; None if it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+
+
+def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     """Write one line an audit entry, its hash first.
 
     A file that lists other entries stays as it is: it is what shows that some were cut off or replaced.
@@ -691,7 +736,6 @@ def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool =
     Args:
         connection: to the case.
         case: where it lies.
-        anew: the case was just made; what lies there is of another one.
 
     Raises:
         CaseError: it cannot be written.
@@ -699,17 +743,13 @@ def write_audit_file(connection: sqlite3.Connection, case: Path, *, anew: bool =
     lines = audit.lines(connection)
     text = "".join(f"{line}\n" for line in lines)
     target = audit_file(case)
-    with suppress(OSError, UnicodeDecodeError):
-        there = target.read_text(encoding="utf-8")
-        if there == text:
-            return  # so that a full disk does not matter where there is nothing to say
-        if anew and there and not audit.LINE.match(there):
-            raise CaseError(
-                f"{target} lies where the hashes of the case's audit belong, and holds something else.",
-                "Name another case, or move that file away.",
-            )
-        if not audit.is_beginning(there.splitlines(), lines) and not anew:
-            return  # it shows that the chain is another one; femo verify says so
+    there = _text_of(target)
+    if there is None and target.exists():
+        return  # nobody can tell what it shows; femo verify says so
+    if there == text:
+        return  # so that a full disk does not matter where there is nothing to say
+    if there is not None and not audit.is_beginning(there.splitlines(), lines):
+        return  # it shows that the chain is another one; femo verify says so
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         unfinished.write_text(text, encoding="utf-8")
