@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.evidence import Found, discover, utc_now
+from forensic_emotion.evidence import Found, changed_since, discover, utc_now
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
-from forensic_emotion.outcomes import as_copy, joined
+from forensic_emotion.outcomes import as_copy, joined, with_changes
 from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Run, Track
 from forensic_emotion.settings import sampling_step
 from forensic_emotion.spool import Kept, Pile, Spool, Tracked
@@ -96,6 +96,7 @@ def scan(
     state = "failed"
     try:
         finished = store.finished(run_id)
+        _mark_changed(paths, finished, store, run_id)
         left = [found for found in paths if found.path not in finished]
         # What was looked at stays in the run, also if it has gone since.
         expected = len(finished) + len(left)
@@ -122,6 +123,20 @@ def scan(
     finally:
         digest, head = store.end_run(run_id, state, utc_now(), run.arguments)
     return Ended(summary, len(finished), store.changes(run_id), digest, head)
+
+
+def _mark_changed(paths: list[Found], finished: set[bytes], store: CaseStore, run_id: int) -> None:
+    """Give each file that was dealt with before the scan was stopped a problem if it is another one now.
+
+    Another drive may be mounted where the first one was. What was found stays: it is of what was there.
+    """
+    for found in paths:
+        before = store.looked_at(run_id, found.path) if found.path in finished else None
+        if before is None or before.marked:
+            continue
+        if changes := changed_since(found, before.stamp):
+            text = f"changed since it was looked at, before the scan was stopped: {', '.join(changes)}"
+            store.mark_changed(run_id, before.id, text)
 
 
 AHEAD = 32
@@ -232,7 +247,7 @@ class _Jobs:
             return outcome
         again = self._submit(done.place, partial(self._looked_at, found, whole=True)).result()
         assert isinstance(again, Outcome), "a whole is not cut"
-        return again
+        return with_changes(again, [piece.result() for piece in done.pieces])
 
     @contextmanager
     def _analyser(self) -> Iterator[Analyser]:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
 from forensic_emotion.hashes import CHUNK, OnRead, hash_stream, unwatched
-from forensic_emotion.records import Evidence, FileFacts, Kind
+from forensic_emotion.records import Evidence, FileFacts, Kind, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +175,41 @@ class OpenEvidence:
     def changes(self) -> list[str]:
         """What is other than it was when the file was opened; looked at when the work on it is done."""
         now, there = os.fstat(self.source.fileno()), _status_of(self.path)
-        found = [
-            f"{name} {old} → {new}"
-            for name, old, new in (
-                ("size", self.status.st_size, now.st_size),
-                ("modified", utc(self.status.st_mtime_ns), utc(now.st_mtime_ns)),
-                ("changed", utc(self.status.st_ctime_ns), utc(now.st_ctime_ns)),
-            )
-            if old != new
-        ]
+        found = _differences(_stamp(self.status), _stamp(now))
         if there is None or (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino):
             found.append("its path is gone" if there is None else "its path names another file")
         return found
+
+    def other_sha256(self) -> str | None:
+        """The hash of the bytes that are there now; None if it is the one they had.
+
+        Raises:
+            UnreadableEvidence: they cannot be read any more.
+        """
+        try:
+            self.source.seek(0)
+            now = hash_stream(self.source, unwatched).sha256
+        except OSError as error:
+            raise _unreadable(error) from error
+        return None if now == self.evidence.sha256 else now
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_size, utc(status.st_mtime_ns), utc(status.st_ctime_ns)
+
+
+def _differences(before: Stamp, now: Stamp) -> list[str]:
+    names = ("size", "modified", "changed")
+    return [f"{n} {a} → {b}" for n, a, b in zip(names, before, now, strict=True) if a != b]
+
+
+def changed_since(found: Found, before: Stamp) -> list[str]:
+    """What is other of a file than it was when it was looked at before; nothing of one that is gone."""
+    try:
+        status = os.lstat(found.full) if found.relative else os.stat(found.full)
+    except OSError:
+        return []
+    return _differences(before, _stamp(status))
 
 
 @contextmanager
@@ -254,9 +277,8 @@ def opened(
 
 
 def _same(status: os.stat_result, facts: FileFacts) -> bool:
-    return (status.st_size, utc(status.st_mtime_ns), utc(status.st_ctime_ns), status.st_ino) == (
-        *(facts.size, facts.modified, facts.changed, facts.inode),
-    )
+    hashed = (facts.size, facts.modified, facts.changed)
+    return (*_stamp(status), status.st_ino) == (*hashed, facts.inode)
 
 
 def _status_of(path: bytes) -> os.stat_result | None:

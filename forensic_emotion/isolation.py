@@ -341,7 +341,7 @@ class Worker:
                 what, value = self._hear(self._limits.silence(task.found), evidence)
                 if what == "done":
                     outcome: Outcome | Planned = value
-                    if faces and isinstance(outcome, Outcome):
+                    if faces and isinstance(outcome, Outcome) and outcome.faces:
                         faces.append(parent.aside(tuple(outcome.results)))
                         return replace(outcome, results=together(faces))
                     return outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from forensic_emotion.records import Outcome, Planned
+from forensic_emotion.records import Outcome, Planned, Problem, State
 from forensic_emotion.spool import together
 
 
@@ -42,17 +42,47 @@ def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
     )
 
 
+def with_changes(whole: Outcome, pieces: list[Outcome]) -> Outcome:
+    """The outcome of a video that was looked at in one go after its pieces, and what those saw change.
+
+    What was found is of the file as it was at last; that it was another one before is a problem.
+    """
+    told = _changes(whole)
+    seen = dict.fromkeys(p for piece in pieces for p in _changes(piece) if p not in told)
+    return _changed(whole, tuple(seen))
+
+
 def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
-    """The outcome of a path whose bytes were looked at under an earlier path: what was found there."""
-    changed = tuple(p for p in own.problems if (p.stage, p.problem) == ("read", "changed"))
-    return replace(
+    """The outcome of a path whose bytes were looked at under an earlier path: what was found there.
+
+    Not that the earlier one changed, which is no matter of the bytes.
+    """
+    bytes_alone = tuple(p for p in earlier.problems if p not in _changes(earlier))
+    state = earlier.state
+    if earlier.frames and not bytes_alone:
+        state = "faces" if earlier.faces else "no_face"
+    copy = replace(
         earlier,
         path=own.path,
         path_text=own.path_text,
-        state="partial" if changed and earlier.frames else earlier.state,
+        state=state,
         evidence=own.evidence,
         results=(),
-        problems=(*earlier.problems, *changed),
+        problems=bytes_alone,
         notable=own.notable,
         same_as=earlier.path,
     )
+    return _changed(copy, _changes(own))
+
+
+def _changes(outcome: Outcome) -> tuple[Problem, ...]:
+    """What it says of a file that changed."""
+    return tuple(p for p in outcome.problems if (p.stage, p.problem) == ("read", "changed"))
+
+
+def _changed(outcome: Outcome, changes: tuple[Problem, ...]) -> Outcome:
+    """An outcome of a file that changed."""
+    if not changes:
+        return outcome
+    state: State = "partial" if outcome.frames else outcome.state
+    return replace(outcome, state=state, problems=(*outcome.problems, *changes))

@@ -194,7 +194,15 @@ def analyse(
             looked_at = _look(job, source, seen, whole)
             if isinstance(looked_at, Planned):
                 return replace(looked_at, seconds=job.watch.seconds)
-            return replace(_looked_at_again(looked_at, source), seconds=job.watch.seconds)
+            outcome = _looked_at_again(looked_at, source)
+            if outcome is not looked_at and (other := source.other_sha256()):
+                # Which bytes were decoded nobody knows, so nothing may stand under either hash.
+                text = (
+                    f"its bytes changed while it was looked at: SHA-256 {source.evidence.sha256} →"
+                    f" {other}; what was found in it is left out, and has to be looked for again"
+                )
+                return _failed(found, Problem("read", "changed", text))
+            return replace(outcome, seconds=job.watch.seconds)
     except EvidenceError as error:
         return _failed(found, Problem("read", error.problem, error.text))
 

@@ -53,6 +53,10 @@ reason given. ``failed``: should have been looked at and could not be. ``crashed
 STATES: tuple[State, ...] = get_args(State)
 
 
+Stamp = tuple[int, str, str]
+"""What a file's status tells of its content: size, when it was modified, and when it was changed."""
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """What the file system says of a file; times as UTC text with nanoseconds."""

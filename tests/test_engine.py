@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import subprocess
@@ -231,7 +232,6 @@ def test_a_file_that_vanishes_during_the_scan_is_recorded(evidence: Path, tmp_pa
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda p: p.write_bytes(FACE + b"more"), "size"),
         (lambda p: os.utime(p, ns=(1, 1)), "modified"),
         (lambda p: p.unlink(), "its path is gone"),
         (lambda p: p.rename(p.with_name("other")) and p.write_bytes(FACE), "names another file"),
@@ -251,6 +251,40 @@ def test_a_file_that_changes_while_it_is_looked_at_is_marked(
     ((problem, message),) = rows(tmp_path / "case.db", "SELECT class, message FROM problems")
     assert problem == "changed"
     assert told in message
+
+
+def test_faces_of_bytes_that_changed_stand_under_no_hash(evidence: Path, tmp_path: Path) -> None:
+    """Nobody knows whether they are of the bytes that were hashed; the same bytes elsewhere are."""
+
+    class Grows(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            (evidence / "a.png").write_bytes(FACE + b"more")
+            return super().detect(image)
+
+    for name in ("a.png", "b.png"):
+        (evidence / name).write_bytes(FACE)
+    scanned(evidence, tmp_path / "case.db", detector=Grows())
+    files = rows(
+        tmp_path / "case.db", "SELECT path, state, sha256 IS NULL, faces FROM files ORDER BY path"
+    )
+    assert files == [("a.png", "failed", 1, 0), ("b.png", "faces", 0, 1)]
+    ((message,),) = rows(tmp_path / "case.db", "SELECT message FROM problems WHERE class = 'changed'")
+    for data in (FACE, FACE + b"more"):
+        assert hashlib.sha256(data).hexdigest() in message
+
+
+def test_a_copy_has_not_changed_because_the_first_path_has(evidence: Path, tmp_path: Path) -> None:
+    class Touches(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            os.utime(evidence / "a.png", ns=(1, 1))
+            return super().detect(image)
+
+    for name in ("a.png", "b.png"):
+        (evidence / name).write_bytes(FACE)
+    scanned(evidence, tmp_path / "case.db", detector=Touches())
+    found = rows(tmp_path / "case.db", "SELECT path, state, faces FROM files ORDER BY path")
+    assert found == [("a.png", "partial", 1), ("b.png", "faces", 1)]
+    assert rows(tmp_path / "case.db", "SELECT COUNT(*) FROM problems") == [(1,)]
 
 
 def test_a_second_run_stands_beside_the_first(mixed: Path, tmp_path: Path) -> None:

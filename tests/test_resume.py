@@ -186,7 +186,33 @@ def test_a_video_that_changes_between_its_pieces_is_marked(
     ((state, modified, faces),) = rows(
         tmp_path / "case.db", "SELECT state, modified_at, faces FROM files"
     )
-    assert (state, modified, faces) == ("faces", "1970-01-01T00:00:00.000000001Z", 8)
+    assert (state, modified, faces) == ("partial", "1970-01-01T00:00:00.000000001Z", 8)
+    problems = rows(tmp_path / "case.db", "SELECT stage, class FROM problems")
+    assert set(problems) == {("read", "changed")}
+
+
+def test_evidence_that_is_another_one_when_a_scan_goes_on_is_told(mixed: Path, tmp_path: Path) -> None:
+    """As when another drive is mounted there: names of cameras repeat."""
+    case = tmp_path / "case.db"
+    with pytest.raises(KeyboardInterrupt):
+        scan_into(mixed, case, InterruptsAfter(things=12))
+    done = [path for (path,) in rows(case, "SELECT path FROM files WHERE sha256 NOT NULL ORDER BY id")]
+    other, touched, gone, *_ = done
+    (mixed / other).write_bytes(encoded(picture(faces=[Box(1, 1, 30, 30), Box(40, 40, 60, 60)])))
+    os.utime(mixed / touched, ns=(1, 1))
+    (mixed / gone).unlink()
+    with pytest.raises(KeyboardInterrupt):
+        scan_into(mixed, case, InterruptsAfter(things=3))
+    scan_into(mixed, case)
+    told = rows(
+        case,
+        "SELECT path, state IN ('partial', 'failed', 'skipped'), message FROM problems"
+        " JOIN files ON files.id = file_id WHERE class = 'changed' ORDER BY path",
+    )
+    assert [path for path, *_ in told] == sorted([other, touched])
+    assert all(marked and "before the scan was stopped" in text for _, marked, text in told)
+    with opened_case(case) as opened:
+        assert verify(opened, case, 1, None, lambda: None).faults == []
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:

@@ -24,6 +24,7 @@ from forensic_emotion.records import (
     Outcome,
     Problem,
     RecordedTime,
+    Stamp,
     State,
 )
 
@@ -307,6 +308,32 @@ def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
 def read_finished(case: sqlite3.Connection, run_id: int) -> set[bytes]:
     """Each path of a run."""
     return {path for (path,) in case.execute("SELECT path_bytes FROM files WHERE run_id = ?", (run_id,))}
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What a run keeps of a file that it has dealt with."""
+
+    id: int
+    stamp: Stamp
+    marked: bool
+    """It has the problem that it changed."""
+
+
+def read_looked_at(case: sqlite3.Connection, run_id: int, path: bytes) -> LookedAt | None:
+    """What a run keeps of a path; None if it has not dealt with it, or not read it."""
+    row = case.execute(
+        """
+        SELECT files.id, evidence.size, files.modified_at, files.changed_at, EXISTS (
+            SELECT 1 FROM problems
+            WHERE file_id = files.id AND stage = 'read' AND class = 'changed'
+        )
+        FROM files JOIN evidence ON evidence.sha256 = files.sha256
+        WHERE files.run_id = ? AND files.path_bytes = ?
+        """,
+        (run_id, path),
+    ).fetchone()
+    return None if row is None else LookedAt(row[0], (row[1], row[2], row[3]), bool(row[4]))
 
 
 FIRST = "files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"

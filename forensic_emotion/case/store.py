@@ -22,12 +22,14 @@ from forensic_emotion.case.database import Database
 from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
 from forensic_emotion.case.queries import (
     Changes,
+    LookedAt,
     Summary,
     is_first_there,
     read_changes,
     read_evidence_roots,
     read_finished,
     read_first,
+    read_looked_at,
     read_summary,
 )
 from forensic_emotion.case.reviews import Judgement, check_judgement
@@ -307,6 +309,19 @@ class CaseStore:
         """Each path that a run has dealt with."""
         return read_finished(self._connection, run_id)
 
+    def looked_at(self, run_id: int, path: bytes) -> LookedAt | None:
+        """What a run keeps of a path; None if it has not dealt with it, or not read it."""
+        return read_looked_at(self._connection, run_id, path)
+
+    def mark_changed(self, run_id: int, file_id: int, text: str) -> None:
+        """Add to a file that was dealt with that it has changed since."""
+        with self._transaction():
+            self._add_problem(run_id, file_id, Problem("read", "changed", text))
+            self._connection.execute(
+                "UPDATE files SET state = 'partial' WHERE id = ? AND frames > 0", (file_id,)
+            )
+            self._seal_file(file_id)
+
     def first_with(self, run_id: int, sha256: str) -> Outcome | None:
         """What became of the first path of a run with these bytes, without its faces; None if none has.
 
@@ -424,15 +439,18 @@ class CaseStore:
                 assert evidence is not None, "a track is made of faces"
                 self._insert("tracks", _track_row(run_id, evidence.sha256, track))
             for problem in outcome.problems:
-                row = {
-                    "run_id": run_id,
-                    "file_id": file_id,
-                    "stage": problem.stage,
-                    "class": problem.problem,
-                    "message": problem.message,
-                }
-                self._insert("problems", row)
+                self._add_problem(run_id, file_id, problem)
             self._seal_file(file_id)
+
+    def _add_problem(self, run_id: int, file_id: int, problem: Problem) -> None:
+        row = {
+            "run_id": run_id,
+            "file_id": file_id,
+            "stage": problem.stage,
+            "class": problem.problem,
+            "message": problem.message,
+        }
+        self._insert("problems", row)
 
     def _seal_file(self, file_id: int) -> None:
         digests = file_digests(self._connection, file_id)
