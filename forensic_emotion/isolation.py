@@ -155,14 +155,23 @@ class Limits:
         return self.patience + found.size / SLOWEST
 
 
+@dataclass(frozen=True)
+class Identified:
+    """What a worker tells of a file before it decodes it."""
+
+    evidence: Evidence
+    notable: str | None
+    """The list of hashes that has it."""
+
+
 class Lost(Exception):
     """A worker is gone, or had to be ended."""
 
-    def __init__(self, loss: Loss, text: str, evidence: Evidence | None) -> None:
+    def __init__(self, loss: Loss, text: str, told: Identified | None) -> None:
         super().__init__(text)
         self.loss: Loss = loss
         self.text = text
-        self.evidence = evidence
+        self.told = told
 
 
 class Isolated:
@@ -252,22 +261,23 @@ class Isolated:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
         try:
-            return self._ask(task, parent)
+            outcome = self._ask(task, parent)
+            if isinstance(outcome, Planned) or not _wants_memory(outcome):
+                return outcome
+            self._end()
         except Lost:
-            pass  # perhaps by what came before it; once more, with nothing before it
+            pass
+        # Perhaps for what came before it; once more, with nothing before it.
         try:
             return self._ask(task, parent)
         except Lost as lost:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
-            kind = kind_of(lost.evidence.media_type) if lost.evidence else None
-            return Outcome(
-                task.found.path,
-                task.found.path_text,
-                lost.loss,
-                evidence=lost.evidence,
-                kind=kind,
-                problems=(problem,),
-            )
+            outcome = Outcome(task.found.path, task.found.path_text, lost.loss, problems=(problem,))
+            if lost.told is None:
+                return outcome
+            evidence = lost.told.evidence
+            kind = kind_of(evidence.media_type)
+            return replace(outcome, evidence=evidence, kind=kind, notable=lost.told.notable)
 
     def _ask(self, task: Task, parent: Parent) -> Outcome | Planned:
         if self._closed:
@@ -283,6 +293,11 @@ class Isolated:
         if self._worker is not None:
             self._worker.end()
             self._worker = None
+
+
+def _wants_memory(outcome: Outcome) -> bool:
+    """Whether a decoder went on without memory that it asked for."""
+    return any(problem.problem == "out_of_memory" for problem in outcome.problems)
 
 
 class Worker:
@@ -333,12 +348,12 @@ class Worker:
             Lost: the process is gone or had to be ended.
         """
         self.paths += 1
-        evidence: Evidence | None = None
+        told: Identified | None = None
         faces: list[Collection[FaceResult]] = []
         try:
             self._pipe.send(task)
             while True:
-                what, value = self._hear(self._limits.silence(task.found), evidence)
+                what, value = self._hear(self._limits.silence(task.found), told)
                 if what == "done":
                     outcome: Outcome | Planned = value
                     if faces and isinstance(outcome, Outcome) and outcome.faces:
@@ -346,8 +361,8 @@ class Worker:
                         return replace(outcome, results=together(faces))
                     return outcome
                 if what == "seen":
-                    evidence = value
-                    self._pipe.send(parent.seen(value))
+                    told = value
+                    self._pipe.send(parent.seen(value.evidence))
                 elif what == "frame":
                     parent.on_frame(value)
                 elif what == "faces":
@@ -355,39 +370,37 @@ class Worker:
                 elif what == "read":
                     parent.on_read(value)
                 else:
-                    raise Lost("out_of_memory", self._too_much(), evidence)
+                    raise Lost("out_of_memory", self._too_much(), told)
         except BrokenPipeError:
-            raise self._gone(evidence) from None
+            raise self._gone(told) from None
 
-    def _hear(self, seconds: float, evidence: Evidence | None) -> tuple[str, Any]:
+    def _hear(self, seconds: float, told: Identified | None) -> tuple[str, Any]:
         left = seconds
         try:
             # In short steps: while this process is suspended itself, no time of the worker's passes.
             while not self._pipe.poll(min(STEP, left)):
                 left -= STEP
                 if left <= 0:
-                    raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", evidence)
+                    raise Lost("timeout", f"no sign of life for {seconds:.0f} seconds", told)
             what, value = self._pipe.recv()
             return what, value
         except (EOFError, OSError, pickle.UnpicklingError):  # also amid what it was saying
-            raise self._gone(evidence) from None
+            raise self._gone(told) from None
 
-    def _gone(self, evidence: Evidence | None) -> Lost:
+    def _gone(self, told: Identified | None) -> Lost:
         """How a process ended that closed its pipe."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.poll()
         if code == -signal.SIGXCPU:
-            return Lost("timeout", "used more time of the processor than it may", evidence)
+            return Lost("timeout", "used more time of the processor than it may", told)
         if code == -signal.SIGKILL:  # not by us: the kernel does so when memory runs out
-            return Lost(
-                "out_of_memory", "ended by the system (SIGKILL), as when memory runs out", evidence
-            )
+            return Lost("out_of_memory", "ended by the system (SIGKILL), as when memory runs out", told)
         how = f"exit code {code}"
         if code is not None and code < 0:
             names = {each.value: each.name for each in signal.Signals}  # real-time ones have none
             how = f"signal {-code}, {names.get(-code, 'without a name')}"
-        return Lost("crashed", f"a decoder or a library crashed ({how})", evidence)
+        return Lost("crashed", f"a decoder or a library crashed ({how})", told)
 
     def _too_much(self) -> str:
         return f"asked for more than {self._limits.memory >> 20} MiB of memory (--max-memory)"
@@ -428,7 +441,7 @@ def serve(descriptor: int) -> None:
     load, limits = pipe.recv()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        from forensic_emotion.pipeline import analyse, analyse_piece
+        from forensic_emotion.pipeline import analyse, analyse_piece, name_of_list
 
         tools = load()
         facts = tools.facts()
@@ -451,7 +464,7 @@ def serve(descriptor: int) -> None:
         silence = limits.silence(task.found)
 
         def seen(evidence: Evidence) -> bool:
-            pipe.send(("seen", evidence))
+            pipe.send(("seen", Identified(evidence, name_of_list(evidence, tools.notable))))
             return bool(pipe.recv())
 
         def on_frame(faces: int, silence: float = silence) -> None:
@@ -475,7 +488,7 @@ def serve(descriptor: int) -> None:
         try:
             outcome: Outcome | Planned
             if task.evidence is not None and task.piece is not None:
-                outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame)
+                outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame, on_read)
             else:
                 outcome = analyse(
                     task.found,

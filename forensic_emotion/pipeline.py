@@ -26,6 +26,7 @@ from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of
 from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import assess
+from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
@@ -162,6 +163,8 @@ class Job:
     found: Found
     tools: Tools
     on_frame: OnFrame
+    on_read: OnRead
+    """Told of each frame that was decoded, looked at or not, as of no further byte."""
     on_faces: OnFaces | None = None
     """None: all are kept until the path is done."""
     watch: Stopwatch = field(default_factory=Stopwatch)
@@ -186,7 +189,7 @@ def analyse(
         return Outcome(found.path, found.path_text, "skipped", reason=found.skip)
     if found.error:
         return _failed(found, Problem("discover", "unreadable", found.error))
-    job = Job(found, tools, on_frame, on_faces)
+    job = Job(found, tools, on_frame, on_read, on_faces)
     try:
         with ExitStack() as stack:
             with job.watch.on("hash"):
@@ -208,10 +211,15 @@ def analyse(
 
 
 def analyse_piece(
-    found: Found, evidence: Evidence, piece: Piece, tools: Tools, on_frame: OnFrame
+    found: Found,
+    evidence: Evidence,
+    piece: Piece,
+    tools: Tools,
+    on_frame: OnFrame,
+    on_read: OnRead = unwatched,
 ) -> Outcome:
     """Look at a piece of a video that was hashed before."""
-    job = Job(found, tools, on_frame)
+    job = Job(found, tools, on_frame, on_read)
     try:
         with opened(found, evidence) as source:
             outcome = _look_at_media(job, source, "video", piece)
@@ -236,19 +244,19 @@ def _failed(found: Found, problem: Problem) -> Outcome:
 
 def _look(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:
     found, evidence = job.found, source.evidence
-    known = _name_of_list(evidence, job.tools.known)
+    known = name_of_list(evidence, job.tools.known)
     if known is not None:
         reason, kind = f"known: its hash is in {known}", kind_of(evidence.media_type)
         outcome = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
     else:
         looked_at = _look_unless_seen(job, source, seen, whole)
         if isinstance(looked_at, Planned):
-            return replace(looked_at, notable=_name_of_list(evidence, job.tools.notable))
+            return replace(looked_at, notable=name_of_list(evidence, job.tools.notable))
         outcome = looked_at
-    return replace(outcome, notable=_name_of_list(evidence, job.tools.notable))
+    return replace(outcome, notable=name_of_list(evidence, job.tools.notable))
 
 
-def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
+def name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
     """Of the first list that has a file's hash."""
     return next((each.name for each in lists if evidence in each), None)
 
@@ -289,10 +297,14 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
         nonlocal frames
         decoding = _frames(source, kind, job.tools.settings, media, piece)
         while True:
-            with job.watch.on("decode"):
-                frame = next(decoding, None)
-            if frame is None:
+            try:
+                with job.watch.on("decode"):
+                    frame = next(decoding)
+            except StopIteration:
                 return
+            job.on_read(0)
+            if frame is None:
+                continue
             height, width = frame.image.shape[:2]
             smallest = job.tools.detector.smallest(width, height)
             media.smallest_face = round(max(smallest, media.smallest_face or 0.0), 2)
@@ -350,7 +362,7 @@ def _for_want_of_memory(error: Exception) -> bool:
 
 def _frames(
     source: OpenEvidence, kind: Kind, settings: ScanSettings, media: MediaFacts, piece: Piece | None
-) -> Iterator[Frame]:
+) -> Frames:
     media_type = source.evidence.media_type or ""
     if piece is not None:
         return video_frames(source.source, media_type, settings, media, piece)

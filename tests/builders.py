@@ -25,6 +25,7 @@ from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, kind_of, opened
 from forensic_emotion.faces.landmarks import Fit
+from forensic_emotion.frames.media import to_look_at
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.isolation import InProcess
@@ -145,7 +146,8 @@ def read_frames(path: Path, **settings: Any) -> tuple[list[Frame], MediaFacts]:
         assert kind is not None, f"{path} was not told as media"
         assert media_type is not None
         reader = READERS[kind]
-        return list(reader(source.source, media_type, ScanSettings(**settings), facts)), facts
+        frames = to_look_at(reader(source.source, media_type, ScanSettings(**settings), facts))
+        return list(frames), facts
 
 
 def read_pieces(path: Path, **settings: Any) -> tuple[list[Frame], list[MediaFacts]]:
@@ -157,7 +159,7 @@ def read_pieces(path: Path, **settings: Any) -> tuple[list[Frame], list[MediaFac
         media_type = source.evidence.media_type or ""
         for piece in plan_pieces(source.source, media_type, chosen):
             facts.append(MediaFacts())
-            frames += video_frames(source.source, media_type, chosen, facts[-1], piece)
+            frames += to_look_at(video_frames(source.source, media_type, chosen, facts[-1], piece))
     return frames, facts
 
 

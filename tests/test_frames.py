@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.video import piece_seconds
-from forensic_emotion.records import FrameTime, RecordedTime
+from forensic_emotion.records import Box, FrameTime, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
     cut_by,
@@ -1007,3 +1007,56 @@ def test_a_piece_goes_on_with_the_grid_of_the_stream() -> None:
 
 def test_all_frames() -> None:
     assert chosen([0, 1, 2, 2, 1], sample="all") == [0, 1, 2, 3, 4]
+
+
+def test_want_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "v.mkv", [0, 1000], lambda _: picture())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(UndecodableMedia, match="Cannot allocate memory") as error:
+        read_frames(tmp_path / "v.mkv")
+    assert error.value.problem == "out_of_memory"
+
+
+def test_a_png_is_decoded_whatever_is_damaged_before_its_pixels(tmp_path: Path) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Comment", "taken at the lake")
+    shown = picture(faces=[Box(20, 10, 60, 50)])
+    data = encoded(shown, pnginfo=texts)
+    assert data.index(b"lake") < data.index(b"IDAT")
+    path = tmp_path / "p.png"
+    path.write_bytes(data.replace(b"lake", b"like"))
+    frames, facts = read_frames(path)
+    assert np.array_equal(frames[0].image, shown)
+    assert [p.problem for p in facts.problems] == ["damaged"]
+    path.write_bytes(data.replace(b"lake", b"like")[:-40])  # what is missing at the end is told too
+    _, facts = read_frames(path)
+    assert "truncated" in [p.problem for p in facts.problems]
+
+
+def test_frames_that_are_never_shown_have_no_number(tmp_path: Path) -> None:
+    """VP8 in two passes has frames that only others refer to."""
+    path = tmp_path / "v.mkv"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libvpx", rate=10, options={"lag-in-frames": "0", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        packets = []
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray(picture(64, 48, background=8 * number), format="rgb24")
+            frame.pts = number
+            packets += stream.encode(frame)
+        for number, packet in enumerate([*packets, *stream.encode(None)]):
+            data = bytearray(bytes(packet))
+            if number in (5, 15):
+                data[0] &= ~0x10
+            other = av.Packet(bytes(data))
+            other.stream, other.time_base = stream, packet.time_base
+            other.pts, other.dts, other.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+            container.mux(other)
+    every = {f.time and f.time.pts: f.index for f in read_frames(path, sample="all")[0]}
+    keys = read_frames(path, sample="keyframes")[0]
+    assert len(every) == 28
+    assert [f.index for f in keys] == [every[f.time and f.time.pts] for f in keys] == [0, 9, 18]

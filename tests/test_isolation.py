@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -20,10 +23,15 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import FemoError, ModelError
 from forensic_emotion.evidence import Found
+from forensic_emotion.frames import video
+from forensic_emotion.frames.readers import READERS
+from forensic_emotion.frames.still import still_frames
 from forensic_emotion.hashes import Hashes, OnRead, unwatched
+from forensic_emotion.hashsets import read_hash_set
 from forensic_emotion.isolation import Isolated, Limits
 from forensic_emotion.pipeline import Tools
-from forensic_emotion.records import RGB, Box, Detection, FaceResult, Outcome
+from forensic_emotion.records import RGB, Box, Detection, FaceResult, MediaFacts, Outcome
+from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spool import Kept, Spool
 from tests.builders import (
     FakeClassifier,
@@ -97,6 +105,40 @@ class Double(FakeDetector):
 def load(fault: str, only_once: Path | None = None) -> Tools:
     """In the worker: what it looks at files with."""
     return fake_tools(detector=Double(fault, only_once))
+
+
+def load_with(fault: str, notable: Path) -> Tools:
+    return replace(load(fault), notable=(read_hash_set(notable),))
+
+
+def load_slow() -> Tools:
+    """A decoder that takes its time over each frame, and all but the first are not looked at."""
+
+    def slowly(_: ScanSettings, *places: object) -> Callable[[object, object], bool]:
+        first = iter([True])
+
+        def wanted(time_of: object, picture: object) -> bool:
+            time.sleep(0.5)
+            return next(first, False)
+
+        return wanted
+
+    video.sampler = slowly  # type: ignore[assignment]
+    return fake_tools()
+
+
+def load_short(mark: Path | None) -> Tools:
+    """A decoder that wants for memory, as long as there is no mark."""
+
+    def short(source: Any, media_type: str, settings: ScanSettings, facts: MediaFacts) -> Any:
+        if mark is None or not mark.exists():
+            if mark is not None:
+                mark.touch()
+            facts.note("out_of_memory", "2 of 2 packets cannot be decoded: Cannot allocate memory")
+        return still_frames(source, media_type, settings, facts)
+
+    READERS["still"] = short
+    return fake_tools()
 
 
 def load_badly() -> Tools:
@@ -424,3 +466,43 @@ def test_the_parents_memory_stays_flat(evidence: Path, tmp_path: Path) -> None:
     assert len(held) == 3000
     early, late = max(held[300:600]), max(held[-300:])
     assert late < early * 1.05, f"{early >> 20} MiB, then {late >> 20} MiB"
+
+
+def scan_with(load: Callable[[], Tools], evidence: Path, case: Path, limits: Limits = LIMITS) -> Ended:
+    with closing(CaseStore(case)) as store, Isolated(load, limits) as analyser:
+        return scan(find_evidence(evidence), store, fake_run(evidence), [analyser], FakeProgress())
+
+
+def test_a_notable_file_that_loses_its_worker_is_flagged(mixed: Path, tmp_path: Path) -> None:
+    data = encoded(picture(background=FATAL))
+    for name in ("g.png", "h.png"):
+        (mixed / name).write_bytes(data)
+    (tmp_path / "list").write_text(hashlib.sha256(data).hexdigest() + "\n")
+    ended = scan_with(partial(load_with, "crash", tmp_path / "list"), mixed, tmp_path / "case.db")
+    assert ended.summary.notable == 2
+    assert rows(tmp_path / "case.db", "SELECT path, state FROM files WHERE notable = 'list'") == [
+        ("g.png", "crashed"),
+        ("h.png", "crashed"),
+    ]
+
+
+def test_a_video_of_which_little_is_looked_at_is_not_taken_to_hang(
+    evidence: Path, tmp_path: Path
+) -> None:
+    write_video(evidence / "still.mkv", range(0, 10_000, 1000), lambda _: FACE)
+    limits = Limits(memory=1 << 30, patience=2.0)
+    ended = scan_with(load_slow, evidence, tmp_path / "case.db", limits)
+    assert ended.summary.states["faces"] == 1
+    assert rows(tmp_path / "case.db", "SELECT frames_decoded, frames FROM files") == [(10, 1)]
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_want_of_memory_in_a_decoder_is_no_damage(evidence: Path, tmp_path: Path, always: bool) -> None:
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    mark = None if always else tmp_path / "mark"
+    scan_with(partial(load_short, mark), evidence, tmp_path / "case.db")
+    found = rows(tmp_path / "case.db", "SELECT state, faces FROM files")
+    problems = rows(tmp_path / "case.db", "SELECT stage, class FROM problems")
+    # A fresh worker may have it; where it has not either, what was found stays.
+    assert found == [("partial" if always else "faces", 1)]
+    assert problems == ([("decode", "out_of_memory")] if always else [])

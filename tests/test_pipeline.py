@@ -11,6 +11,7 @@ import pytest
 
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.evidence import Found, discover
+from forensic_emotion.hashes import unwatched
 from forensic_emotion.pipeline import BATCH, Job, analyse, find_faces
 from forensic_emotion.records import RGB, Box, Detection, Frame, FrameTime, Outcome
 from tests.builders import (
@@ -30,7 +31,7 @@ def look(path: Path, **changes: object) -> Outcome:
 
 
 def job(**changes: object) -> Job:
-    return Job(Found(b"/", b"", 0), fake_tools(**changes), lambda _: None)
+    return Job(Found(b"/", b"", 0), fake_tools(**changes), lambda _: None, unwatched)
 
 
 def frames(n: int, faces: bool = True) -> Iterator[Frame]:

@@ -29,6 +29,7 @@ from forensic_emotion.export.words import (
     readable_cell,
     safe_name,
 )
+from forensic_emotion.frames.media import to_look_at
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.paths import visible
 from forensic_emotion.records import RGB, UNCERTAIN, Frame, MediaFacts
@@ -120,7 +121,7 @@ def _decode(work: _Work, source: OpenEvidence) -> Iterator[Frame]:
     """The frames that were looked at, as far as they can be had again; what ends them is told."""
     reader, media_type = READERS[work.file.kind or "still"], source.evidence.media_type or ""
     try:
-        yield from reader(source.source, media_type, work.settings, MediaFacts())
+        yield from to_look_at(reader(source.source, media_type, work.settings, MediaFacts()))
     except EvidenceError as error:
         work.tell(error.text)
     except MemoryError:

@@ -40,6 +40,16 @@ HEIF = ("image/heic", "image/heif")
 """Media types of pictures in an ISO container, as telephones take them."""
 
 
+Frames = Iterator[Frame | None]
+"""Frames to look at. None for each that was decoded and is not one of them: whoever takes the next sees
+that decoding goes on, which in a long still recording may take minutes from one to the other."""
+
+
+def to_look_at(frames: Frames) -> Iterator[Frame]:
+    """The frames to look at alone."""
+    return (frame for frame in frames if frame is not None)
+
+
 class Part(io.RawIOBase):
     """A part of an open file, as a file of its own; read only.
 
@@ -80,7 +90,7 @@ class Reader(Protocol):
 
     def __call__(
         self, source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
-    ) -> Iterator[Frame]:
+    ) -> Frames:
         """The frames to look at, in order of presentation.
 
         Args:

@@ -24,7 +24,7 @@ from PIL import ExifTags, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.beyond import Tags, beyond, ends_within_a_box, find_video, tiff_directory
 from forensic_emotion.frames.exif import read_exif
-from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Part
+from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Frames, Part
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
@@ -64,9 +64,7 @@ WHITE_IS_ZERO = 0
 SAMPLE_FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floating point"}
 
 
-def still_frames(
-    source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
-) -> Iterator[Frame]:
+def still_frames(source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts) -> Frames:
     """Every page or frame of a still-picture file, then of a video within it; see ``media.Reader``.
 
     Pages have no time. Frames of an animation have the sum of the durations before them, on a clock
@@ -110,7 +108,7 @@ def still_frames(
 
 def _frames_of_video(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts
-) -> Iterator[Frame]:
+) -> Frames:
     """The sampled frames of the seconds of video that a telephone keeps within a picture's file.
 
     The number of their stream is one more than within that video: the still is stream 0. What the video
@@ -122,7 +120,7 @@ def _frames_of_video(
     own, video = MediaFacts(), io.BufferedReader(Part(source, *place))
     try:
         for frame in video_frames(video, "video/mp4", settings, own):
-            yield replace(frame, stream=frame.stream + 1)
+            yield frame and replace(frame, stream=frame.stream + 1)
     except NoPicture as error:
         own.note("not_looked_at", f"{error.text}, though it begins as one")
     except UndecodableMedia as error:  # the picture may be sound
@@ -190,7 +188,23 @@ def _open(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
             raise UndecodableMedia("unsupported", text) from error
         if media_type in HEIF:
             return _open_cut_off(source, media_type, facts)
+        if media_type == "image/png" and (image := _open_leniently(source)):
+            facts.note("damaged", "a part before its pixels is damaged; they were decoded without it")
+            return image
         raise _broken(error, media_type) from error
+
+
+def _open_leniently(source: BinaryIO) -> Image.Image | None:
+    """A PNG in which a part that decoding can do without is damaged; None if that is not all."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    source.seek(0)
+    try:
+        return Image.open(source, formats=FORMATS["image/png"])
+    except DECODER_ERRORS:
+        return None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _open_cut_off(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:

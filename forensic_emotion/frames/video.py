@@ -28,6 +28,7 @@ from av.video.stream import VideoStream
 
 from forensic_emotion.chips import resize
 from forensic_emotion.errors import NoPicture, UndecodableMedia
+from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, Piece, RecordedTime
 from forensic_emotion.settings import ScanSettings
@@ -211,7 +212,7 @@ def video_frames(
     settings: ScanSettings,
     facts: MediaFacts,
     piece: Piece | None = None,
-) -> Iterator[Frame]:
+) -> Frames:
     """The sampled frames of a file's video streams, one stream behind the other; see ``media.Reader``.
 
     Then the pictures that are attached to it, such as a cover, which have no time.
@@ -284,7 +285,8 @@ def _open(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
             options={"protocol_whitelist": "none", **options},
         )
     except (FFmpegError, ValueError) as error:
-        raise UndecodableMedia("damaged", f"{media_type} cannot be opened: {_text(error)}") from error
+        text = f"{media_type} cannot be opened: {_text(error)}"
+        raise UndecodableMedia(_problem_of(error), text) from error
     return cast(InputContainer, container)
 
 
@@ -308,7 +310,7 @@ def _stream_frames(
     number: int,
     name: str,
     piece: Piece | None,
-) -> Iterator[Frame]:
+) -> Frames:
     """The sampled frames of one stream; what is amiss begins with its name."""
     own = MediaFacts()
     tally = Tally()
@@ -340,7 +342,7 @@ def _stream_frames(
 
 def _attached(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts, number: int
-) -> Iterator[Frame]:
+) -> Frames:
     """A picture that is attached to a file as a stream of one frame; what keeps it from us is noted."""
     name = f"attached picture, stream {number}"
     try:
@@ -355,7 +357,7 @@ def _attached(
             own = MediaFacts()
             image = display_turn(picture, own).apply(_pixels(picture, settings))
     except (UndecodableMedia, FFmpegError, ValueError) as error:
-        problem = error.problem if isinstance(error, UndecodableMedia) else "damaged"
+        problem = error.problem if isinstance(error, UndecodableMedia) else _problem_of(error)
         facts.note(problem, f"{name}: {_text(error)}")
         return
     facts.frames_decoded += 1
@@ -408,7 +410,7 @@ def _sampled(
     tally: Tally,
     keys: Sequence[int],
     piece: Piece | None,
-) -> Iterator[Frame]:
+) -> Frames:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
     _prepare(stream, settings)
     wanted = sampler(settings)
@@ -446,6 +448,7 @@ def _sampled(
             facts.pixel_aspect = None if shape.aspect == 1 else str(shape.aspect).replace("/", ":")
             facts.time_base = str(picture.time_base) if picture.time_base else None
         if not wanted(time, picture):
+            yield None
             continue
         image = shape.apply(_pixels(picture, settings))
         if facts.width is None:
@@ -517,7 +520,8 @@ def _packets(
         except StopIteration:
             return
         except (FFmpegError, OSError) as error:
-            facts.note("damaged", f"breaks off after {packets} packets: {_text(error)}")
+            text = f"breaks off after {packets} packets: {_text(error)}"
+            facts.note(_problem_of(error), text)
             return
         packets += packet.size > 0
         yield packet
@@ -539,7 +543,7 @@ def _decode(
     packets = failed = corrupt = came = 0
     first = piece.index if piece else 0
     leading = piece is not None and piece.before is not None
-    last_error = ""
+    last_error: Exception | None = None
     ended = False
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
@@ -550,7 +554,7 @@ def _decode(
                 pictures = packet.decode()
         except (FFmpegError, ValueError) as error:
             failed += not leading
-            last_error = _text(error)
+            last_error = last_error if isinstance(last_error, MemoryError) else error
             continue
         for picture in pictures:
             if piece is not None:
@@ -564,8 +568,9 @@ def _decode(
             yield first + came - 1, picture
         if ended:
             break
-    if failed:
-        facts.note("damaged", f"{failed} of {packets} packets cannot be decoded: {last_error}")
+    if last_error is not None and failed:
+        text = f"{failed} of {packets} packets cannot be decoded: {_text(last_error)}"
+        facts.note(_problem_of(last_error), text)
     if corrupt:
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if piece is not None and came != piece.count:
@@ -589,7 +594,7 @@ def _decode_keys(
     codec = stream.codec_context
     codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
     keys = failed = empty = corrupt = came = packets = 0
-    last_error = ""
+    last_error: Exception | None = None
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
         tally.count(packet)
@@ -609,7 +614,7 @@ def _decode_keys(
             pictures = [*codec.decode(packet), *codec.decode(None)]
         except (FFmpegError, ValueError) as error:
             failed += 1
-            last_error = _text(error)
+            last_error = last_error if isinstance(last_error, MemoryError) else error
             pictures = []
         else:
             empty += not pictures
@@ -619,8 +624,9 @@ def _decode_keys(
             came += 1
             picture.time_base = stream.time_base  # what is drained does not know it
             yield numbers[keys - 1], picture
-    if failed:
-        facts.note("damaged", f"{failed} of {keys} key frames cannot be decoded: {last_error}")
+    if last_error is not None:
+        text = f"{failed} of {keys} key frames cannot be decoded: {_text(last_error)}"
+        facts.note(_problem_of(last_error), text)
     if corrupt:  # also of packets between them: what a recording lacks is no matter of sampling
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if empty:
@@ -676,10 +682,12 @@ def _all_pictures(
 
 
 def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream that hold something, as far as they can be had."""
+    """The packets of a stream that give a picture, as far as they can be had."""
+    is_vp8 = stream.codec_context is not None and stream.codec_context.name in VP8
     try:
         for packet in container.demux(stream):
-            if packet.size > 0:
+            # VP8 has frames that only others refer to (RFC 6386, 9.1: show_frame).
+            if packet.size > 0 and not (is_vp8 and not bytes(packet)[0] & SHOW_FRAME):
                 yield packet
     except (FFmpegError, OSError):
         return  # noted where it is decoded
@@ -699,6 +707,10 @@ def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
     return image
 
 
+VP8 = ("vp8", "libvpx")
+"""FFmpeg's decoders of it."""
+SHOW_FRAME = 0x10
+"""In the first byte of a VP8 frame."""
 MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo")
 """Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
 what counts. FFmpeg keeps what it read at the start."""
@@ -802,6 +814,12 @@ def display_turn(picture: VideoFrame, facts: MediaFacts) -> Turn:
 def _sign(fixed: int) -> int:
     """-1, 0 or 1 of a 16.16 fixed-point number; what is next to nothing counts as nothing."""
     return 0 if abs(fixed) < 1 << 8 else (1 if fixed > 0 else -1)
+
+
+def _problem_of(error: Exception) -> str:
+    """FFmpeg's want of memory may be that of the process, and is no damage until it is there again in a
+    fresh one (``isolation.py``); nor is it then, but what a damaged packet asks for may be it too."""
+    return "out_of_memory" if isinstance(error, MemoryError) else "damaged"
 
 
 def _text(error: Exception) -> str:
