@@ -260,10 +260,12 @@ class Isolated:
     def _do(self, task: Task, parent: Parent) -> Outcome | Planned:
         if self._worker is not None and self._worker.paths >= RENEW_AFTER:
             self._end()
+        before: Outcome | None = None
         try:
             outcome = self._ask(task, parent)
             if isinstance(outcome, Planned) or not _wants_memory(outcome):
                 return outcome
+            before = outcome
             self._end()
         except Lost:
             pass
@@ -271,6 +273,8 @@ class Isolated:
         try:
             return self._ask(task, parent)
         except Lost as lost:
+            if before is not None:
+                return before
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             outcome = Outcome(task.found.path, task.found.path_text, lost.loss, problems=(problem,))
             if lost.told is None:

@@ -127,14 +127,16 @@ def load_slow() -> Tools:
     return fake_tools()
 
 
-def load_short(mark: Path | None) -> Tools:
-    """A decoder that wants for memory, as long as there is no mark."""
+def load_short(mark: Path | None, then: str | None = None) -> Tools:
+    """A decoder that wants for memory as long as there is no mark, and then does something else."""
 
     def short(source: Any, media_type: str, settings: ScanSettings, facts: MediaFacts) -> Any:
         if mark is None or not mark.exists():
             if mark is not None:
                 mark.touch()
             facts.note("out_of_memory", "2 of 2 packets cannot be decoded: Cannot allocate memory")
+        elif then is not None:
+            globals()[then]()
         return still_frames(source, media_type, settings, facts)
 
     READERS["still"] = short
@@ -496,11 +498,13 @@ def test_a_video_of_which_little_is_looked_at_is_not_taken_to_hang(
     assert rows(tmp_path / "case.db", "SELECT frames_decoded, frames FROM files") == [(10, 1)]
 
 
-@pytest.mark.parametrize("always", [False, True])
-def test_want_of_memory_in_a_decoder_is_no_damage(evidence: Path, tmp_path: Path, always: bool) -> None:
+@pytest.mark.parametrize(("always", "then"), [(False, None), (True, None), (True, "crash")])
+def test_want_of_memory_in_a_decoder_is_no_damage(
+    evidence: Path, tmp_path: Path, always: bool, then: str | None
+) -> None:
     (evidence / "a.png").write_bytes(encoded(FACE))
-    mark = None if always else tmp_path / "mark"
-    scan_with(partial(load_short, mark), evidence, tmp_path / "case.db")
+    mark = None if always and then is None else tmp_path / "mark"
+    scan_with(partial(load_short, mark, then), evidence, tmp_path / "case.db")
     found = rows(tmp_path / "case.db", "SELECT state, faces FROM files")
     problems = rows(tmp_path / "case.db", "SELECT stage, class FROM problems")
     # A fresh worker may have it; where it has not either, what was found stays.
