@@ -155,6 +155,12 @@ class ScanSettings(Settings):
             raise UsageError(
                 "--every and --per-second say the same thing in two ways.", "Give one of them."
             )
+        if self.detector == "mmod" and self.confidence is not None and self.confidence < 0.5:
+            raise UsageError(
+                f"--confidence {self.confidence:g} has no effect on mmod: dlib gives what it is surer of"
+                " than 0.5 only.",
+                "Give 0.5 or more, or --detector centerface.",
+            )
         if self.smallest_face > self.long_side:
             raise UsageError(
                 f"--smallest-face {self.smallest_face} is over --long-side {self.long_side}: hardly any"
@@ -283,6 +289,15 @@ class TrainSettings(Settings):
         most=100,
     )
     seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
+
+    def refuse_useless(self, given: Container[str]) -> None:
+        for name in ("landmark_dropout", "ferplus_weight"):
+            if self.network == "seed" and name in given:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} has no effect on --network seed, which takes landmarks"
+                    " as they are and learns from no votes.",
+                    "Leave it out, or train another network.",
+                )
 
 
 def sampling_step(settings: Mapping[str, Any]) -> Fraction | None:

@@ -218,6 +218,8 @@ def test_a_missing_case_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
         (["scan", ".", "--case", "inside.db"], "inside"),
         (["scan", ".", "--case", "/tmp/femo_test.db", "--runtime", "abacus"], "--runtime: 'abacus'"),
         (["scan", ""], "An argument is empty"),
+        (["scan", ".", "--detector", "mmod", "--confidence", "0.3"], "no effect on mmod"),
+        (["train", "f.csv", "--out", "o", "--landmark-dropout", "0.3"], "no effect on --network seed"),
         (["scan", ".", "--case="], "--case is empty"),
         (["scan", "--nonsense"], "No such option"),
         (["scan"], "Missing argument"),

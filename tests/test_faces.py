@@ -294,6 +294,10 @@ def test_a_short_gap_is_bridged_and_a_long_one_not() -> None:
     assert tracks_of(seen(0, 0), seen(8, 0)) == [0, 0]
     assert tracks_of(seen(0, 0), seen(9, 0)) == [0, 1]
     assert tracks_of(seen(0, 0), seen(40, 0), interval=5.0) == [0, 0]
+    # A sample that is missed, at whatever rate the frames come: 2.002 s apart at 29.97 a second.
+    late = replace(seen(8, 0), time=FrameTime(60, Fraction(1001, 30_000)))
+    assert tracks_of(seen(0, 0), late, interval=1.0) == [0, 0]
+    assert tracks_of(seen(0, 0), seen(12, 0), interval=1.0) == [0, 1]
 
 
 def test_a_clock_that_is_set_back_ends_a_track() -> None:

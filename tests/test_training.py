@@ -1086,6 +1086,9 @@ def test_a_start_that_knows_the_held_out_part_is_refused(
         ModelError, match=r"model\.h5 was fitted to pictures that --validation-share 0\.3"
     ):
         train_tiny(tiny_csv, tmp_path / "out", init=start, validation_share=0.3)
+    checkpoint = train_tiny(tiny_csv, tmp_path / "run", epochs=1) / "checkpoint" / "epoch-001.keras"
+    with pytest.raises(ModelError, match=r"epoch-001\.keras was fitted to pictures that"):
+        train_tiny(tiny_csv, tmp_path / "out", init=checkpoint, validation_share=0.3)
     # What other data it knows, or weights that no card speaks of, nobody can tell.
     other = write_fer2013(tmp_path / "other.csv", {"Training": 70, "PublicTest": 10}, seed=1)
     train_tiny(other, tmp_path / "other", init=start, validation_share=0.3, epochs=1)
@@ -1398,6 +1401,14 @@ def test_the_mean_of_weights_is_one_network(
     assert facts["command"].endswith("--out mean --weights --max-error 0.2")
     with pytest.raises(ModelError, match="not of one network"):
         merged([tiny_model, symmetric_model], tiny_csv, tmp_path / "none", weights=True)
+    sizes = [
+        merged([tiny_model, tiny_model], tiny_csv, tmp_path / f"{size}", weights=True, mirror_size=size)
+        for size in (0.8, 0.9)
+    ]
+    with pytest.raises(ModelError, match="in one and the same size"):
+        merged(sizes, tiny_csv, tmp_path / "none", weights=True)
+    again = merged([sizes[0], sizes[0]], tiny_csv, tmp_path / "again", weights=True)
+    assert json.loads((again / "model.json").read_text())["settings"]["mirror_size"] == 0.8
 
 
 @pytest.mark.slow
@@ -1643,15 +1654,91 @@ def test_the_command_says_which_model_it_measured(
     """A folder that is called like a shipped model is another one."""
     shutil.copytree(tiny_model, tmp_path / "seed")
     monkeypatch.chdir(tmp_path)
+    assert ModelCard.find(Path("seed")).facts == ModelCard.find(str(tiny_model)).facts
     told = []
-    for model in ("./seed", "seed"):
-        command = ["evaluate", model, str(tiny_csv), "--no-robustness"]
+    for model, more in (("./seed", ["--record"]), ("seed", [])):
+        command = ["evaluate", model, str(tiny_csv), "--no-robustness", *more]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.stderr
         told.append(result.stdout.splitlines())
     assert told[0][0] == "model seed, split PublicTest"
     assert told[1][0] == f"model {ModelCard.find('seed').folder}, split PublicTest"
     assert told[0][1].startswith("accuracy 0.")
+    card = ModelCard.find(Path("seed"))
+    assert card.facts["metrics"].keys() == {"validation", "PublicTest"}
+    card.weights("model.onnx")  # is still that of the card
+
+
+def test_a_merge_or_a_teacher_is_the_folder_that_was_named(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensic_emotion.training.teachers import load_teachers
+
+    shutil.copytree(tiny_model, tmp_path / "seed")
+    monkeypatch.chdir(tmp_path)
+    trained_on = ModelCard.find(str(tiny_model)).facts["data"]["sha256"]
+    (teacher,) = load_teachers([Path("seed")], trained_on, 0.1)
+    assert teacher.card.folder == Path("seed")
+    out = merged([Path("seed"), tiny_model], tiny_csv, tmp_path / "out", weights=True)
+    members = json.loads((out / "model.json").read_text())["members"]
+    assert members[0]["sha256"] == members[1]["sha256"]
+
+
+@pytest.mark.slow
+def test_what_a_full_disk_kept_from_being_written_is_written_by_going_on(
+    tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensic_emotion.training import train as module
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_pictures", full)
+        with pytest.raises(FemoError, match="--resume then writes it"):
+            train_tiny(tiny_csv, tmp_path / "out", epochs=1)
+    train_tiny(tiny_csv, tmp_path / "out", epochs=1, resume=True)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.json", "pictures.csv", "history.csv", "curves.png"} <= names
+
+
+@pytest.mark.slow
+def test_no_two_epochs_leave_out_the_same_units() -> None:
+    import keras
+
+    from forensic_emotion.training.train import seed_dropout
+
+    states = []
+    for seed, epoch in ((1, 1), (1, 2), (2, 1), (2**32 - 1, 1)):
+        model = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)]
+        )
+        seed_dropout(model, seed, epoch)
+        states += [
+            tuple(keras.ops.convert_to_numpy(layer.seed_generator.state)) for layer in model.layers
+        ]
+    assert len({state[0] for state in states}) == len(states)
+    assert all(0 <= number < 2**31 for state in states for number in state)
+
+
+@pytest.mark.slow
+def test_the_average_forgets_by_the_step() -> None:
+    from forensic_emotion.training.train import moving_average
+
+    (by_eight,) = moving_average([np.ones(1)], [np.zeros(1)], 0.9, 1000, 8)
+    (by_one,) = moving_average([np.ones(1)], [np.zeros(1)], 0.9, 1000, 1)
+    assert (by_eight[0], by_one[0]) == (pytest.approx(0.9**8), pytest.approx(0.9))
+
+
+@pytest.mark.slow
+def test_any_part_of_a_picture_may_be_covered() -> None:
+    from forensic_emotion.training.augment import erase
+
+    images = np.full((400, 48, 48), -1.0, np.float32)
+    erase(images, 1.0, np.random.default_rng(3))
+    covered = (images >= 0).any(axis=0)
+    assert covered.any(axis=0).all()
+    assert covered.any(axis=1).all()
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ from forensic_emotion.errors import ModelError
 from forensic_emotion.hashes import file_sha256
 
 SHIPPED = Path(__file__).parent / "models"
+"""One folder a shipped model."""
 RESTORE = "Restore its folder, or name another model; femo models lists the shipped ones."
 """What to do about a model whose files are not as its card says."""
-"""One folder a shipped model."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,11 @@ class ModelCard:
         return float(self.facts["abstention"]["threshold"])
 
     @classmethod
-    def find(cls, model: str) -> ModelCard:
-        """The card of a shipped model (by name) or of a folder.
+    def find(cls, model: str | Path) -> ModelCard:
+        """The card of a shipped model, by its name, or of a folder.
+
+        Args:
+            model: a path is a folder, also one that is called as a shipped model is.
 
         Raises:
             ModelError: there is none, or it cannot be used by this femo.
@@ -56,7 +59,7 @@ class ModelCard:
             threshold = card.threshold
         except OSError as error:
             raise ModelError(
-                f"There is no model {model!r}: {path} cannot be read ({error.strerror}).",
+                f"There is no model {str(model)!r}: {path} cannot be read ({error.strerror}).",
                 f"Shipped models: {', '.join(shipped) or 'none'}; or give a folder that femo train"
                 " wrote.",
             ) from error

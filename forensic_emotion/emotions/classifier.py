@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -32,11 +33,11 @@ class Classifier(Protocol):
         ...
 
 
-def load_classifier(model: str, runtime: str, *, threads: int = 0) -> Classifier:
+def load_classifier(model: str | Path, runtime: str, *, threads: int = 0) -> Classifier:
     """Load a model by name or folder.
 
     Args:
-        model: the name of a shipped model, or a folder that ``femo train`` wrote.
+        model: the name of a shipped model, or a folder that ``femo train`` wrote (``ModelCard.find``).
         runtime: ``onnx`` or ``tensorflow``.
         threads: that ONNX Runtime computes with; 0 for as many as there are cores for femo.
 

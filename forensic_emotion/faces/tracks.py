@@ -86,7 +86,8 @@ def link(
             faces = list(of_frame)
             time = faces[0].time
             moment = time.seconds if time else float(faces[0].frame_index)
-            gap = max(GAP_SECONDS, 2 * interval) if time else GAP_FRAMES
+            # A sample is the first frame behind its time, up to a frame late.
+            gap = max(GAP_SECONDS, 2 * interval) + interval / 2 if time else GAP_FRAMES
             before, tracks = tracks, []
             for each in before:
                 if 0 <= moment - each.moment <= gap:

@@ -87,7 +87,10 @@ def erase(images: Floats, share: float, chance: np.random.Generator) -> None:
         aspect = np.exp(chance.uniform(np.log(0.4), np.log(2.5)))
         height = int(np.clip(round(np.sqrt(area * aspect)), 2, chips.SIDE - 1))
         width = int(np.clip(round(np.sqrt(area / aspect)), 2, chips.SIDE - 1))
-        top, left = chance.integers(0, chips.SIDE - height), chance.integers(0, chips.SIDE - width)
+        top, left = (
+            chance.integers(0, chips.SIDE - height + 1),
+            chance.integers(0, chips.SIDE - width + 1),
+        )
         patch = images[i, top : top + height, left : left + width]
         patch[...] = chance.random(patch.shape if chance.random() < 0.5 else 1)
 

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from forensic_emotion.errors import DataError, FemoError, UsageError
 
+STATE = "state.json"
+"""What a folder of checkpoints tells of its training."""
 DAMAGED = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -60,7 +62,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._state = folder / "state.json"
+        self._state = folder / STATE
 
     def start(self, out: Path) -> None:
         """Make the folder for a new run.

@@ -263,7 +263,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
 
 def record(card: ModelCard, split: str, summary: dict[str, Any]) -> None:
     """Write figures into ``model.json``, under ``metrics`` and the split's name."""
-    now = ModelCard.find(str(card.folder)).facts  # another evaluation may have recorded meanwhile
+    now = ModelCard.find(card.folder).facts  # another evaluation may have recorded meanwhile
     before = now.get("metrics")
     metrics = {**(before if isinstance(before, dict) else {}), split: summary}
     write_card(card.folder, {**now, "metrics": metrics})

@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from forensic_emotion import chips
 from forensic_emotion.emotions.card import RESTORE, ModelCard
+from forensic_emotion.emotions.layers import MirrorImage, Zoom
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import calibration, take_out
@@ -64,7 +65,7 @@ def merge(
         raise UsageError("One model alone cannot be merged.", "Name two or more.")
     if (out / "model.json").exists():
         raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
-    cards = [ModelCard.find(str(folder)) for folder in folders]
+    cards = [ModelCard.find(folder) for folder in folders]
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
     if {trained(card).data_sha256 for card in cards} != {pictures.sha256}:
         raise ModelError(
@@ -90,7 +91,7 @@ def merge(
         "settings": {
             "validation_share": _share(smallest),
             "max_error": max_error,
-            "mirror_size": mirror_size,
+            "mirror_size": _mirror_size(model) if mirror_size is None else mirror_size,
         },
         "members": [_as_member(each) for each in cards],
         "command": merge_line(folders, source, out, max_error, weights, mirror_size),
@@ -189,14 +190,26 @@ def _load(card: ModelCard) -> keras.Model:
     return model
 
 
+def _mirror_size(model: keras.Model) -> float | None:
+    """Of the mirror image that it is asked about too; None if it is not, or is several networks."""
+    sizes = [layer.scale for layer in model.layers if isinstance(layer, Zoom)]
+    mirrors = any(isinstance(layer, MirrorImage) for layer in model.layers)
+    return float(sizes[0]) if sizes else 1.0 if mirrors else None
+
+
 def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
     """One of the models, with the mean of the weights of all.
 
     Raises:
         ModelError: they are not of one network.
     """
+    if len({_mirror_size(member) for member in members}) > 1:
+        raise ModelError(
+            f"{', '.join(names)} are not asked about a face's mirror image in one and the same size.",
+            "Say in which the whole is: --mirror-size.",
+        )
     shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(innermost, members)]
-    if any(each != shapes[0] for each in shapes) or len({len(m.layers) for m in members}) > 1:
+    if any(each != shapes[0] for each in shapes):
         raise ModelError(
             f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
             "Merge them without --weights, or train each from the other with --init.",

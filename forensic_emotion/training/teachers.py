@@ -36,7 +36,7 @@ def load_teachers(
     """
     teachers = []
     for folder in folders:
-        classifier = load_classifier(str(folder), "onnx")
+        classifier = load_classifier(folder, "onnx")
         if classifier.card.labels != LABELS:
             raise ModelError(
                 f"The teacher {folder} has other classes than the data.",

@@ -43,7 +43,7 @@ from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
 from forensic_emotion.training.regression import SoftmaxRegression, chained
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.steps import Climber, compile_with, step_on
+from forensic_emotion.training.steps import Climber, compile_with, outputs_of, step_on
 from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
 from forensic_emotion.training.warm_start import check_held_out, find_start, start_from
 
@@ -96,6 +96,12 @@ def train(
         raise UsageError(
             "--distill-seen asks teachers, who know no votes of pictures that are blended.",
             "Name teachers by --distill, and leave out --distill-votes.",
+        )
+    outputs = outputs_of(NETWORKS[settings.network](len(LABELS)))
+    if ferplus and not settings.distill_votes and "ferplus" not in outputs:
+        raise UsageError(
+            f"{settings.network} learns from no FER+ votes: it has no output for them.",
+            "Leave out --ferplus, or add --distill-votes.",
         )
     if settings.freeze and settings.normalise:
         raise UsageError(
@@ -164,7 +170,7 @@ def train(
             started = time.monotonic()
             seed_dropout(model, settings.seed, number)
             shown = progress.add_task(f"epoch {number}/{settings.epochs}", total=steps)
-            sums = np.zeros(2)
+            sums, averaged = np.zeros(2), (number - 1) * steps
             for step, batch in enumerate(
                 batches(fit, settings, number, at_each_step), (number - 1) * steps + 1
             ):
@@ -173,7 +179,9 @@ def train(
                     raise _astray(number)
                 sums += np.array(logs) * len(batch.inputs["images"])
                 if step % AVERAGE_EVERY == 0 or step == number * steps:
-                    average = moving_average(average, model.get_weights(), settings.average, step)
+                    now, since = model.get_weights(), step - averaged
+                    average = moving_average(average, now, settings.average, step, since)
+                    averaged = step
                 progress.update(shown, advance=1)
             loss, accuracy = (sums / len(split.fit)).tolist()
             progress.remove_task(shown)
@@ -235,10 +243,10 @@ def train(
         **calibrated,
     }
     try:
-        write_model(served, out, card)
         write_history(out / "history.csv", history)
         draw_curves(out / "curves.png", history, kept.epoch)
         write_pictures(out / "pictures.csv", pictures, split)
+        write_model(served, out, card)  # last, for its card tells that a training is through
     except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
         raise FemoError(
             f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
@@ -296,12 +304,19 @@ def optimizer(settings: TrainSettings, steps: int) -> keras.optimizers.Optimizer
     return made
 
 
-def moving_average(average: Weights, now: Weights, decay: float, step: int) -> Weights:
+def moving_average(average: Weights, now: Weights, decay: float, step: int, since: int) -> Weights:
     """The average of the weights, normalisation statistics included, brought up to a step.
 
     In the first steps the average is shorter, so that it forgets the random start.
+
+    Args:
+        average: of the weights until the step that it was brought up to before.
+        now: the weights.
+        decay: what stays of it from step to step.
+        step: from 1, over all epochs.
+        since: how many steps that is.
     """
-    kept = min(decay, step / (step + 10)) ** AVERAGE_EVERY
+    kept = min(decay, step / (step + 10)) ** since
     return [np.float32(kept) * a + np.float32(1 - kept) * b for a, b in zip(average, now, strict=True)]
 
 
@@ -417,7 +432,8 @@ def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Set the state of each dropout, which a checkpoint does not hold, from seed and epoch."""
     for number, layer in enumerate(model.layers):
         if isinstance(layer, keras.layers.Dropout):
-            layer.seed_generator.state.assign([seed * 1_000 + number, epoch])
+            state = np.random.SeedSequence([seed, number, epoch]).generate_state(2)
+            layer.seed_generator.state.assign(state >> 1)  # 31 bits fit the type of every backend
 
 
 def describe(epoch: Epoch, epochs: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import keras
@@ -11,8 +12,9 @@ from forensic_emotion.errors import ModelError
 from forensic_emotion.faces.weights import weights_path
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.training import identity
+from forensic_emotion.training.checkpoint import STATE
 from forensic_emotion.training.loading import innermost, load_trained
-from forensic_emotion.training.provenance import trained
+from forensic_emotion.training.provenance import Trained, trained
 
 HEADS = ("output", "ferplus")
 """Layers that may differ, for another data set has other classes; then they start anew."""
@@ -38,17 +40,32 @@ def check_held_out(init: Path, data_sha256: str, share: float) -> None:
     Raises:
         ModelError: they were, so that accuracy, calibration and threshold would come out too good.
     """
-    if not (init.parent / "model.json").is_file():
-        return
-    card = ModelCard.find(str(init.parent))
-    if file_sha256(init) not in {each["sha256"] for each in card.facts["files"].values()}:
-        return
-    start = trained(card)
-    if start.data_sha256 == data_sha256 and start.validation_share < share:
+    start = _how_trained(init)
+    if start is not None and start.data_sha256 == data_sha256 and start.validation_share < share:
         raise ModelError(
             f"{init} was fitted to pictures that --validation-share {share:g} is to hold out.",
             f"Give --validation-share {start.validation_share:g} or less, as it was trained with.",
         )
+
+
+def _how_trained(file: Path) -> Trained | None:
+    """What a model's card, or the state beside a checkpoint, tells of a file; None if nothing does."""
+    if (state := file.parent / STATE).is_file():
+        try:
+            facts = json.loads(state.read_text(encoding="utf-8"))
+            share = float(facts["settings"]["validation_share"])
+            return Trained(str(facts["data_sha256"]), share, str(facts["settings"]["network"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{state} does not say how {file.name} was trained: {type(error).__name__}: {error}.",
+                "Start from the model.h5 that the training wrote.",
+            ) from error
+    if not (file.parent / "model.json").is_file():
+        return None
+    card = ModelCard.find(file.parent)
+    if file_sha256(file) not in {each["sha256"] for each in card.facts["files"].values()}:
+        return None
+    return trained(card)
 
 
 def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
