@@ -64,5 +64,7 @@ def file_sha256(path: Path) -> str:
 
 def sum_line(sha256: str, path: bytes) -> bytes:
     """One line as coreutils write it: a name with a line break or a backslash is escaped and marked."""
+    if path == b"-":  # which they take for standard input
+        path = b"./-"
     escaped = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
     return (b"\\" if escaped != path else b"") + sha256.encode() + b"  " + escaped + b"\n"

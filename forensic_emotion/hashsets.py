@@ -115,21 +115,19 @@ def _no_hash(path: Path, number: int) -> UsageError:
     )
 
 
+def _is_indexed(connection: sqlite3.Connection, column: str) -> bool:
+    """Whether a hash is found without a pass over any table; FILE may be a view of several."""
+    plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM FILE WHERE {column} = ''")
+    return not any("SCAN" in detail for *_, detail in plan.fetchall())
+
+
 def _database(path: Path, sha256: str) -> HashSet:
     """NSRL's RDSv3; only columns with an index are asked, for it has hundreds of millions of rows."""
     try:
         # Asked by one thread at a time, which need not be the one that opened it.
         connection = sqlite3.connect(f"{read_only(path)}&immutable=1", uri=True, check_same_thread=False)
         there = {row[1].lower() for row in connection.execute("PRAGMA table_info('FILE')")}
-        indexed = tuple(
-            name
-            for name in BYTES
-            if name in there
-            and "SEARCH"
-            in str(
-                connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM FILE WHERE {name} = ''").fetchall()
-            )
-        )
+        indexed = tuple(name for name in BYTES if name in there and _is_indexed(connection, name))
     except sqlite3.Error as error:
         raise UsageError(
             f"The hash list {path} cannot be read as SQLite: {error}.",

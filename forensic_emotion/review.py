@@ -16,7 +16,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +28,7 @@ from forensic_emotion.case import audit
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement, Review, agreement, read_history, read_reviews
 from forensic_emotion.case.store import CaseStore
-from forensic_emotion.errors import FemoError, UsageError
+from forensic_emotion.errors import CaseError, FemoError, UsageError
 from forensic_emotion.evidence import utc_now
 from forensic_emotion.paths import visible
 
@@ -91,7 +91,7 @@ class Desk:
             return self._page()
 
     def add(self, said: Judgement) -> dict[str, Any]:
-        """Write a review; returns what was written.
+        """Write a review; returns what was written, with a warning if not all went well behind that.
 
         Raises:
             UsageError: the run has no such face, or the label is the one that scored highest.
@@ -104,10 +104,22 @@ class Desk:
                     "The review has ended; this was not written.",
                     "Start femo review again and repeat it.",
                 )
-            with closing(CaseStore(self._case)) as store:
+            if not self._case.is_file():  # else one would be made there
+                raise CaseError(f"The case {self._case} is gone.", "Is its drive mounted still?")
+            store = CaseStore(self._case)
+            warning = None
+            try:
                 store.add_review(self._run_id, said, self._reviewer, at, self._arguments)
-                self.written += 1
-        return {**asdict(said), "at": at, "reviewer": self._reviewer}
+            except FemoError:
+                with suppress(CaseError):
+                    store.close()
+                raise
+            self.written += 1
+            try:
+                store.close()
+            except CaseError as error:  # the hashes beside the case; what was said is in it
+                warning = f"{error.text} {error.remedy}"
+        return {**asdict(said), "at": at, "reviewer": self._reviewer, "warning": warning}
 
     def reviews(self) -> dict[str, Any]:
         """What counts of each face, and how far it agrees with the machine."""

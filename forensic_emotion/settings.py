@@ -355,8 +355,8 @@ class ReportSettings(Settings):
     )
     redact: bool = setting(
         False,
-        "Pixelate faces, replace the names of files by hashes, leave out places and what files say of"
-        " themselves.",
+        "Pixelate faces, name files by their numbers in the case, leave out places, times, notes, the"
+        " words of problems and what files say of themselves.",
     )
 
 

@@ -127,7 +127,8 @@ def _made(check: Iterable[str]) -> Iterator[str]:
     """What a check finds; where the case does not even let it be made, that is a fault too."""
     try:
         yield from check
-    except sqlite3.Error as error:
+    except (sqlite3.Error, TypeError, ValueError, LookupError, AttributeError) as error:
+        # The latter where the audit table holds JSON of other types than femo writes.
         yield f"a check could not be made: {error}"
 
 
@@ -184,6 +185,9 @@ def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
             if last.action not in ENDING or noted != (state, rows):
                 yield f"run {run_id}: the audit table notes another end of it"
         yield from _changed_run(case, run_id, history)
+        for entry in history:
+            if entry.action == "resume" and "changed_before" in entry.detail:
+                yield f"run {run_id}: {entry.detail['changed_before']}"
 
 
 def _changed_run(case: sqlite3.Connection, run_id: int, history: list[audit.Entry]) -> Iterator[str]:

@@ -373,7 +373,7 @@
         draw(true);
         open(i);
         $("reload")?.removeAttribute("hidden");
-        dialog.querySelector(".review [role=status]").textContent = T.saved;
+        dialog.querySelector(".review [role=status]").textContent = body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
       } catch (error) {
         status.textContent = fill(T.not_saved, {why: error.message});
       }

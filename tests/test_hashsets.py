@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,16 @@ def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path, capitals:
     assert not list(tmp_path.glob("RDS.db-*"))
     with pytest.raises(UsageError, match="no index"):
         read_hash_set(rds(tmp_path / "slow.db", index=False))
+    # A view that needs a pass over one of its tables, and finds the rest by an index.
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE PACKAGE (id INTEGER PRIMARY KEY)")
+        connection.execute("DROP VIEW FILE")
+        connection.execute(
+            "CREATE VIEW FILE AS SELECT UPPER(sha256) AS sha256, UPPER(sha1) AS sha1"
+            " FROM METADATA, PACKAGE WHERE package_id = id"
+        )
+    with pytest.raises(UsageError, match="no index"):
+        read_hash_set(path)
 
 
 def test_notable_files_are_flagged_and_looked_at(evidence: Path, tmp_path: Path) -> None:

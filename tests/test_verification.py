@@ -22,6 +22,7 @@ from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore, write_audit_file
 from forensic_emotion.cli import app
 from forensic_emotion.errors import CaseError, UsageError
+from forensic_emotion.hashes import sum_line
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.verification import FileFate, Verification, verify
 from tests.builders import FakeDetector, encoded, fake_run, picture, scanned, tamper, write_video
@@ -521,6 +522,7 @@ def test_half_a_manifest_does_not_stay(
 def test_a_manifest_is_what_sha256sum_checks(case: Path, evidence: Path, tmp_path: Path) -> None:
     code, output = run("manifest", case, "--out", tmp_path / "m")
     assert code == 0, output
+    assert sum_line("0" * 64, b"-") == b"0" * 64 + b"  ./-\n"  # a dash alone is standard input
     check = ["sha256sum", "--check", "--strict", tmp_path / "m"]
     done = subprocess.run(check, cwd=evidence, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -696,6 +698,99 @@ def test_a_text_within_a_view_is_its_own(case: Path, old: str, new: str) -> None
     assert old in sql
     tamper(case, "DROP VIEW face_reviews", sql.replace(old, new))
     assert "schema: the view face_reviews is not as femo makes it" in verified(case).faults
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("face_results", "files.sha256 = faces.sha256", '"files.sha256" = faces.sha256'),
+        ("face_reviews", "reviews.verdict <>", '"reviews.verdict" <>'),
+        ("reviews_no_delete", "RAISE(ABORT, 'the reviews table is only added to')", '"RAISE(ABORT)"'),
+    ],
+)
+def test_a_name_that_double_quotes_make_a_text_is_another_one(
+    case: Path, name: str, old: str, new: str
+) -> None:
+    with closing(sqlite3.connect(case)) as connection, connection:
+        kind, sql = connection.execute(
+            "SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)
+        ).fetchone()
+        assert old in sql
+        connection.execute(f"DROP {kind} {name}")
+        connection.execute(sql.replace(old, new))
+    assert f"schema: the {kind} {name} is not as femo makes it" in verified(case).faults
+
+
+def test_a_trigger_that_is_called_as_sqlites_own_tables_are_is_none_of_femos(case: Path) -> None:
+    with closing(sqlite3.connect(case)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = 1")
+        connection.execute(
+            "INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_t', 'tracks', 0,"
+            " 'CREATE TRIGGER sqlite_t AFTER INSERT ON tracks"
+            " BEGIN UPDATE tracks SET label = ''sad'' WHERE id = new.id; END')"
+        )
+    assert "schema: the trigger sqlite_t is none of femo's" in verified(case).faults
+
+
+class Stops(FakeDetector):
+    """A scan that is stopped over a picture behind so many."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def detect(self, image: RGB) -> list[Detection]:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().detect(image)
+
+
+def test_what_changed_before_a_run_went_on_is_not_sealed(evidence: Path, tmp_path: Path) -> None:
+    for i in range(6):
+        (evidence / f"{i}.png").write_bytes(encoded(picture(background=i)))
+    case = tmp_path / "case.db"
+    with pytest.raises(KeyboardInterrupt):
+        scanned(evidence, case, detector=Stops(3))
+    assert verified(case).faults == []
+    tamper(case, "DELETE FROM files WHERE path = '0.png'")
+    (evidence / "0.png").unlink()
+    scanned(evidence, case)
+    assert any("before it went on" in fault for fault in verified(case).faults)
+
+
+def test_new_digests_hide_no_change(evidence: Path, tmp_path: Path) -> None:
+    """A file that changed while the scan was stopped gets a problem; what was done to its rows stays."""
+    for i in range(6):
+        (evidence / f"{i}.png").write_bytes(encoded(picture(background=i)))
+    case = tmp_path / "case.db"
+    with pytest.raises(KeyboardInterrupt):
+        scanned(evidence, case, detector=Stops(3))
+    tamper(case, "UPDATE files SET state = 'partial' WHERE path = '0.png'")
+    os.utime(evidence / "0.png", ns=(1, 1))
+    scanned(evidence, case)
+    assert any("0.png: its rows were changed" in fault for fault in verified(case).faults)
+
+
+def test_a_review_is_of_a_face_of_its_run(case: Path, evidence: Path) -> None:
+    with closing(CaseStore(case)) as store:
+        store.add_review(1, Judgement(1, "confirmed"), "A", "2026", ())
+    scanned(evidence, case)
+    ((other,),) = rows(
+        case,
+        "SELECT two.id FROM faces AS two JOIN faces AS one USING (sha256, stream, frame_index, face)"
+        " WHERE one.id = 1 AND two.run_id = 2",
+    )
+    numbers = [(999, 1), (1, other), (other, 999)]
+    tamper(case, *(f"UPDATE faces SET id = {new} WHERE id = {old}" for new, old in numbers))
+    assert "1 reviews are of a face of another run" in verified(case).faults
+
+
+def test_an_entry_with_anything_in_it_ends_no_check(case: Path) -> None:
+    detail = json.dumps({"review": [1]})
+    tamper(case, f"UPDATE audit SET action = 'review', detail = '{detail}' WHERE id = 1")
+    faults = verified(case).faults
+    assert any(fault.startswith("a check could not be made") for fault in faults)
+    assert any(fault.startswith("audit entry 1") for fault in faults)
 
 
 def test_a_trigger_with_the_name_of_a_table_is_none_of_femos(case: Path) -> None:

@@ -38,6 +38,10 @@ LOOSE = (
         "problems name another run than their path's",
     ),
     (
+        "reviews JOIN faces ON faces.id = reviews.face_id WHERE faces.run_id <> reviews.run_id",
+        "reviews are of a face of another run",
+    ),
+    (
         "files JOIN files AS first ON first.id = files.same_as"
         " WHERE first.run_id <> files.run_id OR first.sha256 IS NOT files.sha256",
         "paths are copies of a path of another run or with other bytes",
@@ -94,7 +98,8 @@ def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
     """
     fresh = Database(memory=True)
     MIGRATIONS.apply(fresh)
-    expected, found = _objects(fresh.conn), _objects(case)
+    names = _names(fresh.conn)
+    expected, found = _objects(fresh.conn, names), _objects(case, names)
     fresh.close()
     for kind, name in sorted(expected.keys() | found.keys()):
         if (kind, name) not in found:
@@ -105,15 +110,26 @@ def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
             yield f"schema: the {kind} {name} is not as femo makes it"
 
 
-def _objects(case: sqlite3.Connection) -> dict[tuple[str, str], object]:
+OF_SQLITE = ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")
+"""Tables that SQLite makes itself."""
+
+
+def _names(case: sqlite3.Connection) -> set[str]:
+    """Every name of something in a case, and of its columns."""
+    names = {name for (name,) in case.execute("SELECT name FROM sqlite_master")}
+    columns = (case.execute(f"PRAGMA table_xinfo({_quoted(name)})").fetchall() for name in set(names))
+    return names.union(row[1] for rows in columns for row in rows)
+
+
+def _objects(case: sqlite3.Connection, names: set[str]) -> dict[tuple[str, str], object]:
     rows = case.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql NOT NULL"
     ).fetchall()
     return {
-        (kind, name): _table(case, name) if kind == "table" else (table, _plain(sql))
+        (kind, name): _table(case, name) if kind == "table" else (table, _plain(sql, names))
         for kind, name, table, sql in rows
         # SQLite's own, and sqlite_utils' list of migrations, which its versions spell differently.
-        if not name.startswith("sqlite_") and (kind, name) != ("table", MIGRATIONS.migrations_table)
+        if kind != "table" or name not in (*OF_SQLITE, MIGRATIONS.migrations_table)
     }
 
 
@@ -132,11 +148,19 @@ def _table(case: sqlite3.Connection, name: str) -> object:
     return columns, {row[2:] for row in told("foreign_key_list", name)}, unique
 
 
-def _plain(sql: str) -> str:
-    """SQL without what the spelling leaves open: quotes of names, blanks; not within texts."""
+def _plain(sql: str, names: set[str]) -> str:
+    """SQL without what the spelling leaves open: quotes of these names, blanks; not within texts.
+
+    What stands in double quotes and is no name is a text to SQLite.
+    """
 
     def plain(part: str) -> str:
-        return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", part.replace('"', "")))
+        return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", part))
 
-    parts = re.split(r"('(?:[^']|'')*')", sql)  # each second one is a text
+    unquoted = re.sub(
+        r"""'(?:[^']|'')*'|"((?:[^"]|"")*)\"""",
+        lambda found: found[1] if found[1] in names else found[0],
+        sql,
+    )
+    parts = re.split(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""", unquoted)  # each second one is a text
     return "".join(part if i % 2 else plain(part) for i, part in enumerate(parts)).strip()

@@ -340,3 +340,9 @@ def m004_reviews(db: Database) -> None:
     facts = [column.split()[0] for column in FACE_FACTS]
     shown = ", ".join(f"faces.{name}" for name in (*facts, "frame_width", "frame_height"))
     db.execute(_face_results(f"{_columns(CLASSES)}, faces.top_class, faces.label, {shown}"))
+
+
+@MIGRATIONS()
+def m005_problems_by_file(db: Database) -> None:
+    """Each file's problems are asked for when it is sealed, and when it is verified."""
+    db.execute("CREATE INDEX problems_by_file ON problems (file_id, id)")

@@ -199,12 +199,25 @@ class CaseStore:
 
     def _go_on(self, run_id: int, was: str, run: Run) -> int:
         with self._transaction():
+            detail = {"was": was}
+            if was != "running" and not self._is_as_it_ended(run_id):
+                # The digests that show it are of the end that is taken back here.
+                text = "paths were added, removed or changed after it stopped and before it went on"
+                detail["changed_before"] = text
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
-            detail = {"was": was, "begun_digest": run_row(self._connection, run_id).begun}
+            detail["begun_digest"] = run_row(self._connection, run_id).begun
             self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
+
+    def _is_as_it_ended(self, run_id: int) -> bool:
+        """Whether the paths of a run that ended somehow are those that it then had."""
+        stored = self._connection.execute(
+            "SELECT row_digest, results_digest FROM runs WHERE id = ?", (run_id,)
+        ).fetchone()
+        now = run_digests(self._connection, run_id)
+        return bool(tuple(stored) == (now.rows, now.results))
 
     def lock(self) -> None:
         """Keep other scans out, until this process ends, however it ends.
@@ -314,8 +327,17 @@ class CaseStore:
         return read_looked_at(self._connection, run_id, path)
 
     def mark_changed(self, run_id: int, file_id: int, text: str) -> None:
-        """Add to a file that was dealt with that it has changed since."""
+        """Add to a file that was dealt with that it has changed since.
+
+        Rows that are not as they were written stay so: new digests would hide it.
+        """
         with self._transaction():
+            stored = self._connection.execute(
+                "SELECT row_digest, results_digest FROM files WHERE id = ?", (file_id,)
+            ).fetchone()
+            digests = file_digests(self._connection, file_id)
+            if tuple(stored) != (digests.rows, digests.results):
+                return
             self._add_problem(run_id, file_id, Problem("read", "changed", text))
             self._connection.execute(
                 "UPDATE files SET state = 'partial' WHERE id = ? AND frames > 0", (file_id,)

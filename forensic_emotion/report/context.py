@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import unicodedata
 from collections import Counter, defaultdict
@@ -61,7 +62,7 @@ MOST_FILES = 15
 MOST_DAYS = 40
 MOST_PATHS = 20_000
 """Rows of the evidence table; the report says how many are left out."""
-WITHHELD = "(withheld)"
+WITHHELD = TEXTS["withheld"]
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,11 @@ def build_context(
         ],
         problems=[(names[p.file_id], p) for p in problems],
         agreement=agreement(case, run.id),
-        settings=[(n, str(v), meanings.get(n, "")) for n, v in run.settings.items()],
+        settings=[
+            # A model may be a folder in somebody's home.
+            (n, WITHHELD if settings.redact and os.sep in str(v) else str(v), meanings.get(n, ""))
+            for n, v in run.settings.items()
+        ],
         model_facts=list(_model_facts(run)),
         legal=LEGAL,
         audit_head=audit.head(case, results_only=True),
@@ -331,7 +336,7 @@ def build_context(
                 "reliability": error_rate.reliability if error_rate else [],
                 "files": _script_files(every_file, names, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
-                "reviews": reviews_of(reviews.values()),
+                "reviews": reviews_of(reviews.values(), settings.redact),
                 "review": "reviews" if reviewer is not None else None,
                 "faces": gallery.columns,
             }

@@ -6,7 +6,6 @@ Every text in it is visible text already (``paths.visible``); the script only se
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -170,9 +169,12 @@ def _packed(landmarks: str, part: Box) -> str:
 
 
 def shown_name(file: FileInfo, redact: bool) -> str:
-    """A path as the report names it: what it is called, or a hash of that."""
+    """A path as the report names it: what it is called, or its number in the case.
+
+    Not a hash of its name: those of a camera are few, and soon guessed.
+    """
     if redact:
-        return f"file-{hashlib.sha256(file.path_bytes).hexdigest()[:12]}"
+        return f"file-{file.id}"
     return visible(file.path)
 
 
@@ -204,8 +206,11 @@ def tracks_of(tracks: Iterable[TrackInfo], number_of: dict[str, int]) -> list[li
     ]
 
 
-def reviews_of(reviews: Iterable[Review]) -> dict[str, list[str | None]]:
-    """Face → [verdict, label, note, reviewer, at]."""
+def reviews_of(reviews: Iterable[Review], redact: bool) -> dict[str, list[str | None]]:
+    """Face → [verdict, label, note, reviewer, at]; a note may say who it is."""
     return {
-        str(r.face_id): [r.verdict, r.label, visible(r.note), visible(r.reviewer), r.at] for r in reviews
+        str(r.face_id): [
+            *(r.verdict, r.label, "" if redact else visible(r.note), visible(r.reviewer), r.at)
+        ]
+        for r in reviews
     }

@@ -31,8 +31,10 @@ TEXTS: dict[str, str] = {
     "faces_found": "faces detected (copies counted once)",
     "uncertain_share": "of the faces are uncertain",
     "problems_found": "problems",
-    "redacted": "Redacted: faces are pixelated, names of files are replaced by hashes, places and"
-    " what files say of themselves are left out.",
+    "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
+    " files say of themselves, their times, the words of problems, and notes are left out. Hashes of files"
+    " stay: whoever has a file can tell that it is among them.",
+    "withheld": "(withheld)",
     "incomplete": "This run is not complete",
     "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
     " others were not looked at.",
@@ -344,6 +346,7 @@ SCRIPT: dict[str, str] = {
     "withdraw": "Withdraw the review",
     "review_note": "Note",
     "saved": "Saved",
+    "saved_but": "Saved; but: {why}",
     "not_saved": "Not saved: {why}",
     "all_tracks": "Show all {n} tracks",
     "chart": "Highest score of each face over the recording, by track; the faces are in the gallery",
