@@ -52,7 +52,44 @@ class HashSet:
         return False
 
 
-def read_hash_set(path: Path) -> HashSet:
+@dataclass(frozen=True)
+class ListFile:
+    """A list's file that was hashed once: NSRL's are so large that not every worker can do it."""
+
+    path: Path
+    size: int
+    modified: int
+    """Nanoseconds since 1970."""
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> ListFile:
+        """Hash a list's file.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        try:
+            status = path.stat()
+            return cls(path, status.st_size, status.st_mtime_ns, file_sha256(path))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def hash_now(self) -> str:
+        """Its hash; computed anew if the file is another one than it was."""
+        status = self.path.stat()
+        same = (status.st_size, status.st_mtime_ns) == (self.size, self.modified)
+        return self.sha256 if same else file_sha256(self.path)
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"The hash list {path} cannot be read: {error.strerror}.",
+        "Check how its path is spelt, and that you may read it.",
+    )
+
+
+def read_hash_set(file: ListFile) -> HashSet:
     """Read a list of hashes.
 
     Known are one hash a line, the formats of ``sha256sum``, ``sha1sum``, ``md5sum`` (BSD style too) and
@@ -61,8 +98,9 @@ def read_hash_set(path: Path) -> HashSet:
     Raises:
         UsageError: it cannot be read, or a line is none of that.
     """
+    path = file.path
     try:
-        sha256 = file_sha256(path)
+        sha256 = file.hash_now()
         with path.open("rb") as source:
             if source.read(len(SQLITE_HEADER)) == SQLITE_HEADER:
                 return _database(path, sha256)
@@ -72,10 +110,7 @@ def read_hash_set(path: Path) -> HashSet:
                 algorithm = next(name for name, size in BYTES.items() if size == len(digest))
                 found.hashes[algorithm].add(digest)
     except OSError as error:
-        raise UsageError(
-            f"The hash list {path} cannot be read: {error.strerror}.",
-            "Check how its path is spelt, and that you may read it.",
-        ) from error
+        raise _unreadable(path, error) from error
     if not any(found.hashes.values()):
         raise UsageError(f"The hash list {path} holds no hash.", KNOWN_FORMS)
     return found

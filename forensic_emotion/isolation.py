@@ -31,6 +31,8 @@ from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spool import together
 
 if TYPE_CHECKING:
+    from forensic_emotion.hashsets import ListFile
+
     # Whoever only starts workers need not wait for decoders and models to be imported.
     from forensic_emotion.pipeline import OnFrame, Seen, Tools
 
@@ -132,8 +134,8 @@ class Equipment:
     """What a worker is to load; called there, gives the tools."""
 
     settings: ScanSettings
-    known: tuple[Path, ...]
-    notable: tuple[Path, ...]
+    known: tuple[ListFile, ...]
+    notable: tuple[ListFile, ...]
 
     def __call__(self) -> Tools:
         from forensic_emotion.pipeline import load_tools

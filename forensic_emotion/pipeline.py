@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import cv2
 
@@ -30,7 +29,7 @@ from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
-from forensic_emotion.hashsets import HashSet, read_hash_set
+from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
 from forensic_emotion.records import (
     Evidence,
     Face,
@@ -112,7 +111,9 @@ def _of_lists(role: str, lists: tuple[HashSet, ...]) -> dict[str, str]:
     }
 
 
-def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[Path, ...]) -> Tools:
+def load_tools(
+    settings: ScanSettings, known: tuple[ListFile, ...], notable: tuple[ListFile, ...]
+) -> Tools:
     """Load all that looks at frames.
 
     Raises:
@@ -121,7 +122,7 @@ def load_tools(settings: ScanSettings, known: tuple[Path, ...], notable: tuple[P
     """
     # Workers share the cores by files: within one, libraries must not want all of them too.
     cv2.setNumThreads(1)
-    lists = [tuple(read_hash_set(path) for path in paths) for paths in (known, notable)]
+    lists = [tuple(read_hash_set(file) for file in files) for files in (known, notable)]
     return Tools(
         settings,
         load_detector(settings),

@@ -10,7 +10,7 @@ import pytest
 
 from forensic_emotion.case.queries import Summary
 from forensic_emotion.errors import UsageError
-from forensic_emotion.hashsets import read_hash_set
+from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.records import Box
 from tests.builders import encoded, fake_tools, picture, scanned
 from tests.test_engine import rows
@@ -40,7 +40,7 @@ def test_a_known_file_is_skipped_whatever_the_format(evidence: Path, tmp_path: P
     (evidence / "a.png").write_bytes(FACE)
     (evidence / "b.png").write_bytes(encoded(picture()))
     (tmp_path / "known.txt").write_text(text)
-    found = read_hash_set(tmp_path / "known.txt")
+    found = read_hash_set(ListFile.of(tmp_path / "known.txt"))
     summary = scanned(evidence, tmp_path / "case.db", known=(found,))
     assert (summary.known, summary.states["skipped"], summary.states["no_face"]) == (1, 1, 1)
     assert rows(tmp_path / "case.db", "SELECT path, reason, known FROM files WHERE known NOT NULL") == [
@@ -56,7 +56,7 @@ def test_what_coreutils_write_is_read(evidence: Path, tmp_path: Path) -> None:
         for option in ("--binary", "--tag"):
             done = subprocess.run([tool, option, *names], cwd=evidence, capture_output=True, check=True)
             (tmp_path / "list").write_bytes(done.stdout)
-            known = (read_hash_set(tmp_path / "list"),)
+            known = (read_hash_set(ListFile.of(tmp_path / "list")),)
             summary = scanned(evidence, tmp_path / f"{tool}{option}.db", known=known)
             assert summary.known == 3, (tool, option)
 
@@ -81,13 +81,13 @@ def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path, capitals:
     (evidence / "b.png").write_bytes(encoded(picture()))
     path = rds(tmp_path / "RDS.db", index=True, capitals=capitals)
     before = path.read_bytes()
-    found = read_hash_set(path)
+    found = read_hash_set(ListFile.of(path))
     assert found.columns == ("sha1",)
     assert scanned(evidence, tmp_path / "case.db", known=(found,)).known == 1
     assert path.read_bytes() == before
     assert not list(tmp_path.glob("RDS.db-*"))
     with pytest.raises(UsageError, match="no index"):
-        read_hash_set(rds(tmp_path / "slow.db", index=False))
+        read_hash_set(ListFile.of(rds(tmp_path / "slow.db", index=False)))
     # A view that needs a pass over one of its tables, and finds the rest by an index.
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE PACKAGE (id INTEGER PRIMARY KEY)")
@@ -97,7 +97,7 @@ def test_nsrl_is_asked_and_not_changed(evidence: Path, tmp_path: Path, capitals:
             " FROM METADATA, PACKAGE WHERE package_id = id"
         )
     with pytest.raises(UsageError, match="no index"):
-        read_hash_set(path)
+        read_hash_set(ListFile.of(path))
 
 
 def test_notable_files_are_flagged_and_looked_at(evidence: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_notable_files_are_flagged_and_looked_at(evidence: Path, tmp_path: Path)
     (evidence / "notes.txt").write_text("notes")
     (tmp_path / "notable.txt").write_text(digest("md5") + "\n" + digest("sha256", b"notes"))
     summary: Summary = scanned(
-        evidence, tmp_path / "case.db", notable=(read_hash_set(tmp_path / "notable.txt"),)
+        evidence, tmp_path / "case.db", notable=(read_hash_set(ListFile.of(tmp_path / "notable.txt")),)
     )
     assert (summary.notable, summary.known) == (3, 0)
     assert rows(tmp_path / "case.db", "SELECT path, state, notable FROM files ORDER BY path") == [
@@ -121,7 +121,7 @@ def test_each_list_is_named_by_its_part_and_its_hash(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "list.txt").write_text(digest("sha256", bytes([number])))
-        lists.append(read_hash_set(tmp_path / str(number) / "list.txt"))
+        lists.append(read_hash_set(ListFile.of(tmp_path / str(number) / "list.txt")))
     one, two, three = lists
     versions = fake_tools(known=(one, two), notable=(three,)).facts().versions
     assert {name: value for name, value in versions.items() if "hash list" in name} == {
@@ -144,12 +144,30 @@ def test_each_list_is_named_by_its_part_and_its_hash(tmp_path: Path) -> None:
 def test_what_is_no_list_is_told_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(UsageError, match=message):
-        read_hash_set(tmp_path / "list")
+        read_hash_set(ListFile.of(tmp_path / "list"))
     with pytest.raises(UsageError, match="cannot be read"):
-        read_hash_set(tmp_path / "none")
+        read_hash_set(ListFile.of(tmp_path / "none"))
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE accounts (id)")
     connection.commit()
     connection.close()
     with pytest.raises(UsageError, match="without NSRL"):
-        read_hash_set(tmp_path / "other.db")
+        read_hash_set(ListFile.of(tmp_path / "other.db"))
+
+
+def test_a_list_is_hashed_once_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the parent, not by every worker: NSRL's have many gigabytes."""
+    (tmp_path / "list").write_text(digest("sha256"))
+    file = ListFile.of(tmp_path / "list")
+    hashed: list[Path] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return "other"
+
+    monkeypatch.setattr("forensic_emotion.hashsets.file_sha256", counted)
+    assert (read_hash_set(file).sha256, hashed) == (file.sha256, [])
+    (tmp_path / "list").write_text(digest("sha1"))
+    assert (read_hash_set(file).sha256, hashed) == ("other", [tmp_path / "list"])

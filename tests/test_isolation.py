@@ -27,7 +27,7 @@ from forensic_emotion.frames import video
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.hashes import Hashes, OnRead, unwatched
-from forensic_emotion.hashsets import read_hash_set
+from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.isolation import Isolated, Limits
 from forensic_emotion.pipeline import Tools
 from forensic_emotion.records import RGB, Box, Detection, FaceResult, MediaFacts, Outcome
@@ -108,7 +108,7 @@ def load(fault: str, only_once: Path | None = None) -> Tools:
 
 
 def load_with(fault: str, notable: Path) -> Tools:
-    return replace(load(fault), notable=(read_hash_set(notable),))
+    return replace(load(fault), notable=(read_hash_set(ListFile.of(notable)),))
 
 
 def load_slow() -> Tools:

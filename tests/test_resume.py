@@ -23,7 +23,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
-from forensic_emotion.hashsets import read_hash_set
+from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.settings import ScanSettings
@@ -335,7 +335,7 @@ def test_bytes_that_an_earlier_run_skipped_as_known_are_looked_at_once(
         (evidence / name).write_bytes(face)
     case = tmp_path / "case.db"
     (tmp_path / "known.txt").write_text(hashlib.sha256(face).hexdigest())
-    scanned(evidence, case, known=(read_hash_set(tmp_path / "known.txt"),))
+    scanned(evidence, case, known=(read_hash_set(ListFile.of(tmp_path / "known.txt")),))
     assert rows(case, "SELECT state, same_as, known FROM files") == [("skipped", None, "known.txt")] * 2
 
     class Stops(FakeProgress):

@@ -85,13 +85,15 @@ def scan(
 
     from forensic_emotion.cli.noting import tell_audit_fault
     from forensic_emotion.evidence import as_text, utc_now
+    from forensic_emotion.hashsets import ListFile
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name
 
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
     started_at = utc_now()
-    load = Equipment(settings, tuple(known or ()), tuple(notable or ()))
+    lists = [tuple(ListFile.of(path) for path in paths or ()) for paths in (known, notable)]
+    load = Equipment(settings, *lists)
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
         # A case that is there is refused at once, not after the models are loaded, if it cannot be
