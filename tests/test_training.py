@@ -1219,10 +1219,14 @@ def test_votes_are_learnt_from_if_there_are_some(tiny_csv: Path, tmp_path: Path)
 def test_votes_alone_are_a_teacher_too(tiny_csv: Path, tmp_path: Path) -> None:
     votes = write_votes(tmp_path / "votes.csv", {"Training": 70, "PublicTest": 35})
     plain, taught = (
-        train_tiny(tiny_csv, tmp_path / str(on), ferplus=votes, epochs=1, distill_votes=on)
+        train_tiny(
+            tiny_csv, tmp_path / str(on), ferplus=votes if on else None, epochs=1, distill_votes=on
+        )
         for on in (False, True)
     )
     assert any((a != b).any() for a, b in zip(weights_of(plain), weights_of(taught), strict=True))
+    with pytest.raises(UsageError, match="learns from no FER\\+ votes"):
+        train_tiny(tiny_csv, tmp_path / "none", ferplus=votes, epochs=1)
     card = json.loads((taught / "model.json").read_text())
     assert card["teachers"] == []
     assert "--distill-votes" in card["command"]

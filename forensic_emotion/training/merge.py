@@ -203,16 +203,16 @@ def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
     Raises:
         ModelError: they are not of one network.
     """
-    if len({_mirror_size(member) for member in members}) > 1:
-        raise ModelError(
-            f"{', '.join(names)} are not asked about a face's mirror image in one and the same size.",
-            "Say in which the whole is: --mirror-size.",
-        )
     shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(innermost, members)]
     if any(each != shapes[0] for each in shapes):
         raise ModelError(
             f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
             "Merge them without --weights, or train each from the other with --init.",
+        )
+    if len({_mirror_size(member) for member in members}) > 1:
+        raise ModelError(
+            f"{', '.join(names)} are not asked about a face's mirror image in one and the same size.",
+            "Say in which the whole is: --mirror-size.",
         )
     every = zip(*(m.get_weights() for m in members), strict=True)
     members[0].set_weights([np.mean(each, axis=0) for each in every])
