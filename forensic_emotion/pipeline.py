@@ -199,13 +199,8 @@ def analyse(
             if isinstance(looked_at, Planned):
                 return replace(looked_at, seconds=job.watch.seconds)
             outcome = _looked_at_again(looked_at, source)
-            if outcome is not looked_at and (other := source.other_sha256()):
-                # Which bytes were decoded nobody knows, so nothing may stand under either hash.
-                text = (
-                    f"its bytes changed while it was looked at: SHA-256 {source.evidence.sha256} →"
-                    f" {other}; what was found in it is left out, and has to be looked for again"
-                )
-                return _failed(found, Problem("read", "changed", text))
+            if outcome is not looked_at:
+                outcome = _of_the_same_bytes(outcome, found, source)
             return replace(outcome, seconds=job.watch.seconds)
     except EvidenceError as error:
         return _failed(found, Problem("read", error.problem, error.text))
@@ -237,6 +232,23 @@ def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
     problem = Problem("read", "changed", f"changed while it was looked at: {', '.join(changes)}")
     state: State = "partial" if outcome.frames else outcome.state
     return replace(outcome, state=state, problems=(*outcome.problems, problem))
+
+
+def _of_the_same_bytes(outcome: Outcome, found: Found, source: OpenEvidence) -> Outcome:
+    """The outcome of a file that changed, as far as it may stand under the hash of what was opened."""
+    try:
+        other = source.other_sha256()
+    except EvidenceError as error:
+        text = f"whether its bytes are those that were hashed cannot be told: {error.text}"
+        return replace(outcome, problems=(*outcome.problems, Problem("read", error.problem, text)))
+    if other is None:
+        return outcome
+    # Which bytes were decoded nobody knows, so nothing may stand under either hash.
+    text = (
+        f"its bytes changed while it was looked at: SHA-256 {source.evidence.sha256} → {other}; what was"
+        " found in it is left out, and has to be looked for again"
+    )
+    return replace(_failed(found, Problem("read", "changed", text)), notable=outcome.notable)
 
 
 def _failed(found: Found, problem: Problem) -> Outcome:

@@ -1035,6 +1035,11 @@ def test_a_png_is_decoded_whatever_is_damaged_before_its_pixels(tmp_path: Path) 
     path.write_bytes(data.replace(b"lake", b"like")[:-40])  # what is missing at the end is told too
     _, facts = read_frames(path)
     assert "truncated" in [p.problem for p in facts.problems]
+    texts.add_text("Comment", "lake" * 1_000_000, zip=True)
+    path.write_bytes(encoded(shown, pnginfo=texts))
+    frames, facts = read_frames(path)
+    assert np.array_equal(frames[0].image, shown)
+    assert [p.problem for p in facts.problems] == ["not_looked_at"]
 
 
 def test_frames_that_are_never_shown_have_no_number(tmp_path: Path) -> None:

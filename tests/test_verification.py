@@ -479,6 +479,13 @@ def test_what_lies_where_the_hashes_belong_stays(evidence: Path, tmp_path: Path)
     assert notes.read_text() == "my notes"
 
 
+def test_no_case_begins_where_its_hashes_cannot_lie(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    (tmp_path / "case.db.audit").mkdir()
+    with pytest.raises(CaseError, match="holds something else"):
+        scanned(evidence, tmp_path / "case.db")
+
+
 def test_nothing_beside_a_report_is_written_over_the_evidence(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     evidence = tmp_path / "one" / "doc.pdf"

@@ -742,9 +742,10 @@ def put_aside(connection: sqlite3.Connection, case: Path) -> Path | None:
     """
     target = audit_file(case)
     there = _text_of(target)
-    if not there or audit.is_beginning(there.splitlines(), audit.lines(connection)):
+    readable = there is not None or not os.path.lexists(target)
+    if readable and (not there or audit.is_beginning(there.splitlines(), audit.lines(connection))):
         return None
-    if not audit.LINE.match(there):
+    if there is None or not audit.LINE.match(there):
         raise CaseError(
             f"{target} lies where the hashes of the case's audit belong, and holds something else.",
             "Name another case, or move that file away.",

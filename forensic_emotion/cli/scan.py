@@ -92,8 +92,6 @@ def scan(
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
     started_at = utc_now()
-    lists = [tuple(ListFile.of(path) for path in paths or ()) for paths in (known, notable)]
-    load = Equipment(settings, *lists)
     limits = Limits(settings.max_memory << 20, settings.patience)
     with ExitStack() as stack:
         # A case that is there is refused at once, not after the models are loaded, if it cannot be
@@ -105,6 +103,8 @@ def scan(
             store = stack.enter_context(closing(CaseStore(case)))
             store.lock()
             tell_audit_fault(store.audit_fault)
+        lists = [tuple(ListFile.of(path) for path in paths or ()) for paths in (known, notable)]
+        load = Equipment(settings, *lists)
         first = stack.enter_context(Isolated(load, limits))
         # It loads what it needs while we do.
         from forensic_emotion import engine

@@ -189,7 +189,12 @@ def _open(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
         if media_type in HEIF:
             return _open_cut_off(source, media_type, facts)
         if media_type == "image/png" and (image := _open_leniently(source)):
-            facts.note("damaged", "a part before its pixels is damaged; they were decoded without it")
+            if "too large" in str(error):  # Pillow's limit for a text that is compressed
+                facts.note("not_looked_at", "a text before its pixels is too large, and was left out")
+            else:
+                facts.note(
+                    "damaged", "a part before its pixels is damaged; they were decoded without it"
+                )
             return image
         raise _broken(error, media_type) from error
 

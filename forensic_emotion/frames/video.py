@@ -146,7 +146,7 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
         tally, shown = Tally(), []
-        for p in _pictures(container, stream):
+        for p in filter(_is_shown, _pictures(container, stream)):
             tally.count(p)
             shown.append((p.pts, p.is_keyframe, p.is_discard, p.is_corrupt))
         listed, time_base = stream.frames, stream.time_base
@@ -390,7 +390,8 @@ def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
     """
     numbers: list[int] = []
     key: int | None = None  # its time, as long as what follows it may be shown before it
-    shown = (p for p in _all_pictures(source, media_type, number) if not p.is_discard)
+    pictures = _all_pictures(source, media_type, number)
+    shown = (p for p in pictures if not p.is_discard and _is_shown(p))
     for place, packet in enumerate(shown):
         if packet.is_keyframe:
             numbers.append(place)
@@ -682,15 +683,19 @@ def _all_pictures(
 
 
 def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream that give a picture, as far as they can be had."""
-    is_vp8 = stream.codec_context is not None and stream.codec_context.name in VP8
+    """The packets of a stream that hold something, as far as they can be had."""
     try:
         for packet in container.demux(stream):
-            # VP8 has frames that only others refer to (RFC 6386, 9.1: show_frame).
-            if packet.size > 0 and not (is_vp8 and not bytes(packet)[0] & SHOW_FRAME):
+            if packet.size > 0:
                 yield packet
     except (FFmpegError, OSError):
         return  # noted where it is decoded
+
+
+def _is_shown(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet gives a picture: VP8 has some that only others refer to (RFC 6386, 9.1)."""
+    codec = packet.stream.codec_context
+    return codec is None or codec.name not in VP8 or bool(bytes(packet)[0] & SHOW_FRAME)
 
 
 def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
