@@ -14,7 +14,9 @@ import pytest
 from forensic_emotion import engine
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import find_evidence, scan
-from forensic_emotion.errors import UsageError
+from forensic_emotion.errors import UnreadableEvidence, UsageError
+from forensic_emotion.evidence import OpenEvidence
+from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.paths import refuse_inside, refuse_second_name
 from forensic_emotion.records import RGB, Box, Detection
@@ -263,14 +265,34 @@ def test_faces_of_bytes_that_changed_stand_under_no_hash(evidence: Path, tmp_pat
 
     for name in ("a.png", "b.png"):
         (evidence / name).write_bytes(FACE)
-    scanned(evidence, tmp_path / "case.db", detector=Grows())
-    files = rows(
-        tmp_path / "case.db", "SELECT path, state, sha256 IS NULL, faces FROM files ORDER BY path"
-    )
-    assert files == [("a.png", "failed", 1, 0), ("b.png", "faces", 0, 1)]
+    (tmp_path / "list").write_text(hashlib.sha256(FACE).hexdigest())
+    notable = (read_hash_set(ListFile.of(tmp_path / "list")),)
+    scanned(evidence, tmp_path / "case.db", detector=Grows(), notable=notable)
+    asked = "SELECT path, state, sha256 IS NULL, faces, notable FROM files ORDER BY path"
+    files = rows(tmp_path / "case.db", asked)
+    assert files == [("a.png", "failed", 1, 0, "list"), ("b.png", "faces", 0, 1, "list")]
     ((message,),) = rows(tmp_path / "case.db", "SELECT message FROM problems WHERE class = 'changed'")
     for data in (FACE, FACE + b"more"):
         assert hashlib.sha256(data).hexdigest() in message
+
+
+def test_what_was_found_stays_where_bytes_cannot_be_read_again(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Touches(FakeDetector):
+        def detect(self, image: RGB) -> list[Detection]:
+            os.utime(evidence / "a.png", ns=(1, 1))
+            return super().detect(image)
+
+    def fails(_: object) -> None:
+        raise UnreadableEvidence("unreadable", "cannot be read: Input/output error")
+
+    (evidence / "a.png").write_bytes(FACE)
+    monkeypatch.setattr(OpenEvidence, "other_sha256", fails)
+    scanned(evidence, tmp_path / "case.db", detector=Touches())
+    assert rows(tmp_path / "case.db", "SELECT state, faces FROM files") == [("partial", 1)]
+    problems = rows(tmp_path / "case.db", "SELECT class FROM problems ORDER BY id")
+    assert problems == [("changed",), ("unreadable",)]
 
 
 def test_a_copy_has_not_changed_because_the_first_path_has(evidence: Path, tmp_path: Path) -> None:
