@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pytest
 
 from forensic_emotion import evidence as evidence_module
@@ -82,8 +83,8 @@ def labour() -> None:
 
 def devour() -> None:
     eaten = []
-    while True:
-        eaten.append(bytearray(1 << 26))
+    while True:  # asked for and not filled, which on a busy machine takes longer than it may be silent
+        eaten.append(np.empty(1 << 26, np.uint8))
 
 
 def write() -> None:
