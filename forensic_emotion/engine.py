@@ -26,7 +26,7 @@ from forensic_emotion.evidence import Found, changed_since, discover, utc_now
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
 from forensic_emotion.outcomes import as_copy, joined, with_changes
-from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Run, Track
+from forensic_emotion.records import FaceResult, Identified, Outcome, Piece, Planned, Run, Track
 from forensic_emotion.settings import sampling_step
 from forensic_emotion.spool import Kept, Pile, Spool, Tracked
 
@@ -103,8 +103,8 @@ def scan(
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
 
-        def seen(evidence: Evidence) -> bool:
-            return store.has(run_id, evidence.sha256)
+        def seen(identified: Identified) -> bool:
+            return store.has(run_id, identified.evidence.sha256)
 
         for found, looked_at in _outcomes(left, analysers, progress, seen, store.folder):
             outcome = _with_tracks(_with_first(looked_at, store, run_id), run)
@@ -242,12 +242,13 @@ class _Jobs:
         self._taken += 1
         if isinstance(done, Outcome):
             return done
-        outcome = joined(done.planned, [piece.result() for piece in done.pieces])
+        pieces = [piece.result() for piece in done.pieces]
+        outcome = joined(done.planned, pieces)
         if outcome is not None:
             return outcome
         again = self._submit(done.place, partial(self._looked_at, found, whole=True)).result()
         assert isinstance(again, Outcome), "a whole is not cut"
-        return with_changes(again, [piece.result() for piece in done.pieces])
+        return with_changes(again, pieces)
 
     @contextmanager
     def _analyser(self) -> Iterator[Analyser]:

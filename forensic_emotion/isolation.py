@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found, kind_of
 from forensic_emotion.hashes import OnRead, unwatched
-from forensic_emotion.records import Evidence, FaceResult, Outcome, Piece, Planned, Problem, ToolFacts
+from forensic_emotion.records import (
+    Evidence,
+    FaceResult,
+    Identified,
+    Outcome,
+    Piece,
+    Planned,
+    Problem,
+    ToolFacts,
+)
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spool import together
 
@@ -155,15 +164,6 @@ class Limits:
     def silence(self, found: Found) -> float:
         """Seconds that it may be silent over a path."""
         return self.patience + found.size / SLOWEST
-
-
-@dataclass(frozen=True)
-class Identified:
-    """What a worker tells of a file before it decodes it."""
-
-    evidence: Evidence
-    notable: str | None
-    """The list of hashes that has it."""
 
 
 class Lost(Exception):
@@ -368,7 +368,7 @@ class Worker:
                     return outcome
                 if what == "seen":
                     told = value
-                    self._pipe.send(parent.seen(value.evidence))
+                    self._pipe.send(parent.seen(value))
                 elif what == "frame":
                     parent.on_frame(value)
                 elif what == "faces":
@@ -447,7 +447,7 @@ def serve(descriptor: int) -> None:
     load, limits = pipe.recv()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        from forensic_emotion.pipeline import analyse, analyse_piece, name_of_list
+        from forensic_emotion.pipeline import analyse, analyse_piece
 
         tools = load()
         facts = tools.facts()
@@ -469,8 +469,8 @@ def serve(descriptor: int) -> None:
             return
         silence = limits.silence(task.found)
 
-        def seen(evidence: Evidence) -> bool:
-            pipe.send(("seen", Identified(evidence, name_of_list(evidence, tools.notable))))
+        def seen(identified: Identified) -> bool:
+            pipe.send(("seen", identified))
             return bool(pipe.recv())
 
         def on_frame(faces: int, silence: float = silence) -> None:

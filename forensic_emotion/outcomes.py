@@ -49,7 +49,7 @@ def with_changes(whole: Outcome, pieces: list[Outcome]) -> Outcome:
     """
     told = _changes(whole)
     seen = dict.fromkeys(p for piece in pieces for p in _changes(piece) if p not in told)
-    return _changed(whole, tuple(seen))
+    return changed(whole, tuple(seen))
 
 
 def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
@@ -72,7 +72,7 @@ def as_copy(earlier: Outcome, own: Outcome) -> Outcome:
         notable=own.notable,
         same_as=earlier.path,
     )
-    return _changed(copy, _changes(own))
+    return changed(copy, _changes(own))
 
 
 def _changes(outcome: Outcome) -> tuple[Problem, ...]:
@@ -80,8 +80,8 @@ def _changes(outcome: Outcome) -> tuple[Problem, ...]:
     return tuple(p for p in outcome.problems if (p.stage, p.problem) == ("read", "changed"))
 
 
-def _changed(outcome: Outcome, changes: tuple[Problem, ...]) -> Outcome:
-    """An outcome of a file that changed."""
+def changed(outcome: Outcome, changes: tuple[Problem, ...]) -> Outcome:
+    """An outcome of a file that changed, if it did: what tells so is added to its problems."""
     if not changes:
         return outcome
     state: State = "partial" if outcome.frames else outcome.state

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import cv2
 
@@ -30,12 +31,14 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
+from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,
     Face,
     FaceResult,
     Frame,
     FrameTime,
+    Identified,
     Kind,
     MediaFacts,
     Model,
@@ -132,7 +135,7 @@ def load_tools(
     )
 
 
-Seen = Callable[[Evidence], bool]
+Seen = Callable[[Identified], bool]
 """Asked for a file's bytes: were they looked at under an earlier path of this run?"""
 OnFrame = Callable[[int], None]
 """Told after each frame how many faces it had."""
@@ -229,9 +232,8 @@ def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
     changes = source.changes()
     if not changes:
         return outcome
-    problem = Problem("read", "changed", f"changed while it was looked at: {', '.join(changes)}")
-    state: State = "partial" if outcome.frames else outcome.state
-    return replace(outcome, state=state, problems=(*outcome.problems, problem))
+    text = f"changed while it was looked at: {', '.join(changes)}"
+    return changed(outcome, (Problem("read", "changed", text),))
 
 
 def _of_the_same_bytes(outcome: Outcome, found: Found, source: OpenEvidence) -> Outcome:
@@ -257,29 +259,30 @@ def _failed(found: Found, problem: Problem) -> Outcome:
 
 def _look(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:
     found, evidence = job.found, source.evidence
-    known = name_of_list(evidence, job.tools.known)
+    known, notable = (_name_of_list(evidence, each) for each in (job.tools.known, job.tools.notable))
+    looked_at: Outcome | Planned
     if known is not None:
         reason, kind = f"known: its hash is in {known}", kind_of(evidence.media_type)
-        outcome = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
+        looked_at = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
     else:
-        looked_at = _look_unless_seen(job, source, seen, whole)
-        if isinstance(looked_at, Planned):
-            return replace(looked_at, notable=name_of_list(evidence, job.tools.notable))
-        outcome = looked_at
-    return replace(outcome, notable=name_of_list(evidence, job.tools.notable))
+        is_seen = partial(seen, Identified(evidence, notable))
+        looked_at = _look_unless_seen(job, source, is_seen, whole)
+    return replace(looked_at, notable=notable)
 
 
-def name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
+def _name_of_list(evidence: Evidence, lists: tuple[HashSet, ...]) -> str | None:
     """Of the first list that has a file's hash."""
     return next((each.name for each in lists if evidence in each), None)
 
 
-def _look_unless_seen(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:
+def _look_unless_seen(
+    job: Job, source: OpenEvidence, is_seen: Callable[[], bool], whole: bool
+) -> Outcome | Planned:
     found, evidence = job.found, source.evidence
     kind = kind_of(evidence.media_type)
     if kind is None:
         return _no_media(found, evidence)
-    if seen(evidence):
+    if is_seen():
         reason = "same bytes as an earlier path"
         return Outcome(found.path, found.path_text, "skipped", reason, evidence, kind)
     if kind == "video" and not whole:

@@ -98,6 +98,15 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Identified:
+    """What is known of a file before it is decoded."""
+
+    evidence: Evidence
+    notable: str | None
+    """See ``Outcome``."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something that kept femo from looking at all of a file; never silent."""
 

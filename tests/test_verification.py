@@ -752,13 +752,18 @@ class Stops(FakeDetector):
         return super().detect(image)
 
 
-def test_what_changed_before_a_run_went_on_is_not_sealed(evidence: Path, tmp_path: Path) -> None:
+def stopped(case: Path, evidence: Path) -> None:
+    """Scan some pictures, and stop before all are done."""
     for i in range(6):
         (evidence / f"{i}.png").write_bytes(encoded(picture(background=i)))
-    case = tmp_path / "case.db"
     with pytest.raises(KeyboardInterrupt):
         scanned(evidence, case, detector=Stops(3))
     assert verified(case).faults == []
+
+
+def test_what_changed_before_a_run_went_on_is_not_sealed(evidence: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    stopped(case, evidence)
     tamper(case, "DELETE FROM files WHERE path = '0.png'")
     (evidence / "0.png").unlink()
     scanned(evidence, case)
@@ -767,11 +772,8 @@ def test_what_changed_before_a_run_went_on_is_not_sealed(evidence: Path, tmp_pat
 
 def test_new_digests_hide_no_change(evidence: Path, tmp_path: Path) -> None:
     """A file that changed while the scan was stopped gets a problem; what was done to its rows stays."""
-    for i in range(6):
-        (evidence / f"{i}.png").write_bytes(encoded(picture(background=i)))
     case = tmp_path / "case.db"
-    with pytest.raises(KeyboardInterrupt):
-        scanned(evidence, case, detector=Stops(3))
+    stopped(case, evidence)
     tamper(case, "UPDATE files SET state = 'partial' WHERE path = '0.png'")
     os.utime(evidence / "0.png", ns=(1, 1))
     scanned(evidence, case)

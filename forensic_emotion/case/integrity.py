@@ -157,10 +157,9 @@ def _plain(sql: str, names: set[str]) -> str:
     def plain(part: str) -> str:
         return re.sub(r"\s*([(),;=])\s*", r"\1", re.sub(r"\s+", " ", part))
 
-    unquoted = re.sub(
-        r"""'(?:[^']|'')*'|"((?:[^"]|"")*)\"""",
-        lambda found: found[1] if found[1] in names else found[0],
-        sql,
-    )
-    parts = re.split(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""", unquoted)  # each second one is a text
-    return "".join(part if i % 2 else plain(part) for i, part in enumerate(parts)).strip()
+    def unquoted(part: str) -> str:
+        name = part[1:-1]
+        return name if part[0] == '"' and name in names else part
+
+    parts = re.split(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")""", sql)  # each second one is quoted
+    return "".join(unquoted(p) if i % 2 else plain(p) for i, p in enumerate(parts)).strip()

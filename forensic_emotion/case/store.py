@@ -159,11 +159,11 @@ class CaseStore:
     @property
     def folder(self) -> Path:
         """Where the case lies; where that is a link, what it leads to."""
-        return Path(os.path.realpath(self.path)).parent
+        return self._wal.parent
 
     @property
-    def _wal(self) -> Path:  # SQLite puts it beside what a link leads to
-        return self.folder / (Path(os.path.realpath(self.path)).name + SQLITE_BESIDE[0])
+    def _wal(self) -> Path:
+        return _beside(self.path, SQLITE_BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -710,9 +710,14 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
 
 
 def audit_file(case: Path) -> Path:
-    """Where the audit's hashes lie beside a case; where that is a link, beside what it leads to."""
+    """Where the audit's hashes lie beside a case."""
+    return _beside(case, ".audit")
+
+
+def _beside(case: Path, ending: str) -> Path:
+    """A file beside a case; where that is a link, beside what it leads to, as SQLite's own are."""
     place = Path(os.path.realpath(case))
-    return place.with_name(place.name + ".audit")
+    return place.with_name(place.name + ending)
 
 
 def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:

@@ -97,8 +97,11 @@ def train(
             "--distill-seen asks teachers, who know no votes of pictures that are blended.",
             "Name teachers by --distill, and leave out --distill-votes.",
         )
-    outputs = outputs_of(NETWORKS[settings.network](len(LABELS)))
-    if ferplus and not settings.distill_votes and "ferplus" not in outputs:
+    if (
+        ferplus
+        and not settings.distill_votes
+        and "ferplus" not in outputs_of(NETWORKS[settings.network](len(LABELS)))
+    ):
         raise UsageError(
             f"{settings.network} learns from no FER+ votes: it has no output for them.",
             "Leave out --ferplus, or add --distill-votes.",
