@@ -6,23 +6,26 @@ computed from a frame number and a rate, which is wrong for every recording of v
 
 from __future__ import annotations
 
+import heapq
 import io
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
-from typing import BinaryIO, Literal, cast
+from itertools import dropwhile, islice
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.container.core import Flags
 from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -54,6 +57,10 @@ Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of ot
 to open.
 """
 
+NO_TIMES = ("avi",)
+"""Demuxers of formats that tell when packets are decoded, and not when their frames are shown. FFmpeg
+makes up the latter, wrongly where some frames are shown before others that are decoded earlier."""
+
 COUNTS_FRAMES = ("mov", "ivf")
 """Demuxers whose number of frames is that of the packets; others estimate, or count empty ones too."""
 
@@ -81,8 +88,9 @@ class Tally:
         if packet.size == 0 or packet.is_discard:
             return
         self.shown += 1
-        if packet.pts is not None:
-            self.last_pts = packet.pts if self.last_pts is None else max(self.last_pts, packet.pts)
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None:
+            self.last_pts = time if self.last_pts is None else max(self.last_pts, time)
         if packet.pos is not None:
             self.goes_back |= packet.pos <= self.place
             self.place = max(self.place, packet.pos)
@@ -226,6 +234,8 @@ def video_frames(
                 numbers = [stream.index for stream in _videos(container)]
                 attached = [s.index for s in container.streams.video if s.index not in numbers]
             if not numbers and not attached:
+                if FORMATS[media_type] in LATE_STREAMS:
+                    _refuse_late_videos(source, media_type)
                 raise NoPicture("no_video", "holds no video stream")
             if piece is not None or (len(numbers) == 1 and not attached):
                 number = piece.stream if piece else numbers[0]
@@ -297,9 +307,44 @@ def _open_again(source: BinaryIO, media_type: str) -> InputContainer:
 
 
 def _videos(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are no cover picture."""
-    cover = av.stream.Disposition.attached_pic
-    return [stream for stream in container.streams.video if not stream.disposition & cover]
+    """The video streams that are no cover picture.
+
+    One that another stream names as pictures of its chapters is a video: it has a time for each.
+    """
+    kinds = av.stream.Disposition
+    return [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & kinds.attached_pic or stream.disposition & kinds.timed_thumbnails
+    ]
+
+
+def _late_videos(container: InputContainer) -> int:
+    """Video streams that begin so far behind the start of a file that they were not known when it was
+    opened (MPEG-TS, MPEG-PS); PyAV gives none of their packets."""
+    av.logging.set_level(av.logging.INFO)  # below that FFmpeg describes nothing
+    known = len(VIDEO_STREAM.findall(cast(Any, container).dumps_format()))
+    av.logging.set_level(av.logging.ERROR)
+    # A description may hold what looks like a stream, but not lack one.
+    return max(0, known - len(container.streams.video))
+
+
+VIDEO_STREAM = re.compile(r"^ {2}Stream #0:\d+\S*: Video: ", re.MULTILINE)
+
+
+def _refuse_late_videos(source: BinaryIO, media_type: str) -> None:
+    """Raises ``UndecodableMedia`` if a file without video streams at its start has one further back."""
+    with _open_again(source, media_type) as container:
+        with suppress(IndexError, FFmpegError, OSError):  # see ``_pictures``
+            for _ in container.demux():
+                pass
+        if late := _late_videos(container):
+            raise UndecodableMedia("not_looked_at", LATE.format(late))
+
+
+LATE_STREAMS = ("mpegts", "mpeg", "flv")
+"""Demuxers of formats without a list of streams, which tell of one where its first packet lies."""
+LATE = "video streams that begin far behind the start of the file: {}"
 
 
 def _stream_frames(
@@ -315,13 +360,16 @@ def _stream_frames(
     own = MediaFacts()
     tally = Tally()
     try:
-        keys: Sequence[int] = ()
+        keys = Keys()
         if settings.sample == "keyframes":  # a piece brings the numbers of its own
-            keys = piece.keys if piece else _key_numbers(source, media_type, number)
+            keys = Keys(piece.keys) if piece else _find_keys(source, media_type, number, settings, own)
         with _open_again(source, media_type) as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
             yield from _sampled(container, stream, settings, own, tally, keys, piece)
+            is_first = number == _videos(container)[0].index
+            if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
+                facts.note("not_looked_at", LATE.format(late))
         if not own.frames_decoded:
             raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
         if piece is None:
@@ -355,7 +403,7 @@ def _attached(
             if picture is None:
                 raise UndecodableMedia("no_frames", "gives no picture")
             own = MediaFacts()
-            image = display_turn(picture, own).apply(_pixels(picture, settings))
+            image = display_turn(picture, own).apply(_pixels(picture, stream, settings))
     except (UndecodableMedia, FFmpegError, ValueError) as error:
         problem = error.problem if isinstance(error, UndecodableMedia) else _problem_of(error)
         facts.note(problem, f"{name}: {_text(error)}")
@@ -381,26 +429,108 @@ def _prepare(stream: VideoStream, settings: ScanSettings) -> None:
     stream.codec_context.thread_count = 1
 
 
-def _key_numbers(source: BinaryIO, media_type: str, number: int) -> list[int]:
-    """The frame number of each key frame of a stream, in the order in which they stand there.
+class Keys(NamedTuple):
+    """The key frames of a stream, in the order in which they stand there."""
+
+    numbers: Sequence[int] = ()
+    """Of each among all frames."""
+    times: Sequence[int] = ()
+    """Of each; empty if its packet tells it."""
+
+
+def _find_keys(
+    source: BinaryIO, media_type: str, number: int, settings: ScanSettings, facts: MediaFacts
+) -> Keys:
+    """The key frames of a stream; what cannot be decoded before the first one is noted.
 
     Told by their places and not by their times, for a clock may be set back: before a key frame is
     shown come all that stand before it, and those right behind it that have an earlier time (of a group
     of pictures that is open to the one before).
     """
     numbers: list[int] = []
+    due: list[int] = []
     key: int | None = None  # its time, as long as what follows it may be shown before it
-    pictures = _all_pictures(source, media_type, number)
-    shown = (p for p in pictures if not p.is_discard and _is_shown(p))
-    for place, packet in enumerate(shown):
+    half = _field_length(source, media_type, number, settings)
+    halves = 0
+    for packet in _all_pictures(source, media_type, number):
+        if packet.is_discard or not _is_shown(packet):
+            continue
+        place, is_second = divmod(halves, 2)
+        halves += 1 if is_second or packet.duration == half else 2
+        if is_second:
+            continue
+        due += [packet.dts] if packet.dts is not None else []
         if packet.is_keyframe:
-            numbers.append(place)
+            numbers.append(place + _holds_two(packet))
             key = packet.pts
         elif key is not None and packet.pts is not None and packet.pts < key:
             numbers[-1] += 1
         else:
             key = None
-    return numbers
+    lost = _lost_at_the_start(source, media_type, number, settings)
+    if lost:
+        facts.note("damaged", LOST.format(lost))
+    due.sort()
+    no_times = FORMATS[media_type] in NO_TIMES and all(number < len(due) for number in numbers)
+    times = [due[number] for number in numbers] if no_times else []
+    return Keys([max(0, number - lost) for number in numbers], times)
+
+
+def _field_length(source: BinaryIO, media_type: str, number: int, settings: ScanSettings) -> int | None:
+    """Duration of a packet that is half a picture, as cameras for television write H.264: two make a
+    frame. None if the stream's first key frame is not of that kind."""
+    with _complaints(), _open(source, media_type) as container:
+        stream = container.streams[number]
+        assert isinstance(stream, VideoStream)
+        if stream.codec_context is None or stream.codec_context.name != "h264":
+            return None
+        _prepare(stream, settings)
+        packets = dropwhile(lambda packet: not packet.is_keyframe, _pictures(container, stream))
+        two = list(islice(packets, 2))
+        is_whole = not two or bool(_decoded_alone(stream.codec_context, two[:1]))
+        if is_whole or not _decoded_alone(stream.codec_context, two):
+            return None
+        return two[0].duration
+
+
+def _decoded_alone(codec: VideoCodecContext, packets: Sequence[Packet[VideoStream]]) -> list[VideoFrame]:
+    """What packets give with nothing before or behind them; none if they are damaged."""
+    try:
+        return [picture for packet in (*packets, None) for picture in codec.decode(packet)]
+    except (FFmpegError, ValueError):
+        return []
+    finally:
+        codec.flush_buffers()
+
+
+def _lost_at_the_start(source: BinaryIO, media_type: str, number: int, settings: ScanSettings) -> int:
+    """How many frames come before the first one that can be decoded."""
+    with _complaints(), _open(source, media_type) as container:
+        stream = container.streams[number]
+        assert isinstance(stream, VideoStream)
+        _prepare(stream, settings)
+        order = Order(container.format.name in NO_TIMES)
+        for packet in _pictures(container, stream):
+            try:
+                pictures = packet.decode()
+            except (FFmpegError, ValueError):
+                continue  # told where its frames are wanted
+            order.read(packet)
+            for picture in pictures:
+                order.came(picture)
+                return order.lost
+    return 0
+
+
+def _holds_two(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet begins with a picture that is shown before its key frame's, or behind it: DivX
+    packs two into one, so that players need not tell them apart (MPEG-4 Visual, "packed bitstream")."""
+    codec = packet.stream.codec_context
+    return codec is not None and codec.name == "mpeg4" and bytes(packet).count(VOP) > 1
+
+
+VOP = b"\0\0\1\xb6"
+"""What a picture of MPEG-4 Visual begins with (ISO/IEC 14496-2, 6.3.5)."""
 
 
 def _sampled(
@@ -409,11 +539,13 @@ def _sampled(
     settings: ScanSettings,
     facts: MediaFacts,
     tally: Tally,
-    keys: Sequence[int],
+    keys: Keys,
     piece: Piece | None,
 ) -> Frames:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
     _prepare(stream, settings)
+    if container.format.name in NO_TIMES:
+        container.flags &= ~int(cast(int, Flags.gen_pts.value))
     wanted = sampler(settings)
     if piece is not None:
         time_base = cast(Fraction, stream.time_base)
@@ -446,12 +578,13 @@ def _sampled(
             shape = Shape(turn, pixel_aspect(container, stream))
         if first:
             facts.orientation = shape.turn.orientation
-            facts.pixel_aspect = None if shape.aspect == 1 else str(shape.aspect).replace("/", ":")
+            aspect = shape.aspect
+            facts.pixel_aspect = None if aspect == 1 else f"{aspect.numerator}:{aspect.denominator}"
             facts.time_base = str(picture.time_base) if picture.time_base else None
         if not wanted(time, picture):
             yield None
             continue
-        image = shape.apply(_pixels(picture, settings))
+        image = shape.apply(_pixels(picture, stream, settings))
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
         yield Frame(index, time, image, stream.index)
@@ -518,14 +651,52 @@ def _packets(
     while True:
         try:
             packet = next(demuxed)
-        except StopIteration:
+        except (StopIteration, IndexError):  # see ``_pictures``
             return
         except (FFmpegError, OSError) as error:
             text = f"breaks off after {packets} packets: {_text(error)}"
             facts.note(_problem_of(error), text)
             return
+        if _is_cover(packet):
+            continue
         packets += packet.size > 0
         yield packet
+
+
+@dataclass
+class Order:
+    """In which order frames are shown of packets that were decoded, and which never come."""
+
+    by_place: bool
+    """Whether the stream does not tell when its frames are shown (``NO_TIMES``): each has the earliest
+    time that is left, for what is shown later is decoded later or has to wait."""
+    due: list[int] = field(default_factory=list)
+    """A heap: times of what was decoded and did not come yet; of other streams, until one came."""
+    begun: bool = False
+    """Whether a frame came, or a key frame was read that begins a stream without times."""
+    lost: int = 0
+    """Frames before the first one that came: what they refer to is not there."""
+
+    def read(self, packet: Packet[VideoStream]) -> None:
+        """Take note of a packet that was decoded without an error."""
+        if packet.size == 0 or packet.is_discard or not _is_shown(packet):
+            return
+        time = packet.dts if self.by_place else packet.pts
+        if self.by_place and packet.is_keyframe and not self.begun:
+            self.lost, self.due, self.begun = len(self.due), [], True
+        if time is not None and (self.by_place or not self.begun):
+            heapq.heappush(self.due, time)
+
+    def came(self, picture: VideoFrame) -> None:
+        """Take note of a frame, and give it its time where its stream does not."""
+        if self.by_place:
+            picture.pts = heapq.heappop(self.due) if self.due else None
+        elif not self.begun and picture.pts is not None:
+            self.lost, self.due = sum(time < picture.pts for time in self.due), []
+        self.begun = True
+
+
+LOST = "frames before the first one that can be decoded, for what they refer to is missing: {}"
 
 
 def _decode(
@@ -542,6 +713,7 @@ def _decode(
     amiss with it. Here frames that refer to a group of pictures which was not read fail without a fault.
     """
     packets = failed = corrupt = came = 0
+    order = Order(container.format.name in NO_TIMES)
     first = piece.index if piece else 0
     leading = piece is not None and piece.before is not None
     last_error: Exception | None = None
@@ -557,7 +729,9 @@ def _decode(
             failed += not leading
             last_error = last_error if isinstance(last_error, MemoryError) else error
             continue
+        order.read(packet)
         for picture in pictures:
+            order.came(picture)
             if piece is not None:
                 if picture.pts is not None and picture.pts < piece.start:
                     continue
@@ -574,6 +748,8 @@ def _decode(
         facts.note(_problem_of(last_error), text)
     if corrupt:
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
+    if order.lost and piece is None:
+        facts.note("damaged", LOST.format(order.lost))
     if piece is not None and came != piece.count:
         facts.note("damaged", f"a piece has {came} frames, not {piece.count}")
 
@@ -583,7 +759,7 @@ def _decode_keys(
     stream: VideoStream,
     facts: MediaFacts,
     tally: Tally,
-    numbers: Sequence[int],
+    known: Keys,
     piece: Piece | None,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Every key frame, of a piece if one is given, with its number, each decoded by itself.
@@ -592,14 +768,26 @@ def _decode_keys(
     of pictures it gives key frames in another order, and leaves some out. So each is asked for at once,
     with nothing of the one before it left in the decoder, and one that does not come is a problem.
     """
-    codec = stream.codec_context
+    codec, numbers = stream.codec_context, known.numbers
     codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
     keys = failed = empty = corrupt = came = packets = 0
     last_error: Exception | None = None
+    half: Packet[VideoStream] | None = None  # a key frame's packet that gave no picture by itself
     for packet in _packets(container, stream, facts):
         packets += packet.size > 0
         tally.count(packet)
         corrupt += bool(packet.is_corrupt)
+        if half is not None:
+            codec.skip_frame = "DEFAULT"  # its second half may refer to its first one
+            pictures = _decoded_alone(codec, [half, packet]) if packet.size else []
+            codec.skip_frame = "NONKEY"
+            half = None
+            empty += not pictures
+            if pictures:
+                came += 1
+                pictures[0].time_base = stream.time_base
+                yield numbers[keys - 1], pictures[0]
+                continue
         if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
             continue
         if piece is not None and packet.pts is not None:
@@ -618,13 +806,16 @@ def _decode_keys(
             last_error = last_error if isinstance(last_error, MemoryError) else error
             pictures = []
         else:
-            empty += not pictures
+            half = None if pictures else packet
         finally:
             codec.flush_buffers()
         for picture in pictures[:1]:  # a packet is one key frame
             came += 1
             picture.time_base = stream.time_base  # what is drained does not know it
+            if known.times:
+                picture.pts = known.times[keys - 1]
             yield numbers[keys - 1], picture
+    empty += half is not None
     if last_error is not None:
         text = f"{failed} of {keys} key frames cannot be decoded: {_text(last_error)}"
         facts.note(_problem_of(last_error), text)
@@ -683,13 +874,22 @@ def _all_pictures(
 
 
 def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream that hold something, as far as they can be had."""
+    """The packets of a stream that hold something, as far as they can be had.
+
+    Where a stream begins late (``_late_videos``) PyAV fails to find it behind the last packet of all.
+    """
     try:
         for packet in container.demux(stream):
-            if packet.size > 0:
+            if packet.size > 0 and not _is_cover(packet):
                 yield packet
-    except (FFmpegError, OSError):
+    except (FFmpegError, OSError, IndexError):
         return  # noted where it is decoded
+
+
+def _is_cover(packet: Packet[VideoStream]) -> bool:
+    """Whether it repeats the first picture of chapters (``_videos``), as FFmpeg puts it before them."""
+    chapters = packet.stream.disposition & av.stream.Disposition.timed_thumbnails
+    return bool(chapters) and packet.size > 0 and packet.pts is None
 
 
 def _is_shown(packet: Packet[VideoStream]) -> bool:
@@ -698,7 +898,7 @@ def _is_shown(packet: Packet[VideoStream]) -> bool:
     return codec is None or codec.name not in VP8 or bool(bytes(packet)[0] & SHOW_FRAME)
 
 
-def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
+def _pixels(picture: VideoFrame, stream: VideoStream, settings: ScanSettings) -> RGB:
     """A decoded frame as RGB, as stored."""
     if picture.width * picture.height > settings.max_pixels:
         raise UndecodableMedia(
@@ -706,7 +906,10 @@ def _pixels(picture: VideoFrame, settings: ScanSettings) -> RGB:
             f"a frame has {picture.width}x{picture.height} pixels (--max-pixels)",
         )
     image = cast(RGB, picture.to_ndarray(format="rgb24"))
-    if picture.interlaced_frame and len(image) > 1:
+    if picture.interlaced_frame and stream.codec_context.name == "hevc":
+        # Of HEVC, FFmpeg gives each half picture as a frame of its own.
+        image = resize(image, image.shape[1], 2 * image.shape[0])
+    elif picture.interlaced_frame and len(image) > 1:
         # Two moments in alternate lines: one of them, at its own moment, with the lines between made up.
         image = resize(image[::2], image.shape[1], image.shape[0])
     return image
