@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import PriorityQueue, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from weakref import WeakSet
 
 from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
@@ -144,6 +145,8 @@ AHEAD = 32
 FAR_AHEAD = 4096
 """Paths in all that may be done before one that takes long is; their faces wait on the disk. If the scan
 is killed, they are looked at again."""
+MOST_SPOOLS = 200
+"""Open at once, one for each video that is cut: a process may have 1,024 files open on many systems."""
 
 
 class _Jobs:
@@ -169,6 +172,7 @@ class _Jobs:
         self._near = AHEAD * len(analysers)
         self._taken = 0
         self._spooling = Lock()
+        self._spools: WeakSet[Spool] = WeakSet()
 
     def submit(self, place: int, found: Found, *, first: bool = False) -> Future[Outcome | _Split]:
         """Have the path at a place among all looked at, before all others if so."""
@@ -200,7 +204,7 @@ class _Jobs:
             if outcome.results and not waits and place - self._taken > self._near:
                 outcome = replace(outcome, results=self._aside(tuple(outcome.results)))
             return outcome
-        spool = Spool(self._folder)
+        spool = self._own_spool()
         pieces = [
             self._submit(place, partial(self._piece, found, outcome, piece, spool))
             for piece in outcome.pieces
@@ -222,6 +226,15 @@ class _Jobs:
         with self._spooling:  # the file is made with the first face that is put there
             spool = self._spool
         return spool.keep(results)
+
+    def _own_spool(self) -> Spool:
+        """For the pieces of one video, gone with it; the common one where many of them are open."""
+        with self._spooling:
+            if len(self._spools) >= MOST_SPOOLS:
+                return self._spool
+            spool = Spool(self._folder)
+            self._spools.add(spool)
+        return spool
 
     @cached_property
     def _spool(self) -> Spool:

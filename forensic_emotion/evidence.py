@@ -399,7 +399,7 @@ ENDINGS = {
     "image/jpeg": ".jpg .jpeg .jpe .jfif .mpo",
     "image/png": ".png",
     "image/gif": ".gif",
-    "image/tiff": ".tif .tiff .dng .nef .cr2",  # raw pictures of cameras are TIFF files
+    "image/tiff": ".tif .tiff .dng .nef .nrw .cr2 .arw .pef .srw",  # cameras' raw pictures are TIFF
     "image/webp": ".webp",
     "image/bmp": ".bmp .dib",
     "image/avif": ".avif",
@@ -410,7 +410,7 @@ ENDINGS = {
     "image/vnd.microsoft.icon": ".ico",
     "image/x-portable-anymap": ".pbm .pgm .pnm .ppm",
     "image/vnd.adobe.photoshop": ".psd",
-    "video/mp4": ".mp4 .m4v .m4s .3gp .3g2 .mov",
+    "video/mp4": ".mp4 .m4v .m4s .f4v .3gp .3g2 .mov",
     "video/quicktime": ".mov .qt .mp4 .m4s",
     "video/x-msvideo": ".avi",
     "video/x-matroska": ".mkv .webm",
@@ -419,13 +419,15 @@ ENDINGS = {
     "video/ogg": ".ogv .ogg",
     "video/mpeg": ".mpg .mpeg .mpe .vob",
     "video/mpeg-es": ".mpg .mpeg .mpe .m2v",
-    "video/mp2t": ".ts .mts .m2ts",
+    "video/mp2t": ".ts .mts .m2ts .m2t",
     "application/mxf": ".mxf",
     "application/vnd.rn-realmedia": ".rm .rmvb",
     "video/x-ivf": ".ivf",
 }
 """Media type → how names of such files end."""
-_CLAIMS = {ending for endings in ENDINGS.values() for ending in endings.split()}
+UNREAD = ".264 .h264 .avc .265 .h265 .hevc .dav .dv .cr3 .crw .mrw .orf .raf .rw2 .x3f"
+"""How names of media end that femo has no reader for: mere streams, recorders' and cameras' own."""
+_CLAIMS = {ending for endings in (*ENDINGS.values(), UNREAD) for ending in endings.split()}
 
 
 def claims_media(name: str) -> bool:

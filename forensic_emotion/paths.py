@@ -19,6 +19,24 @@ SQLITE_HEADER = b"SQLite format 3\x00"
 """What every SQLite database begins with."""
 SQLITE_BESIDE = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database."""
+AUDIT = ".audit"
+"""Ending of the file beside a case that has the hashes of its audit table."""
+
+
+def beside(case: Path, ending: str) -> Path:
+    """A file beside a case; where that is a link, beside what it leads to, as SQLite's own are."""
+    place = Path(os.path.realpath(case))
+    return place.with_name(place.name + ending)
+
+
+def refuse_names_of_case(case: Path, output: Path) -> None:
+    """Refuse an output the name of a file that SQLite or femo keeps beside a case.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if os.path.realpath(output) in [str(beside(case, end)) for end in (*SQLITE_BESIDE, AUDIT)]:
+        raise UsageError(f"{output} is a name that belongs to the case.", "Choose another name.")
 
 
 def read_only(path: Path) -> str:
@@ -134,8 +152,7 @@ def refuse_second_name(case: Path) -> None:
     Raises:
         UsageError: the case, or a file that SQLite keeps beside it, is such a file.
     """
-    for ending in ("", *SQLITE_BESIDE):
-        path = Path(f"{case}{ending}")
+    for path in (beside(case, ending) for ending in ("", *SQLITE_BESIDE)):
         try:
             names = os.stat(path).st_nlink
         except OSError:
@@ -143,7 +160,7 @@ def refuse_second_name(case: Path) -> None:
         if path.is_file() and names > 1:
             raise UsageError(
                 f"The file {path} has {names} names (hard links) and would change under each.",
-                "Name a case that is not there yet, or copy this one and scan into the copy.",
+                "Name a case that is not there yet, or copy this one and go on with the copy.",
             )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from forensic_emotion.case import audit
+from forensic_emotion.case.audit_file import audit_fault
 from forensic_emotion.case.digest import face_key, file_digests, run_digests, run_row, tolerant
 from forensic_emotion.case.integrity import loose_rows, schema_faults
-from forensic_emotion.case.store import audit_fault
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, as_text, discover, opened
 

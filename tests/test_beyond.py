@@ -95,6 +95,12 @@ def test_a_full_picture_in_a_sub_ifd_is_told(tmp_path: Path, reduced: int, n: in
     path = tmp_path / "p.tif"
     path.write_bytes(file)
     assert len(told(path)) == n
+    # The same on the second page.
+    link = 8 + len(directory(0)) - 4
+    pages = directory(8)[:-4] + struct.pack("<I", link + 4) + directory(8, (330, link + 4 + first))
+    later = tmp_path / "q.tif"
+    later.write_bytes(b"II*\0" + struct.pack("<I", 8) + pages + directory(8))
+    assert len(told(later)) == n
     # A place that is none harms nothing.
     pointer = struct.pack("<HHI", 330, 4, 1)
     path.write_bytes(file.replace(pointer + struct.pack("<I", 8 + first), pointer + b"\xff\xff\xff\x7f"))

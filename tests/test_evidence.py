@@ -255,6 +255,7 @@ def test_type_against_name(name: str, media_type: str | None, fits: bool | None)
 def test_names_that_claim_media() -> None:
     assert claims_media("a.JPG")
     assert claims_media("b.mp4")
+    assert claims_media("camera 3.H264"), "also of media that femo cannot read"
     assert not claims_media("notes.txt")
     assert not claims_media("without_ending")
 

@@ -304,6 +304,12 @@ def test_a_clock_that_is_set_back_ends_a_track() -> None:
     assert tracks_of(seen(9, 0), seen(8, 0), seen(9, 0)) == [0, 1, 1]
 
 
+def test_frames_without_a_time_among_others_go_on_with_their_track() -> None:
+    faces = [seen(i, 100 + i) for i in range(12)]
+    faces = [each if i % 3 == 0 else replace(each, time=None) for i, each in enumerate(faces)]
+    assert tracks_of(*faces) == [0] * 12
+
+
 def test_streams_have_tracks_of_their_own() -> None:
     assert tracks_of(seen(0, 0), seen(1, 0), seen(1, 0, stream=1)) == [0, 0, 1]
 

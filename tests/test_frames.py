@@ -639,7 +639,7 @@ def test_pixels_that_are_not_square_are_shown_right(tmp_path: Path) -> None:
         (frame,), facts = read_frames(tmp_path / "v.mp4")
         assert frame.image.shape[:2] == shape
         assert (facts.height, facts.width) == shape
-        assert facts.pixel_aspect == (None if aspect == 1 else str(aspect).replace("/", ":"))
+        assert facts.pixel_aspect == {2: "2:1", 0.5: "1:2", 1: None}[float(aspect)]
 
 
 def test_of_an_interlaced_frame_one_half_is_seen(tmp_path: Path) -> None:
@@ -1065,3 +1065,11 @@ def test_frames_that_are_never_shown_have_no_number(tmp_path: Path) -> None:
     keys = read_frames(path, sample="keyframes")[0]
     assert len(every) == 28
     assert [f.index for f in keys] == [every[f.time and f.time.pts] for f in keys] == [0, 9, 18]
+
+
+def test_a_picture_beside_an_animation_has_no_time(tmp_path: Path) -> None:
+    images = [Image.fromarray(picture(background=40 * n)) for n in range(4)]
+    options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": [100] * 3}
+    images[0].save(tmp_path / "p.png", default_image=True, **options)
+    frames, _ = read_frames(tmp_path / "p.png")
+    assert [f.time and f.time.seconds for f in frames] == [None, 0.0, 0.1, 0.2]

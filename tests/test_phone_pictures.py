@@ -321,3 +321,34 @@ def test_frames_with_side_data_of_an_unknown_kind_are_looked_at(tmp_path: Path) 
     assert len(frames) == 3
     assert facts.problems == []
     assert close(frames[0].image, shown)
+
+
+# ---- AVIF ------------------------------------------------------------------------------------------
+
+
+def test_frames_of_avif_have_their_own_times(tmp_path: Path) -> None:
+    """Durations are rounded to milliseconds by what reads them; 29.97 frames a second would drift."""
+    path = tmp_path / "p.avif"
+    images = [Image.fromarray(picture(64, 48, background=10 * n)) for n in range(20)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=33)
+    data = path.read_bytes()
+    place = data.index(b"mdhd") + 4  # of version 1: two times of 8 bytes, then the time scale
+    assert data[place] == 1
+    scale = int.from_bytes(data[place + 20 : place + 24], "big")
+    assert scale == 1000
+    path.write_bytes(data[: place + 20] + (989).to_bytes(4, "big") + data[place + 24 :])
+    frames, _ = read_frames(path)
+    assert [f.time and f.time.pts for f in frames] == [round(33 * n * 1000 / 989) for n in range(20)]
+
+
+def test_a_video_or_a_sequence_within_avif_is_not_passed_over(tmp_path: Path, video: bytes) -> None:
+    path = tmp_path / "p.avif"
+    Image.fromarray(picture(64, 48)).save(path)
+    still = path.read_bytes()
+    path.write_bytes(still + box(b"mpvd", video))
+    frames, facts = read_frames(path, sample="all")
+    assert [f.stream for f in frames] == [0] + [1] * 25
+    assert facts.problems == []
+    path.write_bytes(still + video[video.index(b"moov") - 4 :])
+    _, facts = read_frames(path)
+    assert [p.problem for p in facts.problems] == ["not_looked_at"]

@@ -154,6 +154,10 @@ def test_a_video_in_pieces_gives_the_same_rows(
         cut = scan_into(mixed, case, workers=workers, settings=settings)
         assert cut.results_digest == whole.results_digest
         assert cut.summary == whole.summary
+    # Where many videos are cut at once, what they give waits in one file.
+    monkeypatch.setattr("forensic_emotion.engine.MOST_SPOOLS", 1)
+    cut = scan_into(mixed, tmp_path / "few.db", workers=2, settings=settings)
+    assert cut.results_digest == whole.results_digest
     # FFmpeg's log is one for a process, so what is damaged is compared in one thread.
     damaged = bytearray((mixed / "long.mp4").read_bytes())
     damaged[len(damaged) // 2 : len(damaged) // 2 + 40] = bytes(40)

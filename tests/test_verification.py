@@ -16,10 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 from forensic_emotion.case import audit
+from forensic_emotion.case.audit_file import write_audit_file
 from forensic_emotion.case.difference import compare
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
-from forensic_emotion.case.store import CaseStore, write_audit_file
+from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.hashes import sum_line

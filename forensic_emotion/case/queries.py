@@ -16,7 +16,7 @@ from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, select_fi
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
-from forensic_emotion.paths import read_only
+from forensic_emotion.paths import beside, read_only
 from forensic_emotion.records import (
     STATES,
     UNCERTAIN,
@@ -52,7 +52,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.DatabaseError as error:
         remedy = "If it is damaged, use a copy that is whole. If it is locked, another program holds it."
-        wal = Path(f"{os.path.realpath(path)}-wal")
+        wal = beside(path, "-wal")
         if wal.exists() and not os.access(wal.parent, os.W_OK):
             remedy = f"A part of it is in {wal.name}: copy both to a folder that you may write to."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
@@ -125,15 +125,6 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
                 "femo verify tells what else is damaged. Use a copy that is whole.",
             ) from error
     return RunInfo(**values)
-
-
-def read_manifest(case: sqlite3.Connection, run_id: int) -> list[tuple[bytes, str]]:
-    """Path and SHA-256 of every file of a run that could be read, by the paths' bytes."""
-    rows = case.execute(
-        "SELECT path_bytes, sha256 FROM files WHERE run_id = ? AND sha256 NOT NULL ORDER BY path_bytes",
-        (run_id,),
-    )
-    return [(path, sha256) for path, sha256 in rows]
 
 
 def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:

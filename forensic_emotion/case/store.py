@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import os
+import pwd
 import socket
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
+from forensic_emotion.case.audit_file import audit_fault, put_aside, write_audit_file
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
 from forensic_emotion.case.queries import (
@@ -36,7 +37,13 @@ from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.paths import SQLITE_BESIDE, read_only, refuse_inside
+from forensic_emotion.paths import (
+    SQLITE_BESIDE,
+    beside,
+    read_only,
+    refuse_inside,
+    refuse_second_name,
+)
 from forensic_emotion.records import (
     Evidence,
     FaceResult,
@@ -67,7 +74,7 @@ class CaseStore:
 
     Raises:
         CaseError: it is no case, a newer or an older femo made it, or it cannot be written.
-        UsageError: it lies inside the evidence of one of its runs.
+        UsageError: it lies inside the evidence of one of its runs, or has a second name that may.
     """
 
     def __init__(self, path: Path, brought_up: tuple[str, tuple[str, ...]] | None = None) -> None:
@@ -84,6 +91,7 @@ class CaseStore:
                 "Make the folder, or check how its path is spelt.",
             )
         check_is_database(path)
+        refuse_second_name(path)
         self._fresh = not path.exists() or path.stat().st_size == 0
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -114,7 +122,7 @@ class CaseStore:
             # A disk that is full before the first table would leave a file that is no case. If it is
             # locked, another process makes it right now.
             if self._fresh and "locked" not in str(error):
-                for left in (path, *(path.with_name(path.name + end) for end in SQLITE_BESIDE)):
+                for left in (beside(path, end) for end in ("", *SQLITE_BESIDE)):
                     left.unlink(missing_ok=True)
             raise CaseError(
                 f"The case {path} cannot be written: {error}.",
@@ -163,7 +171,7 @@ class CaseStore:
 
     @property
     def _wal(self) -> Path:
-        return _beside(self.path, SQLITE_BESIDE[0])
+        return beside(self.path, SQLITE_BESIDE[0])
 
     # ---- a run ----------------------------------------------------------------------------------
 
@@ -669,11 +677,12 @@ def _json(value: object) -> str:
 
 
 def account() -> str:
-    """Who works with the case, as the system knows them."""
+    """The account that works with the case, as the system knows it; what the environment says does not
+    count, for anybody may set it."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in containers
-        return "unknown"
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # an account without a name, as in containers
+        return f"uid {os.geteuid()}"
 
 
 def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
@@ -692,118 +701,21 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
             check_is_case(db, path)
             for root in read_evidence_roots(connection):  # before a copy is laid beside it
                 refuse_inside(root, path, "case")
+            refuse_second_name(path)
             pending = [step.name for step in MIGRATIONS.pending(db)]
             if not pending:
                 raise UsageError(f"{path} is up to date; there is nothing to do.", "Use it as it is.")
-            kept = path.with_name(f"{path.name}.before-{pending[0]}")
+            kept = beside(path, f".before-{pending[0]}")
             if kept.exists():
                 raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
+            os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(kept)) as copy:
                 connection.backup(copy)
-    except sqlite3.Error as error:
+            kept.chmod(stat.S_IMODE(path.stat().st_mode))  # it shows no more people what they may see
+    except (sqlite3.Error, OSError) as error:
         raise CaseError(
             f"The case {path} cannot be copied: {error}.",
             "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
         ) from error
     CaseStore(path, brought_up=(at, arguments)).close()  # all of it, or as it was
     return kept
-
-
-def audit_file(case: Path) -> Path:
-    """Where the audit's hashes lie beside a case."""
-    return _beside(case, ".audit")
-
-
-def _beside(case: Path, ending: str) -> Path:
-    """A file beside a case; where that is a link, beside what it leads to, as SQLite's own are."""
-    place = Path(os.path.realpath(case))
-    return place.with_name(place.name + ending)
-
-
-def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
-    """Why the hashes beside a case show nothing of its audit table, in words; None if they are of it."""
-    target = audit_file(case)
-    try:
-        # Before the table: an entry that comes meanwhile is in the table first.
-        lines = target.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        there = audit.lines(connection)
-        text = f"{target.name} is missing beside the case: entries cut off the end would not show"
-        return text if there else None
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{target.name} cannot be read: {error}"
-    if not audit.is_beginning(lines, audit.lines(connection)):
-        return f"the audit table has not the entries that {target.name} lists"
-    return None
-
-
-def put_aside(connection: sqlite3.Connection, case: Path) -> Path | None:
-    """Rename what a case of the same name left beside a case that was just made.
-
-    Those hashes are what shows that there was another one; None if there are none.
-
-    Raises:
-        CaseError: something else lies there, or it cannot be renamed.
-    """
-    target = audit_file(case)
-    there = _text_of(target)
-    readable = there is not None or not os.path.lexists(target)
-    if readable and (not there or audit.is_beginning(there.splitlines(), audit.lines(connection))):
-        return None
-    if there is None or not audit.LINE.match(there):
-        raise CaseError(
-            f"{target} lies where the hashes of the case's audit belong, and holds something else.",
-            "Name another case, or move that file away.",
-        )
-    names = (target.with_name(f"{target.name}.before-{n}") for n in count(1))
-    kept = next(name for name in names if not os.path.lexists(name))
-    try:
-        return target.rename(kept)
-    except OSError as error:
-        raise CaseError(
-            f"The audit file {target} of another case cannot be renamed: {error.strerror}.",
-            "Name another case, or move that file away.",
-        ) from error
-
-
-def _text_of(path: Path) -> str | None:
-    """What a file holds, bytes that are no UTF-8 escaped; None if it cannot be read."""
-    try:
-        return path.read_bytes().decode("utf-8", "backslashreplace")
-    except OSError:
-        return None
-
-
-def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
-    """Write one line an audit entry, its hash first.
-
-    A file that lists other entries stays as it is: it is what shows that some were cut off or replaced.
-
-    Args:
-        connection: to the case.
-        case: where it lies.
-
-    Raises:
-        CaseError: it cannot be written.
-    """
-    lines = audit.lines(connection)
-    text = "".join(f"{line}\n" for line in lines)
-    target = audit_file(case)
-    there = _text_of(target)
-    if there is None and target.exists():
-        return  # nobody can tell what it shows; femo verify says so
-    if there == text:
-        return  # so that a full disk does not matter where there is nothing to say
-    if there is not None and not audit.is_beginning(there.splitlines(), lines):
-        return  # it shows that the chain is another one; femo verify says so
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise CaseError(
-            f"The audit file {target} cannot be written: {error.strerror}.",
-            "Make room there, or see that you may write in that folder.",
-        ) from error

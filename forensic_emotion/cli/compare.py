@@ -66,7 +66,7 @@ def compare(
         for one_thing in found.differences:
             print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
         for side in compared:
-            digest = side["results_digest"]
+            digest = visible(str(side["results_digest"]))
             print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
         for fault in found.faults:
             print(f"FAULT  {visible(fault)}")

@@ -15,7 +15,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.errors import CaseError, FemoError, MissingExtra
-from forensic_emotion.paths import visible
+from forensic_emotion.paths import beside, visible
 
 HOST = "127.0.0.1"
 
@@ -47,7 +47,7 @@ def datasette(
     other users can too. Needs the extra 'datasette', but for --out.
     """
     from forensic_emotion.case.queries import opened_case, read_evidence_roots
-    from forensic_emotion.paths import refuse_inside, written_whole
+    from forensic_emotion.paths import refuse_inside, refuse_names_of_case, written_whole
 
     with opened_case(case) as opened:
         roots = read_evidence_roots(opened)
@@ -56,6 +56,7 @@ def datasette(
         return
     for root in roots:
         refuse_inside(root, out, "metadata")
+    refuse_names_of_case(case, out)
     if os.path.lexists(out):
         raise FemoError(f"{out} is there already.", "Name another file with --out.")
     with written_whole(out, "metadata") as unfinished:
@@ -109,9 +110,9 @@ def _serve(case: Path, port: int) -> None:
     if find_spec("datasette") is None:
         raise MissingExtra("femo datasette", "datasette")
     path = case.absolute()
-    if path.with_name(f"{path.name}-wal").exists():
+    if (wal := beside(path, "-wal")).exists():
         raise CaseError(
-            f"The case {case} is not whole in its file: beside it lies {case.name}-wal.",
+            f"The case {case} is not whole in its file: beside it lies {wal.name}.",
             "A scan writes to it: wait for its end. After one that was killed: femo verify CASE",
         )
     # datasette puts the path into an address without quoting it.

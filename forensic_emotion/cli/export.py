@@ -66,7 +66,8 @@ def export(
     with RowProgress() as progress:
         written = export(order, progress)
     what = {"files": written.files} if written.sha256 is None else {"sha256": written.sha256}
-    note(case, "export", written.run.id, {"format": format.value, "name": out.name, **what})
+    detail = {"format": format.value, "name": out.name, **what}
+    note(case, "export", written.run.id, detail, evidence)
     print(f"Export: {visible(str(out))} (run {written.run.id})")
     print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
     if incomplete := state_line(written.run):

@@ -46,16 +46,16 @@ def info(
             json.dumps({**facts, "runs": runs, "audit": [asdict(entry) for entry in entries]}, indent=1)
         )
         return
-    print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {head}")
+    print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {visible(head)}")
     for run in runs:
-        print(f"\nRun {run['id']}, {run['state']}")
+        print(f"\nRun {run['id']}, {visible(run['state'])}")
         for name, value in run.items():
             if name not in ("id", "state", "settings", "versions"):
                 print(f"  {name:<15} {visible(_text(value))}")
     print("\nAudit")
     for e in entries:
-        who = visible(f"{e.user}@{e.host}")
-        print(f"  {e.id:>4}  {e.at}  {e.action}, run {e.run_id}, by {who}, femo {e.femo}")
+        text = f"{e.at}  {e.action}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
+        print(f"  {e.id:>4}  {visible(text)}")
 
 
 def _text(value: object) -> str:

@@ -29,16 +29,24 @@ def tell_audit_fault(fault: str | None) -> None:
         print(f"Note: {visible(fault)}. This is noted in the audit table.", file=sys.stderr)
 
 
-def note(case: Path, action: str, run_id: int | None, detail: dict[str, Any]) -> None:
-    """Add the entry; a case that cannot be written stays as it is, and the user is told."""
+def note(
+    case: Path, action: str, run_id: int | None, detail: dict[str, Any], evidence: Path | None = None
+) -> None:
+    """Add the entry; a case that cannot be written stays as it is, and the user is told.
+
+    So does one that lies in the folder in which the user says that the evidence is now.
+    """
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.errors import CaseError, UsageError
     from forensic_emotion.evidence import utc_now
+    from forensic_emotion.paths import refuse_inside
 
     if not writable(case):
         print("Not in the audit table: the case may only be read.", file=sys.stderr)
         return
     try:
+        if evidence is not None:
+            refuse_inside(evidence, case, "case")
         with closing(CaseStore(case)) as store:
             tell_audit_fault(store.audit_fault)
             store.note(action, run_id, utc_now(), arguments(), detail)

@@ -39,8 +39,9 @@ def review(
     """
     import webbrowser
 
+    from forensic_emotion.case.audit_file import audit_fault
     from forensic_emotion.case.queries import opened_case, read_run
-    from forensic_emotion.case.store import account, audit_fault
+    from forensic_emotion.case.store import account
     from forensic_emotion.cli.noting import arguments, tell_audit_fault, writable
     from forensic_emotion.errors import CaseError, UsageError
     from forensic_emotion.evidence import as_text
@@ -67,4 +68,4 @@ def review(
     if open:
         webbrowser.open(server.url)
     head = server.serve()
-    print(f"Reviews written: {desk.written}. Audit head: {head}")
+    print(f"Reviews written: {desk.written}. Audit head: {visible(head)}")

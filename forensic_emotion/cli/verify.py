@@ -70,7 +70,7 @@ def verify(
             "evidence": dict(Counter(f.fate for f in found.files or ())),
             "holds": found.holds,
         }
-        note(case, "verify", number, detail)
+        note(case, "verify", number, detail, evidence)
     if not found.holds:
         raise typer.Exit(EXIT_PROBLEMS)
 
@@ -83,12 +83,13 @@ def _print(run: Chosen | None, found: Verification) -> None:
     for file in found.files or ():
         if file.fate not in HOLDING:
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
-    print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}. Audit head: {found.head}")
+    head = visible(found.head)
+    print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}. Audit head: {head}")
     if run is not None and found.files is not None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
     if run is not None:
-        print(f"Results digest of run {run.id}: {run.results_digest}")
+        print(f"Results digest of run {run.id}: {visible(str(run.results_digest))}")
     for text in found.notes:
         print(f"NOTE  {visible(text)}. What lay there before that entry is not checked.")
     for text in found.unfinished:

@@ -12,11 +12,8 @@ from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.export.formats import Format
 from forensic_emotion.export.job import Job
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import SQLITE_BESIDE, refuse_inside, written_whole
+from forensic_emotion.paths import refuse_inside, refuse_names_of_case, written_whole
 from forensic_emotion.settings import ExportSettings
-
-BESIDE_A_CASE = (*SQLITE_BESIDE, ".audit")
-"""Endings of the files that SQLite and femo keep beside a case."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ def _refuse_to_replace(order: Order) -> None:
         UsageError: something is there already, or the name is one that belongs to the case.
     """
     out = order.out
-    if out.name in [order.case.name + ending for ending in BESIDE_A_CASE]:
-        raise UsageError(f"{out} is a name that belongs to the case.", "Choose another name.")
+    refuse_names_of_case(order.case, out)
     try:
         if order.format.folder and out.is_dir() and not any(out.iterdir()):
             return

@@ -82,27 +82,31 @@ def link(
 
     for stream, of_stream in groupby(results, lambda r: r.stream):
         tracks: list[_Open] = []
+        moment: float | None = None  # of the last frame that had a time
         for _, of_frame in groupby(of_stream, lambda r: (r.frame_index, r.time)):
             faces = list(of_frame)
             time = faces[0].time
-            moment = time.seconds if time else float(faces[0].frame_index)
+            if time is not None:
+                moment = time.seconds
+            # A frame without a time, among others that have one, is shown right behind the one before.
+            now = float(faces[0].frame_index) if moment is None else moment
             # A sample is the first frame behind its time, up to a frame late.
-            gap = max(GAP_SECONDS, 2 * interval) + interval / 2 if time else GAP_FRAMES
+            gap = GAP_FRAMES if moment is None else max(GAP_SECONDS, 2 * interval) + interval / 2
             before, tracks = tracks, []
             for each in before:
-                if 0 <= moment - each.moment <= gap:
+                if 0 <= now - each.moment <= gap:
                     tracks.append(each)
                 else:
                     end(each)
-            pairs = _pairs([f.face.box for f in faces], tracks, moment)
+            pairs = _pairs([f.face.box for f in faces], tracks, now)
             for number, face in enumerate(faces):
                 track = pairs.get(number)
                 if track is None:
                     nothing = np.zeros(len(labels))
-                    track = _Open(count, stream, face.face.box, moment, time, time, nothing)
+                    track = _Open(count, stream, face.face.box, now, time, time, nothing)
                     count += 1
                     tracks.append(track)
-                track.add(face, moment)
+                track.add(face, now)
                 numbers.append(track.number)
         for each in tracks:
             end(each)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
@@ -24,6 +25,14 @@ _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG = re.compile(rb"\xff\xd8\xff")
 _ISO_MEDIA = re.compile(rb"\0\0[\0-\x03].ftyp", re.DOTALL)
 """The first box of an ISO media file, of less than 256 brands."""
+ISO_PICTURES = (*HEIF, "image/avif")
+ISO_VIDEOS = ("video/mp4", "video/quicktime")
+_VIDEOS = {
+    "video/x-matroska": re.compile(rb"\x1a\x45\xdf\xa3.{1,40}\x42\x82.(?:matroska|webm)", re.DOTALL),
+    "video/x-flv": re.compile(rb"FLV\x01[\0-\x05]\0\0\0\x09"),
+    "video/x-ms-asf": re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
+}
+"""How a file of a media type begins: EBML's header with its DocType, FLV's, ASF's GUID."""
 MOST, MOST_MARKERS = 32, 10_000
 """Further pictures, and markers of one, that are looked for: a file may be made to waste time."""
 REDUCED = 1
@@ -42,10 +51,10 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
     if media_type == "image/jpeg":
         yield from _behind_jpeg(source, pages)
     elif media_type == "image/tiff":
-        yield from _within_tiff(image, source)
+        yield from _within_tiff(image, source, pages)
     elif media_type == "image/x-portable-anymap":
         yield from _behind_anymap(image, source)
-    elif media_type in HEIF and any(name == b"moov" for name, _, _ in _boxes(source)):
+    elif media_type in ISO_PICTURES and pages == 1 and b"moov" in _box_names(source):
         yield "a sequence of pictures beside the picture (ISO media)"
 
 
@@ -59,9 +68,27 @@ def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
         end = _jpeg_end(source, 0)
         place = None if end is None else _find(source, end, _ISO_MEDIA)
         return None if place is None else (place, source.seek(0, os.SEEK_END))
-    if media_type in HEIF:
+    if media_type in ISO_PICTURES:
         return next(((start, end) for name, start, end in _boxes(source) if name == b"mpvd"), None)
     return None
+
+
+def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
+    """Whether a second video file stands behind a video's last packet, which readers do not go on to.
+
+    Args:
+        source: the file.
+        media_type: of the first one.
+        place: behind that packet; what lies before is not searched.
+    """
+    if media_type in ISO_VIDEOS:
+        return _box_names(source).count(b"moov") > 1
+    beginning = _VIDEOS.get(media_type)
+    return beginning is not None and _find(source, place, beginning) is not None
+
+
+def _box_names(source: BinaryIO) -> list[bytes]:
+    return [name for name, _, _ in _boxes(source)]
 
 
 def ends_within_a_box(source: BinaryIO) -> bool:
@@ -139,21 +166,23 @@ def _find(source: BinaryIO, start: int, what: re.Pattern[bytes]) -> int | None:
         if found := what.search(window):
             return start - len(kept) + found.start()
         start += len(chunk)
-        kept = window[-8:]  # longer than whatever is looked for
+        kept = window[-64:]  # longer than whatever is looked for
         size = min(2 * size, CHUNK)  # what is near is found by little reading, what is far in few steps
     return None
 
 
-def _within_tiff(image: Image.Image, source: BinaryIO) -> Iterator[str]:
-    """Pictures in the first page's SubIFDs that are no smaller copies: a raw file's full picture."""
+def _within_tiff(image: Image.Image, source: BinaryIO, pages: int) -> Iterator[str]:
+    """Pictures in pages' SubIFDs that are no smaller copies: a raw file's full picture."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
-    try:
-        listed = image.tag_v2.get(int(ExifTags.Base.SubIFDs), ())
-        places = listed if isinstance(listed, tuple) else (listed,)
-        own = sum(not _is_reduced(source, place) for place in places[:MOST])
-    except DECODER_ERRORS:
-        return  # what is broken of its tags is told with them
+    own, place = 0, None
+    with suppress(*DECODER_ERRORS):  # what is broken of its tags is told with them
+        for _ in range(pages):
+            tags = tiff_directory(source, place)
+            listed = tags.get(int(ExifTags.Base.SubIFDs), ())
+            places = listed if isinstance(listed, tuple) else (listed,)
+            place = tags.next
+            own += sum(not _is_reduced(source, each) for each in places[:MOST])
     if own:
         yield f"pictures in SubIFDs, such as the full one of a camera's raw file: {own}"
 

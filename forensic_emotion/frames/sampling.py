@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Sampler = Callable[["FrameTime | None", "VideoFrame"], bool]
 """Asked for each decoded frame in order of presentation, with its time: is it looked at?"""
 
+MILLISECOND = Fraction(1, 1000)
+TINY = Fraction(1, 1_000_000)
 SCENE_CHANGE = 30.0
 """Mean difference of two frames in grey levels that counts as a change of the scene."""
 SCENE_SIZE = (64, 36)
@@ -50,41 +52,51 @@ def _every(step: Fraction, beginning: FrameTime | None, before: FrameTime | None
     """The first frame of each stretch of ``step`` seconds, counted from the first frame.
 
     The stretches lie on a fixed grid, so that the choice does not drift. In a stretch without a frame
-    there is nothing to take. Where timestamps jump back, the stretch they jump to is taken anew. A
-    frame without a timestamp cannot be placed and is always taken.
+    there is nothing to take. Where timestamps jump back, the stretch they jump to is taken anew, also
+    if it is the one they jump from. A frame without a timestamp cannot be placed and is always taken.
+
+    A clock of milliseconds cuts off what is less than one, so that a frame may seem to lie in the stretch
+    before its own; it is held against times that are cut off like it. A coarser clock counts frames,
+    and is exact.
     """
 
     def moment(time: FrameTime) -> Fraction:
         return time.pts * time.time_base
 
+    def stretch(now: Fraction, beginning: Fraction, unit: Fraction) -> int:
+        cut_off = unit * (1 - TINY) if unit <= MILLISECOND else 0
+        return (now - beginning + cut_off) // step
+
     first = None if beginning is None else moment(beginning)
-    current = None if first is None or before is None else (moment(before) - first) // step
+    last = None if before is None else moment(before)
 
     def wanted(time: FrameTime | None, picture: VideoFrame) -> bool:
-        nonlocal first, current
+        nonlocal first, last
         if time is None:
             return True
-        if first is None:
-            first = moment(time)
-        stretch = (moment(time) - first) // step
-        if stretch == current:
-            return False
-        current = stretch
-        return True
+        now, unit = moment(time), time.time_base
+        first = now if first is None else first
+        earlier, last = last, now
+        if earlier is None or now < earlier:
+            return True
+        return stretch(now, first, unit) != stretch(earlier, first, unit)
 
     return wanted
 
 
 def _scenes() -> Sampler:
-    """The first frame, and each that differs much from the one before it."""
+    """The first frame, and each that differs much from the one before it, as behind a cut, or from the
+    one that was taken last, as where a scene is faded in."""
     last: npt.NDArray[np.int16] | None = None
+    taken: npt.NDArray[np.int16] | None = None
 
     def wanted(time: FrameTime | None, picture: VideoFrame) -> bool:
-        nonlocal last
+        nonlocal last, taken
         width, height = SCENE_SIZE
         small = picture.reformat(width, height, "gray").to_ndarray().astype(np.int16)
-        changed = last is None or float(np.abs(small - last).mean()) > SCENE_CHANGE
-        last = small
+        others = [each for each in (last, taken) if each is not None]
+        changed = not others or any(np.abs(small - each).mean() > SCENE_CHANGE for each in others)
+        last, taken = small, small if changed else taken
         return changed
 
     return wanted

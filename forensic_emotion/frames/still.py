@@ -90,7 +90,11 @@ def still_frames(source: BinaryIO, media_type: str, settings: ScanSettings, fact
                 facts.height, facts.width = pixels.shape[:2]
             facts.frames_decoded += 1
             time = None
-            if media_type in ANIMATED and pages > 1 and elapsed is not None:
+            # An APNG may have a picture for readers that show no animation, which is no part of it.
+            is_apart = index == 0 and bool(image.info.get("default_image"))
+            if media_type in ANIMATED and pages > 1 and elapsed is not None and not is_apart:
+                begins = image.info.get("timestamp")  # AVIF says it itself, durations are rounded
+                elapsed = elapsed if begins is None else begins * MILLISECOND
                 time = FrameTime(round(elapsed / MILLISECOND), MILLISECOND)
                 elapsed += _duration(image)
             yield Frame(index, time, pixels)

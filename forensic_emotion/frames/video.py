@@ -31,6 +31,7 @@ from av.video.stream import VideoStream
 
 from forensic_emotion.chips import resize
 from forensic_emotion.errors import NoPicture, UndecodableMedia
+from forensic_emotion.frames.beyond import another_file
 from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, Piece, RecordedTime
@@ -81,6 +82,8 @@ class Tally:
     """The latest of theirs."""
     place: int = -1
     """Where in the file the one that lies furthest back is."""
+    end: int = 0
+    """And the byte behind it."""
     goes_back: bool = False
     """Whether one came that lies before another: an edit list may show a part twice."""
 
@@ -94,6 +97,7 @@ class Tally:
         if packet.pos is not None:
             self.goes_back |= packet.pos <= self.place
             self.place = max(self.place, packet.pos)
+            self.end = max(self.end, packet.pos + packet.size)
 
 
 SEEKABLE = ("mov", "matroska")
@@ -167,6 +171,8 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
         return
     if FORMATS[media_type] == "mov" and tally.goes_back:
         return  # the count may be that of the packets only because one is shown twice
+    if another_file(source, media_type, tally.end):
+        return
     keys = [pts for pts, is_key, *_ in shown if is_key and pts is not None]
     if keys != sorted(keys):
         return  # where one could stop reading is not told by their time
@@ -367,9 +373,11 @@ def _stream_frames(
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
             yield from _sampled(container, stream, settings, own, tally, keys, piece)
-            is_first = number == _videos(container)[0].index
+            is_first = piece is None and number == _videos(container)[0].index
             if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
                 facts.note("not_looked_at", LATE.format(late))
+        if is_first and another_file(source, media_type, tally.end):
+            facts.note("not_looked_at", "a further video file behind the end of this one, in one file")
         if not own.frames_decoded:
             raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
         if piece is None:

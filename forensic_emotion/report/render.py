@@ -13,7 +13,13 @@ from forensic_emotion.case.queries import opened_case, read_evidence_roots
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
-from forensic_emotion.paths import head_of, refuse_inside, refuse_to_replace, written_whole
+from forensic_emotion.paths import (
+    head_of,
+    refuse_inside,
+    refuse_names_of_case,
+    refuse_to_replace,
+    written_whole,
+)
 from forensic_emotion.report.context import ReportContext, build_context, in_zone
 from forensic_emotion.settings import ReportSettings
 
@@ -53,6 +59,7 @@ def write_report(
             # What is written beside it too: one file may be all of the evidence.
             for path in (out, sums, target.with_suffix(".pdf")):
                 refuse_inside(root, path, "report")
+        refuse_names_of_case(case, out)
         refuse_to_replace(out, "report of femo", FIRST_LINES)
         _refuse_other_sums(sums, target.name)
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
@@ -99,7 +106,9 @@ def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
 
 def _paper(context: ReportContext) -> str:
     """What stands on each printed page: the digest, the case, the page's number."""
-    digest = (context.run.results_digest or "none")[:64]
+    # Into the style as it is: nothing but what a digest can be.
+    digest = context.run.results_digest or ""
+    digest = digest if re.fullmatch("[0-9a-f]{64}", digest) else "none"
     number = "".join(c for c in context.run.case_number or "" if c.isalnum() or c in " -_./")[:40]
     return (
         "@page { size: A4; margin: 16mm 14mm 18mm;"
