@@ -12,7 +12,13 @@ from typing import Literal, get_args
 
 from forensic_emotion.case import audit
 from forensic_emotion.case.audit_file import audit_fault
-from forensic_emotion.case.digest import face_key, file_digests, run_digests, run_row, tolerant
+from forensic_emotion.case.digest import (
+    changed_paths,
+    face_key,
+    run_digests,
+    run_row,
+    tolerant,
+)
 from forensic_emotion.case.integrity import loose_rows, schema_faults
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, as_text, discover, opened
@@ -147,11 +153,10 @@ def _told(case: sqlite3.Connection) -> tuple[list[str], int, str]:
 
 def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
     """Paths whose rows are not what they were when they were written."""
-    for file_id, run_id, path, rows, results in case.execute(
-        "SELECT id, run_id, path, row_digest, results_digest FROM files ORDER BY run_id, path_bytes"
-    ).fetchall():
-        now = file_digests(case, file_id)
-        if (now.rows, now.results) != (rows, results):
+    numbers = [number for (number,) in case.execute("SELECT DISTINCT run_id FROM files ORDER BY run_id")]
+    for run_id in numbers:
+        for file_id in changed_paths(case, run_id):
+            (path,) = case.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
             yield f"run {run_id}, {path}: its rows were changed after they were written"
 
 

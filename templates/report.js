@@ -59,6 +59,7 @@
   const when = i => F.seconds[i] !== null ? clock(F.seconds[i])
     : file(i).kind === "video" ? fill(T.frame, {n: F.frame[i]})
     : F.frame[i] || file(i).paged ? fill(T.page, {n: F.frame[i] + 1}) : T.still;
+  const box = i => { const [left, top, right, bottom] = F.box.slice(i * 4, i * 4 + 4); return {left, top, right, bottom}; };
   const trackKey = i => F.track[i] === null ? null : F.file[i] + "/" + F.track[i];
   const indexOf = new Map(F.id.map((id, i) => [id, i]));
   const text = Object.fromEntries(Object.entries(D.files).map(([k, f]) =>
@@ -138,7 +139,7 @@
     place.append(
       control("q", T.search, make("input", {type: "search", autocomplete: "off", spellcheck: "false"})),
       control("label", T.label, select([["", T.any_label], ...[...D.classes, UNCERTAIN].map(c => [c, `${c} (${counts.get(c) || 0})`])])),
-      control("class", T.class, select([["", T.any_label], ...D.classes.map(c => [c, c])])),
+      control("class", T.class, select([["", T.any_class], ...D.classes.map(c => [c, c])])),
       control("min", T.least_score, make("input", {type: "range", min: 0, max: 1, step: 0.05})),
       control("quality", T.quality, select([["", T.any_quality], ["good", T.good], ["poor", T.poor], ...D.faults.map(f => [f, f])])),
       control("file", T.file, select([["", T.any_file], ...files.map(([id, f]) => [id, f.name])])),
@@ -300,11 +301,11 @@
     }
   }
   function facts(i) {
-    const f = file(i), [left, top, right, bottom] = F.box.slice(i * 4, i * 4 + 4);
+    const f = file(i);
     const time = F.pts[i] === null ? when(i)
       : `${clock(F.seconds[i])} · ${fill(T.frame, {n: F.frame[i]})} · ${fill(T.pts, {pts: F.pts[i], base: F.time_base[i], seconds: F.seconds[i]})}` +
         (F.stream[i] ? " · " + fill(f.kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "");
-    const face = [fill(T.box, {left, top, right, bottom}), fill(T.detected_by, {name: F.detector[i], score: F.score[i]})];
+    const face = [fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]})];
     if (F.size[i] !== null) face.push(fill(T.side, {n: F.size[i]}), fill(T.sharp, {n: F.blur[i]}), fill(T.light, {n: F.brightness[i]}));
     if (F.yaw[i] !== null) face.push(fill(T.pose, {yaw: F.yaw[i], pitch: F.pitch[i], roll: F.roll[i]}));
     if (F.outside[i]) face.push(fill(T.outside, {n: percent(F.outside[i])}));
@@ -313,7 +314,7 @@
       row(T.where, named(f.name), make("br"), time, make("br"), clockTime(i),
         f.recorded ? [make("br"), fill(T.says_recorded, {value: f.recorded, zone: f.zone})] : [],
         f.copies.length ? [make("br"), ...filled(T.copies, {paths: among(f.copies.map(named), " · ")})] : []),
-      row(T.face_facts, face.join(" · "), make("br"),
+      row(T.face_facts, fill(T.number, {id: F.id[i], run: D.run}), make("br"), face.join(" · "), make("br"),
         make("strong", {class: F.faults[i] ? "warn" : "soft"}, F.faults[i] === null ? T.not_judged : F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : T.no_faults)));
     const track = D.tracks.find(t => t[0] === F.file[i] && t[1] === F.track[i]);
     if (track) list.append(...row(T.track, ...filled(T.of_track, {n: track[1], file: named(f.name)}), ": " +
@@ -321,7 +322,7 @@
       make("br"),
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); state = {...DEFAULTS, track: trackKey(i)}; apply(); $("faces").scrollIntoView(); }}, T.show_track), " ",
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); $("recording-" + F.file[i])?.scrollIntoView(); }}, T.show_chart)));
-    list.append(...row(T.hashes, f.hashes.filter(Boolean).map(h => make("span", {class: "hash block"}, h))));
+    list.append(...row(T.hashes, ["SHA-256", "SHA-1", "MD5"].map((name, k) => f.hashes[k] && make("span", {class: "hash block"}, name + " " + f.hashes[k]))));
     return list;
   }
   function open(i) {
@@ -330,11 +331,12 @@
     state.face = String(F.id[i]);
     writeAddress();
     const step = by => { if (shown[current + by] !== undefined) open(shown[current + by]); };
+    const before = dialog.contains(document.activeElement) ? document.activeElement.id : "";
     dialog.replaceChildren(
       make("div", {class: "bar"},
         make("h2", {id: "detail-title"}, fill(T.face_of, {n: position + 1, all: shown.length})),
-        make("button", {type: "button", onclick: () => step(-1), disabled: position <= 0}, "← " + T.previous),
-        make("button", {type: "button", onclick: () => step(1), disabled: position < 0 || position + 1 >= shown.length}, T.next + " →"),
+        make("button", {type: "button", id: "previous", onclick: () => step(-1), disabled: position <= 0}, "← " + T.previous),
+        make("button", {type: "button", id: "next", onclick: () => step(1), disabled: position < 0 || position + 1 >= shown.length}, T.next + " →"),
         make("button", {type: "button", class: "close", onclick: () => dialog.close()}, T.close)),
       make("div", {class: "detail"},
         make("div", {class: "left"}, figure(i),
@@ -347,18 +349,24 @@
           review(i), facts(i))));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
+    // What had the focus was replaced: its successor has it, or what is always there.
+    const after = before && $(before);
+    if (before) (after && !after.disabled ? after : dialog.querySelector(".close")).focus({preventScroll: true});
   }
   // What was said of it may have made it fail the filters.
   dialog?.addEventListener("close", () => { state.face = ""; if (D.review) apply(); else { writeAddress(); draw(); } drawn.get(current)?.firstChild.focus(); });
 
   // ---- reviews: what was said, and, where the page is served for it, a form --------------------------
+  const drafts = new Map();  // notes that were typed and not sent yet
   function review(i) {
     const said = reviews.get(F.id[i]);
     if (!said && !D.review) return null;
     const place = make("div", {class: "review"}, make("h3", {}, T.review_title));
-    if (said) place.append(make("p", {}, fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}), said[2] ? ": " + said[2] : ""));
+    if (said) place.append(make("p", {}, ...filled(T.review_said, {verdict: verdict(said), who: named(said[3]), at: said[4]}), said[2] ? ": " + said[2] : ""));
     if (!D.review) return place;
-    const note = make("textarea", {rows: 2, id: "note", maxlength: 4000});
+    if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge)); return place; }
+    const note = make("textarea", {rows: 2, id: "note", maxlength: D.most_note, oninput: () => drafts.set(F.id[i], note.value)});
+    note.value = drafts.get(F.id[i]) ?? said?.[2] ?? "";
     const other = select(D.classes.filter(c => c !== topClass(i)).map(c => [c, c]));
     other.setAttribute("aria-label", T.relabel);
     const status = make("p", {role: "status", class: "soft"});
@@ -370,6 +378,7 @@
         if (!answer.ok) throw new Error(body.error);
         if (body.verdict === "withdrawn") reviews.delete(F.id[i]);
         else reviews.set(F.id[i], [body.verdict, body.label, body.note, body.reviewer, body.at]);
+        drafts.delete(F.id[i]);
         draw(true);
         open(i);
         $("reload")?.removeAttribute("hidden");
@@ -411,7 +420,7 @@
     some.forEach(([track, faces], lane) => {
       const base = lane * LANE + LANE - 6, y = i => base - (LANE - 14) * score(i) / 1000;
       svg.append(make("line", {class: "axis", x1: LEFT, x2: RIGHT, y1: base, y2: base}),
-        make("text", {x: LEFT - 8, y: base - 12, "text-anchor": "end"}, track === "" ? T.no_track : fill(T.track_row, {n: track, faces: faces.length})));
+        make("text", {x: LEFT - 8, y: base - 12, "text-anchor": "end"}, track === "" ? T.no_track : fill(T.track_row, {n: track, faces: D.tracks.find(t => String(t[0]) === id && t[1] === track)?.[2] ?? faces.length})));
       // A gap is what two sampled frames do not bridge; where the recording decides, twice the median step.
       const steps = faces.slice(1).map((i, k) => F.seconds[i] - F.seconds[faces[k]]).filter(s => s > 0).sort((a, b) => a - b);
       const bridge = 2.2 * (D.interval ?? steps[steps.length >> 1] ?? 0);
@@ -443,12 +452,16 @@
 
   // ---- paper ----------------------------------------------------------------------------------------
   const PRINTED = 2000;
+  const FILTERS = {label: T.label, class: T.class, file: T.file, quality: T.quality, track: T.track, review: T.review,
+    q: T.search, min: T.least_score, px: T.least_size, from: T.from, to: T.to};
   function prepare() {
     charts.forEach(drawChart);
     const place = $("printed");
     if (!place || place.firstChild) return;
-    const some = shown.slice(0, PRINTED), left = shown.length - some.length;
-    place.append(make("p", {}, fill(left ? T.printing : T.printing_all, {n: some.length, more: left})));
+    const some = shown.slice(0, PRINTED);
+    const filters = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name] && !["sort", "blur", "face"].includes(name))
+      .map(([name, value]) => `${FILTERS[name]} ${name === "file" ? D.files[value]?.name ?? value : value}`).join(", ") || T.no_filters;
+    place.append(make("p", {}, fill(T.printing, {n: some.length, all: N, filters})));
     for (const i of some) {
       const seen = picture(i), said = reviews.get(F.id[i]);
       place.append(make("div", {class: "print-face"},
@@ -456,7 +469,7 @@
         make("div", {}, make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
           make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · pts ${F.pts[i]} × ${F.time_base[i]} s`, make("br"),
           D.classes.map((c, k) => `${c} ${three(F.p[i * C + k])}`).join(", "), make("br"),
-          [fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.faults[i] ? [fill(T.faults, {words: faults(i).join(", ")})] : []), ...(said ? [verdict(said)] : [])].join(" · "), make("br"),
+          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.faults[i] ? [fill(T.faults, {words: faults(i).join(", ")})] : []), ...(said ? [verdict(said)] : [])].join(" · "), make("br"),
           make("span", {class: "hash"}, file(i).hashes[0]))));
     }
   }
@@ -495,7 +508,7 @@
   }
   if (gallery) {
     gallery.setAttribute("role", "list");
-    gallery.setAttribute("aria-label", T.shown.replace(/\{\w+\}/g, "").trim() || "faces");
+    gallery.setAttribute("aria-label", T.gallery);
     buildFilters();
     let asked = false;
     const later = () => { if (!asked) { asked = true; requestAnimationFrame(() => { asked = false; draw(); }); } };

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from forensic_emotion.cli import app, examples
+from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
@@ -40,9 +41,11 @@ def report(
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline.
 
-    Its SHA-256 is written beside it. The same case gives the same report, byte for byte.
+    Its SHA-256 is written beside it. The same case gives the same report, byte for byte. The rows are
+    held against their digests first; exit code 3 says that they were altered, and so does the report.
     """
     from forensic_emotion.cli.noting import note
+    from forensic_emotion.export.words import state_line
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import write_report
@@ -50,7 +53,8 @@ def report(
     if pdf:
         find_browser()  # before anything is written
     target = out or case.parent / f"{case.stem}.html"
-    number = write_report(case, target, run, settings, logo)
+    made = write_report(case, target, run, settings, logo)
+    number = made.run.id
     written = {"name": target.name, "sha256": file_sha256(target)}
     # Beside the report itself, not beside a link to it: that folder was checked.
     paper = target.resolve().with_suffix(".pdf") if pdf else None
@@ -63,8 +67,17 @@ def report(
     if as_json:
         files = {"report": str(target), "pdf": str(paper) if paper else None}
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
-        print_json({"case": str(case), "run": number, **files, **hashes})
-        return
-    print(f"Report: {visible(str(target))}")
-    if paper:
-        print(f"PDF: {visible(str(paper))}")
+        print_json({"case": str(case), "run": number, "altered": made.altered, **files, **hashes})
+    else:
+        print(f"Report: {visible(str(target))} (run {number})")
+        if paper:
+            print(f"PDF: {visible(str(paper))}")
+    if incomplete := state_line(made.run):
+        print(f"{incomplete}.", file=sys.stderr)
+    if made.altered:
+        print(
+            f"The case was altered: what was written of {made.altered} paths is not what is there."
+            f" femo verify {visible(str(case))} names them.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(EXIT_PROBLEMS)

@@ -55,9 +55,9 @@ def _every(step: Fraction, beginning: FrameTime | None, before: FrameTime | None
     there is nothing to take. Where timestamps jump back, the stretch they jump to is taken anew, also
     if it is the one they jump from. A frame without a timestamp cannot be placed and is always taken.
 
-    A clock of milliseconds cuts off what is less than one, so that a frame may seem to lie in the stretch
-    before its own; it is held against times that are cut off like it. A coarser clock counts frames,
-    and is exact.
+    A clock of milliseconds cuts off what is less than one, so that a frame may seem to lie in the
+    stretch before its own; it is held against times that are cut off like it. A coarser clock counts
+    frames, and is exact.
     """
 
     def moment(time: FrameTime) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import unicodedata
 from collections import Counter, defaultdict
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
+from forensic_emotion.case.digest import changed_paths, run_digests
 from forensic_emotion.case.queries import (
     Counts,
     FileInfo,
@@ -28,7 +30,7 @@ from forensic_emotion.case.queries import (
     read_run,
     read_tracks,
 )
-from forensic_emotion.case.reviews import Agreement, agreement, read_reviews
+from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
@@ -181,7 +183,8 @@ class ReportContext:
     duplicates: list[tuple[str, list[str]]]
     """SHA-256, the paths that have it."""
     matches: list[tuple[str, str, str]]
-    """Name, ``known`` or ``notable``, which list."""
+    """Name, ``known`` or ``notable``, which list; the notable ones first."""
+    matches_left_out: int
     problems: list[tuple[str, ProblemInfo]]
     agreement: Agreement
     """Of reviewers and machine."""
@@ -200,6 +203,9 @@ class ReportContext:
     """A line a picture."""
     reviewer: str | None
     """Who reviews on this page; None in a report."""
+    altered: int | None
+    """Paths whose rows are not what was written, the run's list of paths counting as one more; None
+    where that was not checked, on the page for reviewing."""
 
 
 def build_context(
@@ -245,6 +251,13 @@ def build_context(
     only_keys = run.settings.get("sample") == "keyframes"
     problems = read_problems(case, run.id)
     tracks_in = Counter(t.sha256 for t in tracks)
+    matches = [
+        (names[f.id], kind, visible(found))
+        for f in every_file
+        for kind, found in (("notable", f.notable), ("known", f.known))
+        if found is not None
+    ]
+    matches.sort(key=lambda match: match[1] != "notable")
     return ReportContext(
         title=path.name,
         version=__version__,
@@ -254,7 +267,7 @@ def build_context(
         redacted=settings.redact,
         run=run,
         evidence_root=WITHHELD if settings.redact else run.evidence_root,
-        command=WITHHELD if settings.redact else " ".join(run.arguments),
+        command=WITHHELD if settings.redact else shlex.join(run.arguments),
         counts=counts,
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
@@ -292,7 +305,7 @@ def build_context(
                 f.faces - shown[f.id],
             )
             for f in every_file
-            if f.kind == "video" and f.faces and f.same_as is None
+            if _holds_video(f) and f.faces and f.same_as is None
         ],
         files=[
             FileView(
@@ -307,17 +320,13 @@ def build_context(
         ],
         files_left_out=max(0, len(every_file) - MOST_PATHS),
         duplicates=_duplicates(every_file, names),
-        matches=[
-            (names[f.id], kind, visible(found))
-            for f in every_file
-            for kind, found in (("known", f.known), ("notable", f.notable))
-            if found is not None
-        ],
+        matches=matches[:MOST_PATHS],
+        matches_left_out=max(0, len(matches) - MOST_PATHS),
         problems=[(names[p.file_id], p) for p in problems],
         agreement=agreement(case, run.id),
         settings=[
             # A model may be a folder in somebody's home.
-            (n, WITHHELD if settings.redact and os.sep in str(v) else str(v), meanings.get(n, ""))
+            (n, _setting(v, settings.redact), meanings.get(n, ""))
             for n, v in run.settings.items()
         ],
         model_facts=list(_model_facts(run)),
@@ -338,12 +347,34 @@ def build_context(
                 "tracks": tracks_of(tracks, number_of),
                 "reviews": reviews_of(reviews.values(), settings.redact),
                 "review": "reviews" if reviewer is not None else None,
+                "run": run.id,
+                "most_note": MOST_NOTE,
                 "faces": gallery.columns,
             }
         ),
         pictures="\n".join(gallery.pictures),
         reviewer=reviewer,
+        altered=_altered(case, run) if reviewer is None else None,
     )
+
+
+def _altered(case: sqlite3.Connection, run: RunInfo) -> int:
+    """See ``ReportContext.altered``."""
+    paths = sum(1 for _ in changed_paths(case, run.id))
+    ended = run.row_digest is not None
+    now = run_digests(case, run.id)
+    return paths + (ended and (now.rows, now.results) != (run.row_digest, run.results_digest))
+
+
+def _setting(value: object, redact: bool) -> str:
+    if value is None:
+        return "–"
+    return WITHHELD if redact and os.sep in str(value) else str(value)
+
+
+def _holds_video(file: FileInfo) -> bool:
+    """Also a still with some seconds of video within, of which the metadata tells."""
+    return file.kind == "video" or file.metadata is not None
 
 
 def _seconds_apart(run: RunInfo) -> float | None:
@@ -434,13 +465,15 @@ def _not_covered(
         yield t["not_covered_skipped"].format(n=sum(reasons.values()), why=why)
     if partial:
         classes = {(p.file_id, p.problem) for p in problems if p.file_id in partial}
-        why = ", ".join(f"{n} {name}" for name, n in Counter(c for _, c in classes).most_common())
+        often = Counter(c for _, c in sorted(classes))
+        why = ", ".join(f"{n} {name}" for name, n in often.most_common())
+        why += t["not_covered_several"] if len(classes) > len(partial) else ""
         yield t["not_covered_partial"].format(n=len(partial), why=why)
     whole = run.state == "done" and not partial
     if whole and not reasons:
         yield t["not_covered_none"]
     sampling = run.settings.get("sample", "every")
-    if sampling == "keyframes" and any(f.kind == "video" for f in files):
+    if sampling == "keyframes" and any(map(_holds_video, files)):
         yield t["not_covered_keys"]
     missed = counts.frames_decoded - counts.frames
     if missed > 0:

@@ -6,10 +6,10 @@ import hashlib
 import io
 import os
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from forensic_emotion.case.queries import opened_case, read_evidence_roots
+from forensic_emotion.case.queries import RunInfo, opened_case, read_evidence_roots
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
@@ -29,9 +29,18 @@ LOGO = (600, 240)
 """Pixels to which a logo is shrunk."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """Of which run a report is, and what whoever made it should know of that."""
+
+    run: RunInfo
+    altered: int
+    """See ``ReportContext.altered``."""
+
+
 def write_report(
     case: Path, out: Path, run_id: int | None, settings: ReportSettings, logo: Path | None = None
-) -> int:
+) -> Written:
     """Write one run of a case as HTML, and ``OUT.sha256`` beside it for ``sha256sum -c``.
 
     Args:
@@ -40,9 +49,6 @@ def write_report(
         run_id: which run; None for the latest.
         settings: see ``ReportSettings``.
         logo: a picture for the cover, encoded anew.
-
-    Returns:
-        The number of the run.
 
     Raises:
         CaseError: the case cannot be read.
@@ -69,7 +75,7 @@ def write_report(
         unfinished.write_bytes(html)
     with written_whole(sums, "checksum file") as unfinished:
         unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(target.name)))
-    return context.run.id
+    return Written(context.run, context.altered or 0)
 
 
 def _refuse_other_sums(sums: Path, name: str) -> None:
@@ -91,6 +97,10 @@ def page(context: ReportContext) -> str:
     )
 
 
+REVIEWING = ReportSettings(picture_budget=512)
+"""A face can be judged only by its picture, and the page goes no further than this machine."""
+
+
 def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
     """The page on which an examiner reviews the faces of a run; it sends what they say to ``reviews``.
 
@@ -100,7 +110,7 @@ def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
     """
     with opened_case(case) as opened:
         opened.execute("BEGIN")
-        context = build_context(opened, case, run_id, ReportSettings(), reviewer=reviewer)
+        context = build_context(opened, case, run_id, REVIEWING, reviewer=reviewer)
     return page(context).encode("utf-8")
 
 

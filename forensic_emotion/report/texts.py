@@ -30,6 +30,11 @@ TEXTS: dict[str, str] = {
     "hidden_frames": "{n} more hidden by edit lists",
     "faces_found": "faces detected (copies counted once)",
     "uncertain_share": "of the faces are uncertain",
+    "no_threshold": "the model has no threshold: each face is answered",
+    "altered": "This case was altered",
+    "altered_text": "What the scan wrote of {n} paths is not what the case holds now; femo verify names them."
+    " What stands below is not what was found.",
+    "not_altered": "When this report was made, all rows of the run were what the scan had written.",
     "problems_found": "problems",
     "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
     " files say of themselves, their times, the words of problems, and notes are left out. Hashes of files"
@@ -67,6 +72,7 @@ TEXTS: dict[str, str] = {
     "not_covered": "What was not covered",
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
     "not_covered_partial": "Paths that were looked at in part: {n} ({why}); see Problems.",
+    "not_covered_several": "; some have several",
     "not_covered_none": "Every path was looked at.",
     "not_covered_again": "The scan was stopped, and gone on with at {at}. What had been looked at by then was"
     " not looked at again, whatever became of it since; femo verify with --evidence compares.",
@@ -136,10 +142,9 @@ TEXTS: dict[str, str] = {
     " frames; where there is no line, no face was detected or looked for. A track links faces by place"
     " and motion, it is no identity.",
     "no_recordings": "There is no face in a recording.",
-    "recording_facts": "{length} long, {frames} of {decoded} frames looked at, {faces} faces in {tracks}"
-    " tracks",
-    "recording_keys": "{length} long, {frames} of {decoded} key frames looked at, {faces} faces in {tracks}"
-    " tracks",
+    "recording_facts": "{length} long, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
+    "recording_keys": "{length} long, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
+    " {tracks}",
     "recording_left_out": "{n} of its faces are not shown in this report (--max-faces).",
     # ---- evidence ----
     "evidence": "Evidence",
@@ -149,7 +154,6 @@ TEXTS: dict[str, str] = {
     "bytes": "Bytes",
     "looked_at": "Frames looked at",
     "times": "Modified · changed · accessed (UTC)",
-    "hashes": "SHA-256, SHA-1, MD5",
     "says": "What the file says of itself",
     "same_bytes": "same bytes as {path}",
     "is_notable": "notable: its hash is in {list}",
@@ -168,6 +172,7 @@ TEXTS: dict[str, str] = {
     "none": "None.",
     "notable_matches": "Known and notable",
     "list": "List",
+    "matches_left_out": "{n} further ones are in the case, table files, columns known and notable.",
     # ---- problems ----
     "problems": "Problems",
     "stage": "Stage",
@@ -264,6 +269,7 @@ SCRIPT: dict[str, str] = {
     "nothing": "No face meets these filters.",
     "search": "Search in names, labels and notes",
     "any_label": "any label",
+    "any_class": "any class",
     "any_file": "any file",
     "any_quality": "any quality",
     "good": "without faults",
@@ -313,13 +319,15 @@ SCRIPT: dict[str, str] = {
     "pts": "presentation timestamp {pts} × {base} s = {seconds} s",
     "clock": "by the file's own clock {when}, not checked",
     "clock_there": "{when} ({there} {zone})",
-    "no_clock": "clock time: the file does not prove it",
+    "no_clock": "clock time: the file tells none that could be reckoned with",
     "clock_withheld": "clock time: withheld",
     "says_recorded": "the file says: {value}, {zone}",
     "copies": "the same bytes also lie at {paths}",
     "face_facts": "Face",
     "box": "box {left}, {top} to {right}, {bottom}",
     "detected_by": "detector {name}, score {score}",
+    "number": "face_id {id}, run {run}",
+    "gallery": "Faces",
     "side": "in a square of {n} pixels",
     "sharp": "sharpness {n}",
     "light": "mean grey {n}",
@@ -328,6 +336,7 @@ SCRIPT: dict[str, str] = {
     "spread": "landmark spread {n}",
     "faults": "poor: {words}",
     "no_faults": "no fault noticed",
+    "nothing_to_judge": "Without its picture a face cannot be judged.",
     "not_judged": "its quality was not judged",
     "of_track": "track {n} of {file}",
     "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}",
@@ -352,6 +361,6 @@ SCRIPT: dict[str, str] = {
     "chart": "Highest score of each face over the recording, by track; the faces are in the gallery",
     "track_row": "track {n}, {faces} faces",
     "no_track": "no track",
-    "printing": "{n} faces that meet the filters are printed below; {more} more are left out.",
-    "printing_all": "The {n} faces that meet the filters:",
+    "printing": "Printed below: {n} of {all} faces. Filters: {filters}.",
+    "no_filters": "none",
 }
