@@ -17,6 +17,8 @@ def check_backend() -> None:
     Raises:
         UsageError: it is not.
     """
+    # What TensorFlow logs when it starts is no message of ours; it reads this when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if name not in BACKENDS or find_spec(name) is None:
         raise UsageError(

@@ -44,15 +44,21 @@ def read_only(path: Path) -> str:
     return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
 
 
+BLANK = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing, or a blank (Unicode's default-ignorable ones, and Braille's)."""
+
+
 def visible(text: str) -> str:
     """Text from evidence for people to read: what is invisible in it is written out.
 
     A file's name may hold line breaks, terminal control sequences, or characters that turn the
     direction of reading.
     """
-    if text.isprintable():
+    if text.isprintable() and not BLANK.search(text):
         return text
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c.isprintable() and not BLANK.match(c) else f"\\u{ord(c):04x}" for c in text)
 
 
 def refuse_inside(evidence: Path, output: Path, what: str) -> None:

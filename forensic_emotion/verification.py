@@ -71,8 +71,11 @@ class Chosen:
     paths: int
 
 
-def choose_run(case: sqlite3.Connection, run_id: int | None) -> Chosen | None:
-    """A run by its number, or the latest; None if it is not there (any more).
+def choose_run(
+    case: sqlite3.Connection, run_id: int | None, evidence: Path | None = None
+) -> Chosen | None:
+    """A run by its number, or the latest, of the folder in which its evidence is now if there is one of
+    it; None if it is not there (any more).
 
     Raises:
         UsageError: the case never had a run of that number.
@@ -81,8 +84,9 @@ def choose_run(case: sqlite3.Connection, run_id: int | None) -> Chosen | None:
     try:
         row = case.execute(
             "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id)"
-            " FROM runs WHERE ? IS NULL OR id = ? ORDER BY id DESC LIMIT 1",
-            (run_id, run_id),
+            " FROM runs WHERE ? IS NULL OR id = ?"
+            " ORDER BY evidence_root_bytes = ? DESC, id DESC LIMIT 1",
+            (run_id, run_id, None if evidence is None else os.fsencode(os.path.realpath(evidence))),
         ).fetchone()
     except sqlite3.OperationalError as error:
         if "no such" not in str(error):

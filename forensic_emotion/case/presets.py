@@ -93,6 +93,7 @@ BEFORE = narrowed("to", f"seconds <= {number('to')}")
 TIME = f"{AFTER} AND {BEFORE}"
 
 PATH = "path below the evidence folder"
+STREAM = "number of the video stream; 0 for a still, more for a video within its file"
 SECONDS = "seconds on the recording's own clock; empty for a still"
 FRAME = "0 for a still, else the page, or the frame of the video stream, from 0"
 NUMBER = "number of the face within its frame, from 0"
@@ -118,6 +119,8 @@ counted AS (
     FROM faces, chosen WHERE run_id = chosen.id GROUP BY label
     UNION ALL SELECT 4, 'faces with a fault', 'any', count(*)
     FROM faces, chosen WHERE run_id = chosen.id AND faults <> ''
+    UNION ALL SELECT 4, 'faces with a fault', 'not judged', n FROM
+        (SELECT count(*) AS n FROM faces, chosen WHERE run_id = chosen.id AND faults IS NULL) WHERE n > 0
     UNION ALL SELECT 5, 'problems', class, count(*)
     FROM problems, chosen WHERE run_id = chosen.id GROUP BY class
 )
@@ -135,7 +138,7 @@ FACES = Preset(
     "faces",
     "Every face: where it is, when, and its highest score",
     f"""
-SELECT path, seconds, frame_index, face, label, confidence, top_class,
+SELECT path, stream, seconds, frame_index, face, label, confidence, top_class,
     "left", top, "right", bottom, size, faults, face_id, file_id
 FROM face_results
 WHERE run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
@@ -143,6 +146,7 @@ ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
+        "stream": STREAM,
         "seconds": SECONDS,
         "frame_index": FRAME,
         "face": NUMBER,
@@ -167,7 +171,8 @@ BY_FILE = Preset(
 SELECT files.path, files.state, files.frames, count(faces.id) AS faces,
     {", ".join(f"count(CASE WHEN faces.label = '{name}' THEN 1 END) AS {name}" for name in CLASSES)},
     count(CASE WHEN faces.label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN},
-    count(CASE WHEN faces.faults <> '' THEN 1 END) AS poor
+    CASE WHEN count(faces.faults) = 0 AND count(faces.id) > 0 THEN NULL
+        ELSE count(CASE WHEN faces.faults <> '' THEN 1 END) END AS poor
 FROM files LEFT JOIN faces ON faces.run_id = files.run_id AND faces.sha256 = files.sha256
 WHERE files.run_id = {RUN} AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
 GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
@@ -179,7 +184,7 @@ GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
         "faces": "found in its bytes; a copy shows those of its first path",
         **dict.fromkeys(CLASSES, "faces with this label"),
         UNCERTAIN: "faces with scores too low to name a class",
-        "poor": "faces with a fault",
+        "poor": "faces with a fault; empty if an older femo found them, which did not judge",
     },
 )
 
@@ -280,11 +285,31 @@ ORDER BY files.path_bytes, problems.id {LIMIT}
     },
 )
 
+NOTABLES = Preset(
+    "notable",
+    "Paths whose hash is in a list of notable or known files",
+    f"""
+SELECT files.path, files.notable, files.known, files.state, files.sha256, files.id AS file_id
+FROM files
+WHERE files.run_id = {RUN} AND (files.notable IS NOT NULL OR files.known IS NOT NULL)
+    AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
+ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
+""",
+    {
+        "path": PATH,
+        "notable": "the list of notable hashes that has it; empty if none has",
+        "known": "the list of known hashes that has it, for which it was skipped",
+        "state": "how it ended",
+        "sha256": "of the bytes",
+        "file_id": FILE_ID,
+    },
+)
+
 UNCERTAINS = Preset(
     "uncertain",
     "Faces with scores too low to name a class, those nearest to an answer first",
     f"""
-SELECT path, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults,
+SELECT path, stream, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults,
     face_id, file_id
 FROM face_results JOIN runs ON runs.id = face_results.run_id
 WHERE run_id = {RUN} AND label = '{UNCERTAIN}' AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
@@ -292,6 +317,7 @@ ORDER BY confidence DESC, {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
+        "stream": STREAM,
         "seconds": SECONDS,
         "frame_index": FRAME,
         "face": NUMBER,
@@ -309,7 +335,7 @@ REVIEWS = Preset(
     "reviews",
     "What people said of faces, beside what the machine says",
     f"""
-SELECT path, seconds, frame_index, face, face_results.label, top_class, verdict,
+SELECT path, stream, seconds, frame_index, face, face_results.label, top_class, verdict,
     face_reviews.label AS seen, reviewer, at, note, face_id, file_id
 FROM face_reviews JOIN face_results USING (run_id, face_id)
 WHERE run_id = {RUN} AND {narrowed("label", "face_results.label = :label")} AND {path("path")}
@@ -317,6 +343,7 @@ ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
 """,
     {
         "path": PATH,
+        "stream": STREAM,
         "seconds": SECONDS,
         "frame_index": FRAME,
         "face": NUMBER,
@@ -343,6 +370,7 @@ PRESETS = {
         UNCERTAINS,
         REVIEWS,
         DUPLICATES,
+        NOTABLES,
         PROBLEMS,
     )
 }

@@ -184,23 +184,25 @@ class CaseStore:
         Raises:
             ModelError: the model has other classes than a case has columns.
             CaseError: another scan is writing to the case.
+            UsageError: the run that would go on has another case number, examiner, agency or note.
         """
         self.lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
+        last = self._connection.execute(
+            "SELECT id, state, case_number, examiner, agency, note FROM runs"
+            " WHERE evidence_root_bytes = ? AND settings = ? AND versions = ? AND model_sha256 = ?"
+            " ORDER BY id DESC LIMIT 1",
+            identity,
+        ).fetchone()
+        goes_on = last is not None and last[1] != "done"
+        if goes_on:
+            _refuse_other_words(last[0], last[2:], run)
         # Before the run: a disk that is full now must not leave a case that misses it.
         if self._fresh and (kept := put_aside(self._connection, self.path)):
             self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
         write_audit_file(self._connection, self.path)
         self._fresh = False
-        last = self._connection.execute(
-            "SELECT id, state FROM runs WHERE evidence_root_bytes = ? AND settings = ? AND versions = ?"
-            " AND model_sha256 = ? ORDER BY id DESC LIMIT 1",
-            identity,
-        ).fetchone()
-        if last is None or last[1] == "done":
-            run_id = self._start_run(run)
-        else:
-            run_id = self._go_on(last[0], last[1], run)
+        run_id = self._go_on(last[0], last[1], run) if goes_on else self._start_run(run)
         # At once: a disk that fills during the scan must not leave a case without it.
         write_audit_file(self._connection, self.path)
         return run_id
@@ -646,6 +648,17 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "frame_width": result.frame_size[0],
         "frame_height": result.frame_size[1],
     }
+
+
+def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -> None:
+    """What is said of a run is said when it begins, and held by the digest of that."""
+    for (name, said), was in zip(asdict(run.about).items(), before, strict=True):
+        if said and said != (was or ""):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"Run {run_id}, which would go on, has {option} {was or ''!r}.",
+                f"Leave {option} out, or give it as it was; the audit table notes who goes on with it.",
+            )
 
 
 def _track_row(run_id: int, sha256: str, track: Track) -> dict[str, Any]:

@@ -30,6 +30,7 @@ EXIT_CODES = {
 }
 PROBLEMS_MEAN = {
     "scan": "there were problems: they are in the case and in the report",
+    "report": "the report was written, and rows of the case are not what the scan wrote",
     "export": "something could not be exported: it was said what, and the rest was",
     "verify": "something does not hold",
     "compare": "the runs differ",
@@ -110,6 +111,7 @@ app = typer.Typer(
     cls=Group,
     name="femo",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Find faces in photographs and video, with the place, the time and the expression scores of"

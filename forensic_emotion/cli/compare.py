@@ -10,6 +10,7 @@ import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 
 
@@ -55,6 +56,10 @@ def compare(
 
     with opened_case(one) as first, opened_case(other) as second:
         runs = read_run(first, run), read_run(second, other_run)
+        if one.samefile(other) and runs[0].id == runs[1].id:
+            raise UsageError(
+                f"That is run {runs[0].id} of {one} twice.", "Tell two runs apart: --run, --other-run."
+            )
         found = difference.compare((first, runs[0].id), (second, runs[1].id), tolerance)
     compared = [
         {"case": str(path), "run": chosen.id, "results_digest": chosen.results_digest}

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
-from forensic_emotion.paths import visible
+from forensic_emotion.paths import AUDIT, visible
 from forensic_emotion.records import Outcome
 
 WORDS = {
@@ -115,8 +115,12 @@ class ScanProgress:
         files = f"{self._done}/{self._paths}"
         left = 2 * found.size + 1 - self._read.pop(found.path, 0)
         self._bar.update(self._task, advance=left, files=files)
+        path = escape(visible(outcome.path_text))
+        if outcome.notable is not None:
+            text = f"its hash is in {escape(visible(outcome.notable))}"
+            self._bar.console.print(f"[red]{path}[/]: NOTABLE, {text}", soft_wrap=True, highlight=False)
         for problem in outcome.problems:
-            path, text = escape(visible(outcome.path_text)), escape(visible(problem.message))
+            text = escape(visible(problem.message))
             self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
 
     def facts(self, ended: Ended, case: Path) -> dict[str, Any]:
@@ -138,8 +142,9 @@ class ScanProgress:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
         summary = ended.summary
-        states = " + ".join(f"{n} {WORDS.get(state, state)}" for state, n in summary.states.items())
-        console.print(f"Paths: {summary.discovered} = {states}")
+        some = {state: n for state, n in summary.states.items() if n}
+        states = " + ".join(f"{n} {WORDS.get(state, state)}" for state, n in some.items())
+        console.print(f"Paths: {summary.discovered}{' = ' if some else ''}{states}")
         seconds = time.monotonic() - self._started
         console.print(
             f"Faces: {summary.faces} in {summary.frames} frames looked at (copies counted once)."
@@ -158,7 +163,11 @@ class ScanProgress:
             self._print_timings(console, seconds)
         console.print(f"Results digest: {ended.results_digest}")
         console.print(f"Audit head: {ended.audit_head}")
-        console.print(f"Case: {escape(visible(str(case)))} (run {summary.run_id})")
+        name = escape(visible(str(case)))
+        beside = escape(visible(f"{case.name}{AUDIT}"))
+        console.print(f"Case: {name} (run {summary.run_id}); {beside} beside it belongs to it")
+        more = f"; what went wrong: femo query {name} problems" if summary.problems else ""
+        console.print(f"Report: femo report {name}{more}")
 
     def _print_timings(self, console: Console, seconds: float) -> None:
         """What the stages took, over all workers: with several, more than the time that passed."""

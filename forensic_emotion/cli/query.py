@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +13,9 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import RunNumber
-from forensic_emotion.cli.rows import RowFormat, print_rows
+from forensic_emotion.cli.rows import Row, RowFormat, print_rows
 from forensic_emotion.errors import UsageError
+from forensic_emotion.paths import visible
 
 MOST_ROWS = 2**63 - 1
 """As many as SQLite can count; whoever asks for more gets all there are."""
@@ -119,6 +122,7 @@ def query(
     """
     from forensic_emotion.case.presets import PRESETS, find_preset, option
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
+    from forensic_emotion.export.words import state_line
 
     chosen = {
         "run": run,
@@ -145,8 +149,37 @@ def query(
             preset = find_preset(what)
             _refuse_more(given, preset.parameters, f"The preset {preset.name!r}")
             _check(given)
-            values = {**dict.fromkeys(preset.parameters), **given, "run": read_run(opened, run).id}
-            print_rows(format, *run_sql(opened, preset.sql, values))
+            asked = read_run(opened, run)
+            values = {**dict.fromkeys(preset.parameters), **given, "run": asked.id}
+            names, rows = run_sql(opened, preset.sql, values)
+            count = _Counted(rows)
+            print_rows(format, names, count)
+            if format is RowFormat.table:
+                _tell_less(count.n, given)
+            if incomplete := state_line(asked):
+                print(f"{incomplete}.", file=sys.stderr)
+
+
+class _Counted:
+    """Rows, and how many were taken."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows, self.n = rows, 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.n += 1
+            yield row
+
+
+def _tell_less(n: int, given: dict[str, Any]) -> None:
+    """That there is no row, or may be more: an empty table looks like an answer about the evidence."""
+    path = given.get("path", "")
+    if n == 0:
+        whole = f" No path is like {visible(path)!r}: what is in a folder is 'folder/*'." if path else ""
+        print(f"0 rows.{whole if not set(path) & set('*?') else ''}", file=sys.stderr)
+    elif n == given.get("limit"):
+        print(f"{n} rows, as --limit says; there may be more.", file=sys.stderr)
 
 
 def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None:

@@ -25,7 +25,8 @@ from forensic_emotion.settings import ReportSettings
 def report(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="HTML file to write. Default: beside the case.")  # noqa: UP045
+        Path | None,
+        typer.Option("--out", help="HTML file to write. Default: beside the case, with its name."),
     ] = None,
     run: RunNumber = None,
     logo: Annotated[
@@ -52,7 +53,7 @@ def report(
 
     if pdf:
         find_browser()  # before anything is written
-    target = out or case.parent / f"{case.stem}.html"
+    target = out or case.parent / f"{case.stem}{'' if run is None else f'-run-{run}'}.html"
     made = write_report(case, target, run, settings, logo)
     number = made.run.id
     written = {"name": target.name, "sha256": file_sha256(target)}

@@ -6,15 +6,17 @@ Rows hold text from evidence. In none of these forms does it steer a terminal.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 
 from forensic_emotion.errors import UsageError
@@ -48,7 +50,15 @@ def print_rows(format: RowFormat, names: list[str], rows: Iterable[Row]) -> None
         RowFormat.jsonl: as_json_lines,
         RowFormat.markdown: as_markdown,
     }
+    if format is not RowFormat.table:
+        _in_utf8()
     writers[format](names, iter(rows))
+
+
+def _in_utf8() -> None:
+    """Data are UTF-8 whatever the terminal's own encoding is: what that lacks would be written as text
+    that a name might have too, and breaks JSON."""
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8")
 
 
 def wide_console() -> Console:
@@ -57,15 +67,29 @@ def wide_console() -> Console:
 
 
 def as_table(names: list[str], rows: Iterator[Row]) -> None:
+    """A table; a line a value where it would be wider than the terminal, for no column is squeezed."""
     from rich.table import Table
     from rich.text import Text
 
+    every, heads = list(rows), [visible(name) for name in names]
+    shown = [[_shown(value) for value in row] for row in every]
+    console = wide_console()
+    widths = [max(map(cell_len, column)) for column in zip(heads, *shown, strict=True)]
+    if sum(widths) + 3 * len(widths) + 1 > console.width and shown:
+        for number, values in enumerate(shown, 1):
+            console.print(Text(f"--- {number}"))
+            for head, value in zip(heads, values, strict=True):
+                console.print(Text(f"{head:{max(map(len, heads))}}  {value}"), overflow="fold")
+        return
     table = Table()
-    for name in names:
-        table.add_column(Text(visible(name)), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row))
-    wide_console().print(table)
+    for head, column in zip(
+        heads, zip(*every, strict=True) if every else [()] * len(heads), strict=True
+    ):
+        numbers = all(value is None or isinstance(value, int | float) for value in column)
+        table.add_column(Text(head), justify="right" if numbers and every else "left")
+    for values in shown:
+        table.add_row(*map(Text, values))
+    console.print(table)
 
 
 def _shown(value: object) -> str:
@@ -73,20 +97,17 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    # Enough digits that no score is shown as certain that is not.
-    return f"{value:.7g}" if isinstance(value, float) else visible(str(value))
+    if isinstance(value, float) and math.isfinite(value):
+        # Enough digits that no score is shown as certain that is not, and no moment as another one.
+        return f"{value:.7f}".rstrip("0").rstrip(".")
+    return visible(str(value))
 
 
 def as_csv(names: list[str], rows: Iterator[Row]) -> None:
     """Bytes are written as hex; text that a spreadsheet would compute gets an apostrophe before it."""
-    plain = csv.writer(sys.stdout, lineterminator="\n")
-    quoted = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(map(cell, names))
-    for row in rows:
-        values = [cell(value) for value in row]
-        # Readers take a carriage return for the end of a row; the writer does not quote it by itself.
-        carriage = any(isinstance(value, str) and "\r" in value for value in values)
-        (quoted if carriage else plain).writerow(values)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(map(cell, names))
+    writer.writerows(map(cell, row) for row in rows)
 
 
 def as_json(names: list[str], rows: Iterator[Row]) -> None:
@@ -148,4 +169,5 @@ def _escaped(text: str) -> str:
 
 def print_json(facts: dict[str, Any]) -> None:
     """One object on one line: what a command did, for scripts."""
+    _in_utf8()
     print(_json(facts))

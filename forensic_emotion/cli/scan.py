@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +88,7 @@ def scan(
     from forensic_emotion.evidence import as_text, utc_now
     from forensic_emotion.hashsets import ListFile
     from forensic_emotion.isolation import Equipment, Isolated, Limits
-    from forensic_emotion.paths import refuse_inside, refuse_second_name
+    from forensic_emotion.paths import refuse_inside, refuse_second_name, visible
 
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
@@ -132,8 +133,13 @@ def scan(
             stack.push(analyser.__exit__)
         if store is None:
             store = stack.enter_context(closing(CaseStore(case)))
-        with ScanProgress() as progress:
-            ended = engine.scan(paths, store, run, analysers, progress)
+        try:
+            with ScanProgress() as progress:
+                ended = engine.scan(paths, store, run, analysers, progress)
+        except KeyboardInterrupt:
+            text = "What was done is in the case; the same command goes on with it."
+            print(f"{visible(str(case))}: {text}", file=sys.stderr)
+            raise
     if as_json:
         print_json(progress.facts(ended, case))
     else:

@@ -32,7 +32,12 @@ def verify(
     ] = None,
     run: Annotated[
         int | None,
-        typer.Option("--run", min=1, max=2**31, help="Run to compare with. Default: the latest."),
+        typer.Option(
+            "--run",
+            min=1,
+            max=2**31,
+            help="Run to compare with. Default: the latest, of that folder if there is one of it.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +55,7 @@ def verify(
 
     console = Console(stderr=True)
     with opened_case(case) as opened:
-        chosen = verification.choose_run(opened, run)
+        chosen = verification.choose_run(opened, run, evidence)
         number = chosen.id if chosen else None
         with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
             task = progress.add_task("hashing", total=chosen.paths if chosen else 0)
@@ -89,7 +94,8 @@ def _print(run: Chosen | None, found: Verification) -> None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
     if run is not None:
-        print(f"Results digest of run {run.id}: {visible(str(run.results_digest))}")
+        digest = run.results_digest or "none yet, it has not ended"
+        print(f"Results digest of run {run.id}: {visible(digest)}")
     for text in found.notes:
         print(f"NOTE  {visible(text)}. What lay there before that entry is not checked.")
     for text in found.unfinished:

@@ -10,6 +10,7 @@ from typing import Any
 from forensic_emotion.chips import PREPROCESSING
 from forensic_emotion.errors import ModelError
 from forensic_emotion.hashes import file_sha256
+from forensic_emotion.paths import written_whole
 
 SHIPPED = Path(__file__).parent / "models"
 """One folder a shipped model."""
@@ -124,3 +125,14 @@ class ModelCard:
                 "The file was changed or damaged after it was measured; restore it.",
             )
         return path, found
+
+
+def write_card(folder: Path, facts: dict[str, object]) -> None:
+    """Write ``model.json``, whole or not at all.
+
+    Raises:
+        FemoError: it cannot be written; one that is there stays as it was.
+    """
+    text = json.dumps(facts, indent=1, ensure_ascii=False)
+    with written_whole(folder / "model.json", "model card") as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")

@@ -148,7 +148,9 @@ class _Graph:
             "femo:reason": file.reason,
             "femo:pathBytes": hex_if_not_text(file),
             "femo:recorded": file.recorded,
+            "femo:recordedTag": file.recorded_tag,
             "femo:recordedZone": file.recorded_zone,
+            "femo:zoneSource": file.zone_source,
             "femo:problem": problems or None,
         }
         kind = "RasterPicture" if file.kind == "still" else "File"

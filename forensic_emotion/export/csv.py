@@ -1,7 +1,8 @@
 """Faces → CSV (RFC 4180), one row a face and path, in UTF-8 with a mark that spreadsheets know it by.
 
 A cell of text that a spreadsheet would take for a formula gets an apostrophe in front, and so does one
-that begins with an apostrophe: take one away from every cell that has it, and the text is as it was.
+that begins with an apostrophe; so does such a part behind a semicolon or a bar, where some spreadsheets
+begin another cell. Take one away at each of these places, and the text is as it was.
 What is invisible in a name is written out; then ``path_bytes`` has the name itself, as hex.
 """
 

@@ -6,6 +6,7 @@ XML 1.0 has no way to write a control character; it and all that is invisible is
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -90,7 +91,7 @@ def _creator(page: _Page, job: Job) -> None:
         with page.element("execution_environment"):
             page.leaf("os_sysname", run.versions.get("system"))
             page.leaf("host", run.host)
-            page.leaf("command_line", " ".join(run.arguments))
+            page.leaf("command_line", shlex.join(run.arguments))
             page.leaf("username", run.user)
             page.leaf("start_time", run.started_at)
         for name, version in run.versions.items():
@@ -133,7 +134,13 @@ def _file(page: _Page, job: Job, file: ListedFile) -> None:
         page.leaf("femo:mode", file.mode)
         page.leaf("femo:state", file.state)
         page.leaf("femo:reason", file.reason)
-        page.leaf("femo:recorded", file.recorded, tag=file.recorded_tag, zone=file.recorded_zone)
+        page.leaf(
+            "femo:recorded",
+            file.recorded,
+            tag=file.recorded_tag,
+            zone=file.recorded_zone,
+            zone_source=file.zone_source,
+        )
         for face in job.faces_of(file):
             _face(page, face)
 

@@ -16,7 +16,8 @@ OF_FILE = {
     "path_bytes": BYTES,
     **dict.fromkeys(("sha256", "sha1", "md5"), TEXT),
     "size": WHOLE,
-    **dict.fromkeys(("media_type", "modified_at", "changed_at", "recorded", "recorded_zone"), TEXT),
+    **dict.fromkeys(("media_type", "modified_at", "changed_at", "recorded"), TEXT),
+    **dict.fromkeys(("recorded_tag", "recorded_zone", "zone_source"), TEXT),
 }
 OF_FACE = {
     **dict.fromkeys(("stream", "frame_index", "pts"), WHOLE),

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from forensic_emotion.case.listing import ListedFile, labels_of
 from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
+from forensic_emotion.export.words import LOOKED_AT, NOTICE, answer, hex_if_changed, plain_json
 from forensic_emotion.paths import visible
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -41,7 +41,14 @@ def write(job: Job, out: BinaryIO) -> None:
 def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
     labels = labels_of(job.case, job.run.id, file.sha256)
     of_file = _of_file(job, file, labels)
-    message = f"{visible(file.path)}: faces detected: {of_file['faces']}"
+    message = f"{visible(file.path)}: "
+    if file.state in LOOKED_AT:
+        message += f"faces detected: {of_file['faces']}"
+    else:
+        message += f"not looked at ({file.state})"
+        of_file["faces"] = None
+    if file.state == "partial":
+        message += ", looked at in part"
     if labels:
         message += f", labels by a classifier: {of_file['labels']}"
     for column, description in OF_FILE_SYSTEM.items():

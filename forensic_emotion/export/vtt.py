@@ -16,12 +16,17 @@ from typing import TextIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, answer, model_line, safe_name, state_line
+from forensic_emotion.export.words import (
+    LOOKED_AT,
+    NOTICE,
+    answer,
+    hex_if_changed,
+    model_line,
+    safe_name,
+    state_line,
+)
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import sampling_step
-
-LOOKED_AT = ("faces", "no_face", "partial")
-"""States of videos that get a file."""
 
 
 @dataclass
@@ -41,11 +46,15 @@ def write(job: Job, out: Path) -> None:
             name = f"{safe_name(file.path_bytes, file.path)}.vtt"
             with (out / name).open("w", encoding="utf-8", newline="\n") as text:
                 _write_video(job, file, text)
+        elif file.kind == "still" and file.metadata is not None and file.state == "faces":
+            job.tell(f"{visible(file.path)}: the video within a picture's file has no cues of its own.")
 
 
 def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
     text.write("WEBVTT - expression class scores by femo\n\n")
     said = [f"File {file.path}", f"SHA-256 {file.sha256}", NOTICE, f"{model_line(job.run)}."]
+    if name := hex_if_changed(file):
+        said.append(f"Its name in bytes, as hex: {name}")
     if file.state == "partial":
         said.append("This video was looked at in part only.")
     for line in (*said, state_line(job.run)):
@@ -93,7 +102,7 @@ def cues(faces: Iterable[ListedFace], first: Fraction, step: Fraction) -> Iterat
 def _text(face: ListedFace) -> str:
     who = f"face {face.face}" if face.track is None else f"track {face.track}"
     where = f"stream {face.stream}, " if face.stream else ""
-    return f"{where}{who}: {answer(face)}"
+    return f"{where}{who}: classifier: {answer(face)}"
 
 
 def stamp(milliseconds: int) -> str:

@@ -101,6 +101,8 @@ def _refuse_to_replace(order: Order) -> None:
         UsageError: something is there already, or the name is one that belongs to the case.
     """
     out = order.out
+    if str(out) == "-":
+        raise UsageError("An export is a file or a folder of its own.", "Name it with --out.")
     refuse_names_of_case(order.case, out)
     try:
         if order.format.folder and out.is_dir() and not any(out.iterdir()):

@@ -378,7 +378,7 @@ def _stream_frames(
                 facts.note("not_looked_at", LATE.format(late))
         if is_first and another_file(source, media_type, tally.end):
             facts.note("not_looked_at", "a further video file behind the end of this one, in one file")
-        if settings.sample == "keyframes" and not keys.numbers:
+        if settings.sample == "keyframes" and tally.shown and not keys.numbers:
             text = "shows no key frame; other samplings look at its other frames"
             raise UndecodableMedia("no_key_picture", text)
         if not own.frames_decoded:

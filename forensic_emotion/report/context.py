@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sqlite3
 import unicodedata
@@ -415,13 +416,18 @@ def _by_date(files: list[FileInfo], faces: int) -> tuple[list[Share], bool, int]
 def _names(files: list[FileInfo], redact: bool) -> dict[int, str]:
     """How the report names each file, by its number; paths that read alike have their bytes beside."""
     names = {f.id: shown_name(f, redact) for f in files}
-    # One letter may be spelt in two ways, composed or not, that look the same.
-    looks = {number: unicodedata.normalize("NFC", name) for number, name in names.items()}
+    looks = {number: _look(name) for number, name in names.items()}
     often = Counter() if redact else Counter(looks.values())
     return {
         f.id: f"{names[f.id]} ({f.path_bytes.hex()})" if often[looks[f.id]] > 1 else names[f.id]
         for f in files
     }
+
+
+def _look(name: str) -> str:
+    """What a name looks like on the page: a letter may be spelt composed or not, several blanks are
+    shown as one and those at the ends not at all, and of a letter's variants there may be one only."""
+    return " ".join(re.sub("[\ufe00-\ufe0f]", "", unicodedata.normalize("NFC", name)).split())
 
 
 def _camera(file: FileInfo) -> str | None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rich.progress import Progress
 
 from forensic_emotion import chips
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import ModelCard, write_card
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import DataError, FemoError, UsageError
 from forensic_emotion.intervals import Interval, wilson
@@ -23,7 +23,6 @@ from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.disturb import DISTURBANCES
 from forensic_emotion.training.evaluation_page import write_page
-from forensic_emotion.training.export import write_card
 from forensic_emotion.training.metrics import (
     Answered,
     Figures,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from forensic_emotion.chips import SIDE
+from forensic_emotion.emotions.card import write_card
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import written_whole
 from forensic_emotion.records import LANDMARKS
 
 
@@ -35,14 +34,3 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
     }
     write_card(folder, {**card, "files": files})
-
-
-def write_card(folder: Path, facts: dict[str, object]) -> None:
-    """Write ``model.json``, whole or not at all.
-
-    Raises:
-        FemoError: it cannot be written; one that is there stays as it was.
-    """
-    text = json.dumps(facts, indent=1, ensure_ascii=False)
-    with written_whole(folder / "model.json", "model card") as unfinished:
-        unfinished.write_text(text + "\n", encoding="utf-8")

@@ -106,9 +106,14 @@ def _from_csv(path: Path) -> Iterator[Row]:
                     raise _in_line(path, rows.line_num, error) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read as fer2013.csv{_near(error, rows)}: {error}.",
+            f"{path} cannot be read as fer2013.csv{_near(error, rows)}: {_why(error)}.",
             "Give fer2013.csv or icml_face_data.csv, whole and unpacked, or a folder of pictures.",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """Without the number and the path that the system's own text has."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _near(error: Exception, rows: csv.DictReader[str] | None) -> str:
@@ -270,7 +275,8 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
                 by_split.setdefault(row[names["usage"]], []).append(votes)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read as FER+ votes: {error}.", "Give fer2013new.csv as FER+ publishes it."
+            f"{path} cannot be read as FER+ votes: {_why(error)}.",
+            "Give fer2013new.csv as FER+ publishes it.",
         ) from error
     found = np.zeros((len(usage), len(VOTES)), np.float32)
     for split in np.unique(usage):
