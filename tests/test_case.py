@@ -133,8 +133,14 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     with pytest.raises(CaseError, match="older femo"), opened_case(path):
         pass  # none of it was done, so it can be asked for again
     path.with_name("older.db.before-m002_second_version").unlink()
-    kept = migrate(path, "2026-01-01T00:00:00Z", ("femo", "migrate"))
-    assert kept.name == "older.db.before-m002_second_version"
+    # Named by a link, and a case that is nobody else's business.
+    link = within / "link.db"
+    link.symlink_to(path)
+    path.chmod(0o600)
+    kept = migrate(link, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    assert kept == path.with_name("older.db.before-m002_second_version")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert sorted(p.name for p in within.iterdir()) == ["link.db", "older.db"]
     copy = sqlite3.connect(kept)
     assert copy.execute("SELECT label FROM face_results").fetchall() == [("happy",)]
     copy.close()

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.records import RGB, Box, RecordedTime
 from forensic_emotion.report.render import write_report
-from forensic_emotion.settings import ReportSettings
+from forensic_emotion.settings import ReportSettings, ScanSettings
 from tests.builders import (
     encoded,
     picture,
@@ -227,6 +227,13 @@ def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video
     assert {f[4:] for f in faces} == {(None, 64)}
     assert files == [("faces", 4, 2, None)] * 2  # a copy has the counts of the first
     write_report(case, tmp_path / "r.html", None, ReportSettings())
+    page = (tmp_path / "r.html").read_text()
+    assert "There is no face in a recording." not in page
+    assert 'id="recording-' in page
+    # Of such a picture too the frames between key frames were not looked at.
+    scanned(root, tmp_path / "keys.db", settings=ScanSettings(sample="keyframes"))
+    write_report(tmp_path / "keys.db", tmp_path / "k.html", None, ReportSettings())
+    assert "Of video only key frames were decoded" in (tmp_path / "k.html").read_text()
     # A face in the still lies in a still picture, not on the first of four pages.
     paged = re.findall(r'"paged": ?(\w+)', (tmp_path / "r.html").read_text())
     assert set(paged) == {"false"}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from forensic_emotion.case.presets import PARAMETERS, PRESETS
@@ -22,7 +27,7 @@ from forensic_emotion.cli import app
 from forensic_emotion.cli.rows import as_csv, as_json, as_json_lines, as_markdown, as_table
 from forensic_emotion.records import RGB, Box
 from forensic_emotion.spreadsheet import cell
-from tests.builders import encoded, fake_card, picture, scanned, write_video
+from tests.builders import encoded, fake_card, picture, scanned, tamper, write_video
 
 RUNNER = CliRunner()
 FACE = Box(20, 10, 60, 50)
@@ -346,3 +351,74 @@ def test_markdown_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) ->
         r"| www\.evil.example | 0.5 |",
         r"| c\\u000ad | 1 |",
     ]
+
+
+def test_moments_of_an_epoch_clock_stay_apart() -> None:
+    target = io.StringIO()
+    with contextlib.redirect_stdout(target):
+        as_markdown(
+            ["seconds"], iter([(1700000000.04,), (1700000000.08,), (0.1 + 0.2,), (-0.0,), (1e-9,)])
+        )
+    shown = [line.strip("| ") for line in target.getvalue().splitlines()[2:]]
+    assert shown == ["1700000000.04", "1700000000.0799999", "0.3", "-0", "0"]
+
+
+def test_a_table_wider_than_the_terminal_is_written_line_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ["path", "faces", "label"]
+    table = [("a long name of a file.jpg", 12, "uncertain"), ("b.jpg", 3, None)]
+    for width, wide in ((80, True), (30, False)):
+        console = Console(file=io.StringIO(), width=width)
+        monkeypatch.setattr("forensic_emotion.cli.rows.wide_console", partial(next, iter([console])))
+        as_table(names, iter(table))
+        lines = cast(io.StringIO, console.file).getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        assert any("uncertain" in line for line in lines), "no word is broken"
+        assert any(line.startswith("--- 2") for line in lines) != wide
+
+
+def test_data_are_in_utf8_whatever_the_terminal_is(case: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    sql = "select '\u263a.jpg' as path"
+    for format in ("json", "jsonl", "csv", "markdown"):
+        command = [sys.executable, "-m", "forensic_emotion", "query", str(case), sql, "--format", format]
+        out = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+        assert "\u263a.jpg" in out.decode("utf-8")
+
+
+def test_an_answer_of_no_rows_says_so(case: Path) -> None:
+    code, _, err = femo("query", case, "faces", "--path", "photos")
+    assert (code, err.splitlines()) == (
+        0,
+        ["0 rows. No path is like 'photos': what is in a folder is 'folder/*'."],
+    )
+    assert femo("query", case, "faces", "--label", "fear")[2] == "0 rows.\n"
+    assert (
+        femo("query", case, "by-file", "--limit", 1)[2]
+        == "1 rows, as --limit says; there may be more.\n"
+    )
+    assert femo("query", case, "by-file", "--limit", 1, "--format", "csv")[2] == ""
+    tamper(case, "UPDATE runs SET state = 'interrupted'")
+    assert "is not complete" in femo("query", case, "summary")[2]
+
+
+def test_faces_that_nobody_judged_are_not_without_fault(case: Path) -> None:
+    tamper(case, "UPDATE faces SET faults = NULL")
+    assert {row["poor"] for row in asked(case, "by-file") if row["faces"]} == {None}
+    told = {(row["topic"], row["what"]): row["number"] for row in asked(case, "summary")}
+    assert told["faces with a fault", "not judged"] > 0
+
+
+def test_notable_paths_have_a_preset(case: Path) -> None:
+    tamper(
+        case,
+        "UPDATE files SET notable = 'list.txt', known = NULL WHERE id = (SELECT max(id) FROM files)",
+    )
+    assert [row["notable"] for row in asked(case, "notable")] == ["list.txt"]
+    tamper(
+        case,
+        "UPDATE files SET known = 'k' WHERE run_id = (SELECT max(id) FROM runs) AND notable IS NULL",
+    )
+    found = [(row["notable"], row["known"]) for row in asked(case, "notable")]
+    assert found[:2] == [("list.txt", None), (None, "k")]

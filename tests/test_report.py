@@ -9,6 +9,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,9 +19,11 @@ import jinja2
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore
+from forensic_emotion.cli import app
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.pages import clock, score
 from forensic_emotion.paths import visible
@@ -30,8 +33,9 @@ from forensic_emotion.report.context import ReportContext
 from forensic_emotion.report.render import write_report
 from forensic_emotion.report.texts import SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings
-from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, write_video
+from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, tamper, write_video
 
+RUNNER = CliRunner()
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 METRICS = {
@@ -655,3 +659,71 @@ def test_a_score_is_never_rounded_up() -> None:
 
 def test_visible() -> None:
     assert visible("a\nb\u200f é 中") == "a\\u000ab\\u200f é 中"
+
+
+def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    assert "When this report was made, all rows of the run were what the scan had written." in text
+    assert "This case was altered" not in text
+    out = case.parent / "r.html"
+    for change, n in (
+        ("UPDATE faces SET label = 'angry'", 1),
+        ("UPDATE runs SET results_digest = 'x'", 2),
+    ):
+        tamper(case, change)
+        ended = RUNNER.invoke(app, ["report", str(case), "--out", str(out)])
+        assert (ended.exit_code, "The case was altered" in ended.stderr) == (3, True), ended.output
+        text = Page(out.read_text()).text
+        assert f"This case was altered\n  What the scan wrote of {n} paths" in text
+        assert "When this report was made" not in text
+
+
+def test_a_digest_is_no_style_and_no_page(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    digest = '";}}#limits{display:none!important}@media all{a{b:"</style><h1>x</h1>'
+    with closing(sqlite3.connect(case)) as connection, connection:
+        connection.execute("UPDATE runs SET results_digest = ?", (digest,))
+    html = report(case)
+    assert "display:none!important" not in html[: html.index("</style>", html.index("@page"))]
+    assert "<h1>x</h1>" not in html
+
+
+def test_the_order_of_hashes_does_not_show_in_a_report(evidence: Path, case: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    cut = encoded(noise)
+    (evidence / "cut.png").write_bytes(cut[: len(cut) // 2])
+    (evidence / "cut.gif").write_bytes(encoded(noise, "GIF")[:-400])
+    (evidence / "behind.jpg").write_bytes(2 * encoded(noise, "JPEG"))
+    scanned(evidence, case)
+    pages = set()
+    for seed in "0123":
+        out = case.parent / f"{seed}.html"
+        command = [sys.executable, "-m", "forensic_emotion", "report", str(case), "--out", str(out)]
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+        pages.add(re.sub(r"[0-9a-f]{64}", "", out.read_text()))
+    assert len(pages) == 1
+
+
+def test_names_that_look_alike_have_their_bytes_beside(evidence: Path, case: Path) -> None:
+    alike = ["c.jpg", "c.jpg ", " c.jpg", "c\ufe0f.jpg", "a b.jpg", "a  b.jpg"]
+    for name in (*alike, "other.jpg", "c\u3164.jpg"):
+        (evidence / name).write_bytes(encoded(picture(background=len(name))))
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    for name in alike:
+        assert f"({name.encode().hex()})" in text, name
+    assert "c\\u3164.jpg" in text
+    assert f"({b'other.jpg'.hex()})" not in text
+
+
+def test_a_model_without_a_threshold_leaves_nothing_uncertain(evidence: Path, case: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    with closing(sqlite3.connect(case)) as connection, connection:
+        connection.execute("UPDATE runs SET threshold = NULL")
+    text = Page(report(case)).text
+    assert "the model has no threshold: each face is answered" in text
+    assert "of the faces are uncertain" not in text

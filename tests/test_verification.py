@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,11 +22,11 @@ from forensic_emotion.case.audit_file import write_audit_file
 from forensic_emotion.case.difference import compare
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
-from forensic_emotion.case.store import CaseStore
+from forensic_emotion.case.store import CaseStore, account
 from forensic_emotion.cli import app
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.hashes import sum_line
-from forensic_emotion.records import RGB, Box, Detection, Outcome
+from forensic_emotion.records import RGB, Box, CaseData, Detection, Outcome
 from forensic_emotion.verification import FileFate, Verification, verify
 from tests.builders import FakeDetector, encoded, fake_run, picture, scanned, tamper, write_video
 from tests.test_engine import rows
@@ -818,3 +820,107 @@ def test_faces_that_wait_do_not_lie_beside_a_link_to_the_case(tmp_path: Path) ->
     (tmp_path / "link.db").symlink_to(tmp_path / "away" / "case.db")
     with closing(CaseStore(tmp_path / "link.db")) as store:
         assert store.folder == tmp_path / "away"
+
+
+# ---- no command writes where evidence may lie, and none is steered by a case -----------------------
+
+
+def test_a_case_with_a_second_name_is_written_by_no_command(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere.db"
+    os.link(case, other)
+    before = case.read_bytes()
+    code, output = run("verify", case)
+    assert (code, "has 2 names (hard links)" in output) == (0, True), output
+    code, output = run("report", case, "--out", tmp_path / "r.html")
+    assert (code, "Not in the audit table" in output) == (0, True), output
+    assert other.read_bytes() == case.read_bytes() == before
+    with pytest.raises(UsageError, match="hard links"):
+        CaseStore(case)
+
+
+def test_a_case_that_lies_in_the_named_evidence_is_not_written(
+    case: Path, evidence: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(evidence, moved, symlinks=True)
+    shutil.copy(case, moved / "case.db")
+    shutil.copy(tmp_path / "case.db.audit", moved / "case.db.audit")
+    before = {p.name: p.read_bytes() for p in moved.iterdir() if p.is_file()}
+    code, output = run("verify", moved / "case.db", "--evidence", moved)
+    assert (code, "NEW  case.db" in output, "Not in the audit table" in output) == (3, True, True)
+    code, output = run(
+        "export", moved / "case.db", "frames", "--out", tmp_path / "out", "--evidence", moved
+    )
+    assert "Not in the audit table" in output, output
+    assert {p.name: p.read_bytes() for p in moved.iterdir() if p.is_file()} == before
+
+
+def test_the_account_is_that_of_the_system(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody.else")
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    scanned(evidence, tmp_path / "case.db")
+    assert rows(tmp_path / "case.db", "SELECT user FROM runs") == [(pwd.getpwuid(os.geteuid())[0],)]
+    monkeypatch.setattr("forensic_emotion.case.store.pwd.getpwuid", dict[int, str]().__getitem__)
+    assert account() == f"uid {os.geteuid()}"
+
+
+def test_a_case_does_not_steer_the_terminal(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy(case, other)
+    escape = "\x1b[2JAll holds."
+    changes = (
+        f"UPDATE runs SET results_digest = '{escape}'",
+        f"UPDATE audit SET at = '{escape}', action = '{escape}', femo = '{escape}', sha256 = '{escape}' || id",
+    )
+    tamper(case, *changes)
+    for command in (("verify", case), ("info", case), ("compare", case, other), ("query", case)):
+        _, output = run(*command)
+        assert "\x1b" not in output, command
+    assert "FAULT" in run("verify", case)[1]
+
+
+@pytest.mark.parametrize("command", ["report", "manifest", "datasette"])
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal", ".audit"])
+def test_no_output_takes_the_name_of_a_file_of_the_case(case: Path, command: str, ending: str) -> None:
+    before = {p.name: p.read_bytes() for p in case.parent.iterdir() if p.is_file()}
+    code, output = run(command, case, "--out", f"{case}{ending}")
+    assert (code, "belongs to the case" in output) == (2, True), output
+    assert {p.name: p.read_bytes() for p in case.parent.iterdir() if p.is_file()} == before
+
+
+def test_the_evidence_is_compared_with_the_run_of_its_folder(
+    case: Path, evidence: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.png").write_bytes(encoded(picture()))
+    scanned(other, case)
+    assert "run 2" in run("verify", case)[1]
+    code, output = run("verify", case, "--evidence", evidence)
+    assert (code, "Evidence of run 1" in output) == (0, True), output
+    code, output = run("verify", case, "--evidence", other)
+    assert (code, "Evidence of run 2" in output) == (0, True), output
+
+
+def test_a_manifest_says_what_is_not_in_it(case: Path) -> None:
+    code, output = run("manifest", case)
+    assert (code, "Without a hash, and so not in it: 1 paths." in output) == (0, True), output
+    assert "not complete" not in output
+    tamper(case, "UPDATE runs SET state = 'interrupted'")
+    assert "Run 1 is not complete" in run("manifest", case)[1]
+
+
+def test_who_scans_is_not_another_one_when_a_scan_goes_on(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    said = replace(fake_run(evidence), about=CaseData(examiner="A", note="first"))
+    with closing(CaseStore(tmp_path / "case.db")) as store:
+        store.begin(said)
+    with closing(CaseStore(tmp_path / "case.db")) as store:
+        with pytest.raises(UsageError, match="Run 1, which would go on, has --examiner 'A'"):
+            store.begin(replace(said, about=CaseData(examiner="B")))
+        assert store.begin(replace(said, about=CaseData())) == 1
+        assert store.begin(said) == 1
+    assert rows(tmp_path / "case.db", "SELECT examiner, note FROM runs") == [("A", "first")]
