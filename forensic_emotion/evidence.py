@@ -264,8 +264,6 @@ def opened(
         )
         media_type = sniff(hashes.head)
         evidence = Evidence(
-            path=found.path,
-            path_text=found.path_text,
             sha256=hashes.sha256,
             sha1=hashes.sha1,
             md5=hashes.md5,

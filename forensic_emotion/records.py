@@ -83,10 +83,6 @@ class FileFacts:
 class Evidence:
     """One file's identity."""
 
-    path: bytes
-    """Below the evidence folder, as the file system has it."""
-    path_text: str
-    """The same for people; bytes that are not UTF-8 are shown as ``\\xNN``."""
     sha256: str
     sha1: str
     md5: str
@@ -464,6 +460,6 @@ class Run:
     arguments: tuple[str, ...]
     settings: dict[str, Any]
     versions: dict[str, str]
-    """femo, Python, the system, and every library that touches pixels."""
+    """femo, Python, the system, every library that touches pixels, weights and lists of hashes."""
     model: Model
     about: CaseData = field(default_factory=CaseData)

@@ -151,7 +151,7 @@ class ScanSettings(Settings):
                         f"--{name.replace('_', '-')} has no effect on --sample {self.sample}.",
                         "Leave one of them out: it is for --sample every.",
                     )
-        if {"every", "per_second"} <= {name for name in ("every", "per_second") if name in given}:
+        if "every" in given and "per_second" in given:
             raise UsageError(
                 "--every and --per-second say the same thing in two ways.", "Give one of them."
             )

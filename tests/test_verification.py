@@ -873,7 +873,8 @@ def test_a_case_does_not_steer_the_terminal(case: Path, tmp_path: Path) -> None:
     escape = "\x1b[2JAll holds."
     changes = (
         f"UPDATE runs SET results_digest = '{escape}'",
-        f"UPDATE audit SET at = '{escape}', action = '{escape}', femo = '{escape}', sha256 = '{escape}' || id",
+        f"UPDATE audit SET at = '{escape}', action = '{escape}', femo = '{escape}',"
+        f" sha256 = '{escape}' || id",
     )
     tamper(case, *changes)
     for command in (("verify", case), ("info", case), ("compare", case, other), ("query", case)):

@@ -12,17 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, select_files
+from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, problems_of, select_files
 from forensic_emotion.case.schema import CLASSES
-
-
-@dataclass(frozen=True)
-class ListedProblem:
-    """What kept femo from looking at all of a file."""
-
-    stage: str
-    problem: str
-    message: str
+from forensic_emotion.records import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +26,7 @@ class ListedFile(FileRow):
     uid: int | None
     gid: int | None
     inode: str | None
-    problems: tuple[ListedProblem, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -64,25 +56,14 @@ _OF_LISTED = ("run_id", "mode", "uid", "gid", "inode")
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
     """Every discovered path of a run with its problems."""
     # In step with the files: both come in the order of the paths.
-    grouped = groupby(_problems(case, run_id), key=lambda pair: pair[0])
+    grouped = groupby(problems_of(case, run_id), key=lambda pair: pair[0])
     owner, problems = next(grouped, (None, iter(())))
     for values in select_files(case, run_id, _OF_LISTED):
-        found: tuple[ListedProblem, ...] = ()
+        found: tuple[Problem, ...] = ()
         if values["id"] == owner:
             found = tuple(problem for _, problem in problems)
             owner, problems = next(grouped, (None, iter(())))
         yield ListedFile(**values, problems=found)
-
-
-def _problems(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[int, ListedProblem]]:
-    rows = case.execute(
-        "SELECT files.id, problems.stage, problems.class, problems.message"
-        " FROM problems JOIN files ON files.id = problems.file_id"
-        " WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id",
-        (run_id,),
-    )
-    for file_id, stage, problem, message in rows:
-        yield file_id, ListedProblem(stage, problem, message)
 
 
 def faces_of(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
-from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, select_files
+from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
@@ -199,28 +199,6 @@ def read_tracks(case: sqlite3.Connection, run_id: int) -> list[TrackInfo]:
 
 
 @dataclass(frozen=True)
-class ProblemInfo:
-    """A problem of a run with the file it concerns."""
-
-    file_id: int
-    stage: str
-    problem: str
-    message: str
-
-
-def read_problems(case: sqlite3.Connection, run_id: int) -> list[ProblemInfo]:
-    rows = case.execute(
-        """
-        SELECT problems.file_id, problems.stage, problems.class AS problem, problems.message
-        FROM problems JOIN files ON files.id = problems.file_id
-        WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id
-        """,
-        (run_id,),
-    )
-    return [ProblemInfo(**dict(row)) for row in rows]
-
-
-@dataclass(frozen=True)
 class Counts:
     """What a run came to; the same bytes under several paths count once in frames and faces."""
 
@@ -373,13 +351,8 @@ def _media(row: dict[str, Any]) -> MediaFacts:
         recorded = RecordedTime(
             row["recorded"], row["recorded_tag"], row["recorded_zone"], row["zone_source"]
         )
-    plain = (
-        *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
-        *("frames_hidden", "latitude", "longitude", "stream", "pixel_aspect", "frames_interlaced"),
-        "smallest_face",
-    )
     return MediaFacts(
-        **{name: row[name] for name in plain},
+        **{name: row[name] for name in MEDIA_COLUMNS},
         exif=json.loads(row["exif"]) if row["exif"] else None,
         metadata=json.loads(row["metadata"]) if row["metadata"] else None,
         recorded=recorded,

@@ -9,7 +9,14 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
-from forensic_emotion.records import Kind
+from forensic_emotion.records import Kind, Problem
+
+MEDIA_COLUMNS = (
+    *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
+    *("frames_hidden", "latitude", "longitude", "stream", "pixel_aspect", "frames_interlaced"),
+    "smallest_face",
+)
+"""Columns of ``files`` that hold what ``MediaFacts`` does under the same names, as it is."""
 
 OF_EVIDENCE = ("sha1", "md5", "size", "media_type", "kind")
 
@@ -138,3 +145,15 @@ def select_files(
 def parsed(text: str | None) -> Any:
     """What JSON says; None where there is none."""
     return json.loads(text) if text else None
+
+
+def problems_of(case: sqlite3.Connection, run_id: int) -> Iterator[tuple[int, Problem]]:
+    """Each problem of a run, behind the number of its path's row; in the order of the paths' bytes."""
+    rows = case.execute(
+        "SELECT files.id, problems.stage, problems.class, problems.message"
+        " FROM problems JOIN files ON files.id = problems.file_id"
+        " WHERE problems.run_id = ? ORDER BY files.path_bytes, problems.id",
+        (run_id,),
+    )
+    for file_id, *told in rows:
+        yield file_id, Problem(*told)

@@ -34,6 +34,7 @@ from forensic_emotion.case.queries import (
     read_summary,
 )
 from forensic_emotion.case.reviews import Judgement, check_judgement
+from forensic_emotion.case.rows import MEDIA_COLUMNS
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, ModelError, UsageError
@@ -591,22 +592,9 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "recorded_tag": media.recorded.tag if media.recorded else None,
         "recorded_zone": media.recorded.zone if media.recorded else None,
         "zone_source": media.recorded.zone_source if media.recorded else None,
-        "latitude": media.latitude,
-        "longitude": media.longitude,
         "known": outcome.known,
         "notable": outcome.notable,
-        "width": media.width,
-        "height": media.height,
-        "orientation": media.orientation,
-        "time_base": media.time_base,
-        "first_pts": media.first_pts,
-        "last_pts": media.last_pts,
-        "frames_decoded": media.frames_decoded,
-        "frames_hidden": media.frames_hidden,
-        "stream": media.stream,
-        "pixel_aspect": media.pixel_aspect,
-        "frames_interlaced": media.frames_interlaced,
-        "smallest_face": media.smallest_face,
+        **{name: getattr(media, name) for name in MEDIA_COLUMNS},
         "frames": outcome.frames,
         "faces": outcome.faces,
     }

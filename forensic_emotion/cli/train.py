@@ -48,7 +48,8 @@ def train(
 ) -> None:
     """Train an expression model; a checkpoint after each epoch lets it go on when stopped.
 
-    Writes model.h5, model.onnx, model.json, history.csv and curves.png. Needs the extra 'train'.
+    Writes model.h5, model.onnx, model.json, history.csv, pictures.csv (which were fitted, and which held
+    out) and curves.png. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress

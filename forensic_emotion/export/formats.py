@@ -32,7 +32,6 @@ class Format:
 
     name: str
     """Also of its file in ``export/``."""
-    about: str
     folder: bool = False
     """Whether it is a folder of files, not one file."""
     passes: int = 1
@@ -52,15 +51,15 @@ class Format:
 FORMATS = {
     format.name: format
     for format in (
-        Format("csv", "every face, one a row, for spreadsheets"),
-        Format("jsonl", "every face, one JSON object a line"),
-        Format("parquet", "every face as a Parquet table (extra 'parquet')"),
-        Format("timesketch", "the files' times as events for a timeline"),
-        Format("case", "CASE/UCO 1.4 as JSON-LD", passes=2),
-        Format("dfxml", "files with hashes, times and faces as Digital Forensics XML"),
-        Format("coco", "boxes and landmarks for labelling tools", passes=2),
-        Format("vtt", "subtitles for each video (a folder)", folder=True),
-        Format("frames", "the pictures with boxes, landmarks, scores (a folder)", folder=True),
-        Format("manifest", "SHA-256 of every file, for sha256sum -c"),
+        Format("csv"),
+        Format("jsonl"),
+        Format("parquet"),
+        Format("timesketch"),
+        Format("case", passes=2),
+        Format("dfxml"),
+        Format("coco", passes=2),
+        Format("vtt", folder=True),
+        Format("frames", folder=True),
+        Format("manifest"),
     )
 }

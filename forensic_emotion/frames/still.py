@@ -205,13 +205,21 @@ def _open(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
 
 def _open_leniently(source: BinaryIO) -> Image.Image | None:
     """A PNG in which a part that decoding can do without is damaged; None if that is not all."""
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
     source.seek(0)
     try:
-        return Image.open(source, formats=FORMATS["image/png"])
+        with _lenient():
+            return Image.open(source, formats=FORMATS["image/png"])
     except DECODER_ERRORS:
         return None
+
+
+@contextmanager
+def _lenient() -> Iterator[None]:
+    """Let Pillow go on where data are missing or damaged."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
@@ -439,16 +447,14 @@ def _load_rest(
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
     if media_type in HEIF:
         return None  # all that came would be a blank page
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = _open(source, media_type, facts)
-        return image, _load(image, index, media_type, facts)
+        with _lenient():
+            image = _open(source, media_type, facts)
+            return image, _load(image, index, media_type, facts)
     except UndecodableMedia:
         return None
     except DECODER_ERRORS:
         return None
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def _how_far(image: Image.Image) -> str:

@@ -22,22 +22,21 @@ from forensic_emotion.case.digest import changed_paths, run_digests
 from forensic_emotion.case.queries import (
     Counts,
     FileInfo,
-    ProblemInfo,
     RunInfo,
     count,
     read_faces,
     read_files,
-    read_problems,
     read_run,
     read_tracks,
 )
 from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
+from forensic_emotion.case.rows import problems_of
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
 from forensic_emotion.paths import visible
-from forensic_emotion.records import FAULTS, STATES
+from forensic_emotion.records import FAULTS, STATES, Problem
 from forensic_emotion.report.data import (
     Gallery,
     as_json,
@@ -186,7 +185,7 @@ class ReportContext:
     matches: list[tuple[str, str, str]]
     """Name, ``known`` or ``notable``, which list; the notable ones first."""
     matches_left_out: int
-    problems: list[tuple[str, ProblemInfo]]
+    problems: list[tuple[str, Problem]]
     agreement: Agreement
     """Of reviewers and machine."""
     settings: list[tuple[str, str, str]]
@@ -250,7 +249,7 @@ def build_context(
     dates, by_month, without_date = _by_date(with_faces, counts.faces)
     shown = Counter(gallery.columns["file"])
     only_keys = run.settings.get("sample") == "keyframes"
-    problems = read_problems(case, run.id)
+    problems = list(problems_of(case, run.id))
     tracks_in = Counter(t.sha256 for t in tracks)
     matches = [
         (names[f.id], kind, visible(found))
@@ -323,7 +322,7 @@ def build_context(
         duplicates=_duplicates(every_file, names),
         matches=matches[:MOST_PATHS],
         matches_left_out=max(0, len(matches) - MOST_PATHS),
-        problems=[(names[p.file_id], p) for p in problems],
+        problems=[(names[file_id], problem) for file_id, problem in problems],
         agreement=agreement(case, run.id),
         settings=[
             # A model may be a folder in somebody's home.
@@ -452,7 +451,7 @@ def _gone_on_with(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> I
 
 
 def _not_covered(
-    run: RunInfo, counts: Counts, files: list[FileInfo], problems: list[ProblemInfo]
+    run: RunInfo, counts: Counts, files: list[FileInfo], problems: list[tuple[int, Problem]]
 ) -> Iterator[str]:
     """What was not looked at, a sentence each."""
     t = TEXTS
@@ -470,7 +469,7 @@ def _not_covered(
         why = ", ".join(f"{n} {visible(reason)}" for reason, n in reasons.most_common())
         yield t["not_covered_skipped"].format(n=sum(reasons.values()), why=why)
     if partial:
-        classes = {(p.file_id, p.problem) for p in problems if p.file_id in partial}
+        classes = {(file_id, p.problem) for file_id, p in problems if file_id in partial}
         often = Counter(c for _, c in sorted(classes))
         why = ", ".join(f"{n} {name}" for name, n in often.most_common())
         why += t["not_covered_several"] if len(classes) > len(partial) else ""

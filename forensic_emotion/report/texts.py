@@ -1,4 +1,4 @@
-"""Every text of the report, in one place: a translation is another file like this one.
+"""The texts of the report, nearly all, in one place: a translation is another file like this one.
 
 ``{name}`` is filled in by the template or, for the keys in ``SCRIPT``, by the report's script.
 """
@@ -121,7 +121,6 @@ TEXTS: dict[str, str] = {
     "agreed_uncertain": "Of those that it left uncertain {share} ({n} judged), by the class that scored highest.",
     "kappa": "; Cohen's kappa {value}",
     "agreement_table": "Judged faces: rows are the machine's highest classes, columns the reviewers'",
-    "no_error_rate": "Reviewers saw the machine's answer, unless they were kept from it, and chose what to review: this tells how far they agree with it and is no error rate.",
     "reviewing": "You are reviewing as {name}. What you say is kept in the case with your name and the time, and chained in its audit table; what femo found stays as it is. Open a face to begin.",
     "none_reviewed": "No face was reviewed.",
     "reload": "Load this page again to see what the reviews come to.",

@@ -3,7 +3,7 @@
 Backend-neutral Keras 3: nothing here or in the training loop names TensorFlow.
 
 Every network has an output named ``output`` (the classes of the data). A network may have a second one,
-``ferplus``: the distribution of the FER+ votes over ``data.FERPLUS``, which only training uses.
+``ferplus``: the distribution of the FER+ votes over ``sources.FERPLUS``, which only training uses.
 """
 
 from __future__ import annotations

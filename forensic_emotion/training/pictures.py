@@ -1,4 +1,4 @@
-"""Figures → pictures (PNG): loss and accuracy curves, confusion matrix, gallery of faces."""
+"""Figures → pictures (PNG): curves of training, of reliability and of risk, confusion matrix, faces."""
 
 from __future__ import annotations
 
