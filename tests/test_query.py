@@ -93,7 +93,7 @@ def test_each_preset_gives_the_columns_that_it_describes(case: Path, name: str) 
         # A web form sends empty texts for what was not filled in.
         assert list(run_sql(opened, preset.sql, dict.fromkeys(preset.parameters, ""))[1]) == plain
     assert names == list(preset.columns)
-    assert bool(plain) == (name not in ("reviews", "notable"))
+    assert bool(plain) == (name not in ("reviews", "notable", "misnamed"))
 
 
 def test_each_parameter_is_an_option() -> None:
@@ -422,3 +422,14 @@ def test_notable_paths_have_a_preset(case: Path) -> None:
     )
     found = [(row["notable"], row["known"]) for row in asked(case, "notable")]
     assert found[:2] == [("list.txt", None), (None, "k")]
+
+
+def test_what_hides_behind_a_name_has_a_preset(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for number, name in enumerate(("a.png", "b.jpg", "c.dat", "d", "e.txt")):
+        content = b"text" if name == "e.txt" else encoded(picture(background=number))
+        (root / name).write_bytes(content)
+    scanned(root, tmp_path / "case.db")
+    found = [(row["path"], row["name_fits"]) for row in asked(tmp_path / "case.db", "misnamed")]
+    assert found == [("b.jpg", 0), ("c.dat", None), ("d", None)]

@@ -305,6 +305,26 @@ ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
     },
 )
 
+MISNAMED = Preset(
+    "misnamed",
+    "Pictures and videos whose names say something else, or nothing of a picture or video",
+    f"""
+SELECT files.path, evidence.media_type, files.name_fits, files.state, files.faces, files.id AS file_id
+FROM files JOIN evidence ON evidence.sha256 = files.sha256
+WHERE files.run_id = {RUN} AND evidence.media_type IS NOT NULL AND coalesce(files.name_fits, 0) = 0
+    AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
+ORDER BY files.name_fits IS NULL, files.path_bytes {LIMIT}
+""",
+    {
+        "path": PATH,
+        "media_type": "by content",
+        "name_fits": "0: the name is that of another type; empty: of none",
+        "state": "how it ended",
+        "faces": "found in it; of a copy, those of its first path",
+        "file_id": FILE_ID,
+    },
+)
+
 UNCERTAINS = Preset(
     "uncertain",
     "Faces with scores too low to name a class, those nearest to an answer first",
@@ -371,6 +391,7 @@ PRESETS = {
         REVIEWS,
         DUPLICATES,
         NOTABLES,
+        MISNAMED,
         PROBLEMS,
     )
 }

@@ -158,6 +158,7 @@ TEXTS: dict[str, str] = {
     "is_notable": "notable: its hash is in {list}",
     "is_known": "known: its hash is in {list}",
     "misnamed": "its name says otherwise",
+    "unnamed": "its name says nothing of a picture or video",
     "recorded": "recorded {value} ({tag}; {zone})",
     "zone_offset_tag": "time zone from a tag of its own",
     "zone_in_value": "time zone given with it",
