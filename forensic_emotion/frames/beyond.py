@@ -79,12 +79,12 @@ def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
     Args:
         source: the file.
         media_type: of the first one.
-        place: behind that packet; what lies before is not searched.
+        place: behind that packet, 0 if that is not known; what lies before is not searched.
     """
     if media_type in ISO_VIDEOS:
         return _box_names(source).count(b"moov") > 1
     beginning = _VIDEOS.get(media_type)
-    return beginning is not None and _find(source, place, beginning) is not None
+    return beginning is not None and place > 0 and _find(source, place, beginning) is not None
 
 
 def _box_names(source: BinaryIO) -> list[bytes]:

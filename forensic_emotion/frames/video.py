@@ -791,6 +791,8 @@ def _decode_keys(
         if half is not None:
             codec.skip_frame = "DEFAULT"  # its second half may refer to its first one
             pictures = _decoded_alone(codec, [half, packet]) if packet.size else []
+            # Else it is what refers to a key frame that does not come.
+            pictures = [picture for picture in pictures if picture.interlaced_frame]
             codec.skip_frame = "NONKEY"
             half = None
             empty += not pictures
@@ -798,6 +800,7 @@ def _decode_keys(
                 came += 1
                 pictures[0].time_base = stream.time_base
                 yield numbers[keys - 1], pictures[0]
+            if len(pictures) == 1:  # of both, so that this packet is no key frame of its own
                 continue
         if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
             continue
