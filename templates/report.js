@@ -373,7 +373,7 @@
     async function send(what, chosen) {
       try {
         const answer = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
-          body: JSON.stringify({face_id: F.id[i], verdict: what, label: chosen, note: note.value})});
+          body: JSON.stringify({face_id: F.id[i], verdict: what, label: chosen, note: what === "withdrawn" ? drafts.get(F.id[i]) ?? "" : note.value})});
         const body = await answer.json();
         if (!answer.ok) throw new Error(body.error);
         if (body.verdict === "withdrawn") reviews.delete(F.id[i]);

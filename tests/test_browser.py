@@ -298,9 +298,23 @@ def test_paper_has_every_face(page: Any, report: str) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".print-face").count() == 17
     assert page.locator(".print-face").first.is_visible()
+    assert "Printed below: 17 of 17 faces. Filters: none." in page.inner_text("#printed")
     assert not page.locator("#filters").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator(".print-face").count() == 0
+
+
+def test_a_filtered_print_says_so_and_blurs_what_is_blurred(page: Any, report: str) -> None:
+    opened(page, report + "#label=happy&min=0.3&blur=1")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    shown = page.locator(".print-face").count()
+    assert shown > 0
+    text = page.inner_text("#printed")
+    assert f"Printed below: {shown} of 17 faces. Filters: Label happy, Score at least 0.3." in text
+    assert "face_id" in text
+    image = page.locator(".print-face img").first
+    assert "blur" in image.evaluate("image => getComputedStyle(image).filter")
 
 
 @pytest.mark.usefixtures("browser")
@@ -396,6 +410,15 @@ def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
             "sad",
             "<b>looks \u202e sad</b>",
         )
+        opened(page, server.url + "#face=8")
+        assert page.input_value("#note") == "<b>looks \u202e sad</b>", "what was said is not said anew"
+        page.fill("#note", "and why")
+        page.keyboard.press("Escape")
+        page.click("#reset")
+        page.locator(".card").nth(1).click()
+        page.focus("#next")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "next", "the focus stays"
         opened(page, server.url + "#face=8")
         page.click("#withdraw")
         page.wait_for_selector("#withdraw", state="detached")

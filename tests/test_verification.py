@@ -925,3 +925,23 @@ def test_who_scans_is_not_another_one_when_a_scan_goes_on(evidence: Path, tmp_pa
         assert store.begin(replace(said, about=CaseData())) == 1
         assert store.begin(said) == 1
     assert rows(tmp_path / "case.db", "SELECT examiner, note FROM runs") == [("A", "first")]
+
+
+def test_an_interrupted_scan_is_told_as_that(case: Path, tmp_path: Path) -> None:
+    with closing(CaseStore(case)) as store:
+        detail = {"state": "interrupted"}
+        store.note("scan ended", 1, "2026-01-01T00:00:00Z", ("femo",), detail)
+    assert "scan ended (interrupted), run 1" in run("info", case)[1]
+    code, output = run("info", tmp_path)
+    assert (code, "is a folder, not a case" in output) == (1, True), output
+
+
+def test_a_case_that_another_program_holds_is_told_as_that(
+    case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensic_emotion.case.store.BUSY_SECONDS", 0.0)
+    with closing(sqlite3.connect(case, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CaseError, match="Another program holds it") as error:
+            CaseStore(case)
+    assert "Make room" not in str(error.value)

@@ -36,6 +36,10 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         CaseError: it is missing, no case, or from a newer femo.
     """
+    if path.is_dir():
+        raise CaseError(
+            f"{path} is a folder, not a case.", "Name the case file; a scan prints where it is."
+        )
     if not path.is_file():
         raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
     check_is_database(path)

@@ -125,10 +125,10 @@ class CaseStore:
             if self._fresh and "locked" not in str(error):
                 for left in (beside(path, end) for end in ("", *SQLITE_BESIDE)):
                     left.unlink(missing_ok=True)
-            raise CaseError(
-                f"The case {path} cannot be written: {error}.",
-                "Make room, see that you may write to it, and that no other program holds it.",
-            ) from error
+            remedy = "Make room, and see that you may write to it and to its folder."
+            if "locked" in str(error):
+                remedy = "Another program holds it: close that, or wait for its end."
+            raise CaseError(f"The case {path} cannot be written: {error}.", remedy) from error
         except (CaseError, UsageError):
             self._connection.close()
             raise

@@ -54,7 +54,9 @@ def info(
                 print(f"  {name:<15} {visible(_text(value))}")
     print("\nAudit")
     for e in entries:
-        text = f"{e.at}  {e.action}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
+        state = e.detail.get("state", "done")
+        how = e.action if state == "done" else f"{e.action} ({state})"
+        text = f"{e.at}  {how}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
         print(f"  {e.id:>4}  {visible(text)}")
 
 
