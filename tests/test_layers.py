@@ -108,6 +108,10 @@ def test_exports_need_neither_dlib_nor_a_model_runtime() -> None:
     assert loaded_by(code) & (HEAVY - {"numpy"}) == set()
 
 
+def test_to_measure_a_model_loads_no_library_that_trains() -> None:
+    assert loaded_by("import forensic_emotion.training.evaluate") & {"keras", "tensorflow"} == set()
+
+
 def test_who_only_starts_workers_waits_for_no_decoder() -> None:
     """Nor for what their answers are made of; and sqlite-utils is not to load pandas."""
     code = "import forensic_emotion.engine, forensic_emotion.isolation, forensic_emotion.cli.progress"

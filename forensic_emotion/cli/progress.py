@@ -165,7 +165,7 @@ class ScanProgress:
         console.print(f"Audit head: {ended.audit_head}")
         name = escape(visible(str(case)))
         beside = escape(visible(f"{case.name}{AUDIT}"))
-        console.print(f"Case: {name} (run {summary.run_id}); {beside} beside it belongs to it")
+        console.print(f"Case: {name} (run {summary.run_id}); keep {beside} with it")
         more = f"; what went wrong: femo query {name} problems" if summary.problems else ""
         console.print(f"Report: femo report {name}{more}")
 
