@@ -25,8 +25,7 @@ AUDIT = ".audit"
 
 def beside(case: Path, ending: str) -> Path:
     """A file beside a case; where that is a link, beside what it leads to, as SQLite's own are."""
-    place = Path(os.path.realpath(case))
-    return place.with_name(place.name + ending)
+    return Path(f"{os.path.realpath(case)}{ending}")
 
 
 def refuse_names_of_case(case: Path, output: Path) -> None:

@@ -364,12 +364,14 @@
     const place = make("div", {class: "review"}, make("h3", {}, T.review_title));
     if (said) place.append(make("p", {}, ...filled(T.review_said, {verdict: verdict(said), who: named(said[3]), at: said[4]}), said[2] ? ": " + said[2] : ""));
     if (!D.review) return place;
-    if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge)); return place; }
+    const withdraw = said ? make("button", {type: "button", id: "withdraw", onclick: () => send("withdrawn", null)}, T.withdraw) : null;
+    const status = make("p", {role: "status", class: "soft"});
     const note = make("textarea", {rows: 2, id: "note", maxlength: D.most_note, oninput: () => drafts.set(F.id[i], note.value)});
-    note.value = drafts.get(F.id[i]) ?? said?.[2] ?? "";
+    if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge), ...(said ? [make("div", {class: "buttons"}, withdraw)] : []), status); return place; }
+    // What another reviewer wrote is not one's own word.
+    note.value = drafts.get(F.id[i]) ?? (D.reviewers.includes(said?.[3]) ? said[2] : "");
     const other = select(D.classes.filter(c => c !== topClass(i)).map(c => [c, c]));
     other.setAttribute("aria-label", T.relabel);
-    const status = make("p", {role: "status", class: "soft"});
     async function send(what, chosen) {
       try {
         const answer = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
@@ -393,7 +395,7 @@
         make("button", {type: "button", id: "confirm", onclick: () => send("confirmed", null)}, T.confirm),
         make("button", {type: "button", id: "reject", onclick: () => send("rejected", null)}, T.reject),
         make("span", {}, make("button", {type: "button", id: "relabel", onclick: () => send("relabelled", other.value)}, T.relabel), " ", other),
-        said ? make("button", {type: "button", id: "withdraw", onclick: () => send("withdrawn", null)}, T.withdraw) : null),
+        withdraw),
       status);
     return place;
   }

@@ -398,3 +398,10 @@ def test_a_terminal_that_goes_ends_no_scan() -> None:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def test_the_root_is_no_case(evidence: Path) -> None:
+    for command in (("scan", evidence, "--case", "/"), ("report", "/"), ("verify", "/")):
+        code, _, err = femo(*command)
+        assert code in (1, 2)
+        assert "fault of femo" not in err

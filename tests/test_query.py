@@ -357,10 +357,11 @@ def test_moments_of_an_epoch_clock_stay_apart() -> None:
     target = io.StringIO()
     with contextlib.redirect_stdout(target):
         as_markdown(
-            ["seconds"], iter([(1700000000.04,), (1700000000.08,), (0.1 + 0.2,), (-0.0,), (1e-9,)])
+            ["seconds"],
+            iter([(1700000000.04,), (1700000000.08,), (0.1 + 0.2,), (1e-9,), (1e300,), (0.99999999,)]),
         )
     shown = [line.strip("| ") for line in target.getvalue().splitlines()[2:]]
-    assert shown == ["1700000000.04", "1700000000.0799999", "0.3", "-0", "0"]
+    assert shown == ["1700000000.04", "1700000000.0799999", "0.3", "1e-09", "1e+300", "0.99999999"]
 
 
 def test_a_table_wider_than_the_terminal_is_written_line_by_line(

@@ -124,6 +124,34 @@ def test_two_pictures_in_one_packet_of_avi_have_times_of_their_own(tmp_path: Pat
     assert facts.problems == []
 
 
+def test_a_packet_of_avi_that_says_that_nothing_changed_takes_no_time_from_another(
+    tmp_path: Path,
+) -> None:
+    plain = encode(tmp_path / "p.avi", "mpeg4", range(40), bf="0", g="12")
+    with av.open(plain) as container:
+        packets = [(bytes(p), p.is_keyframe) for p in container.demux(video=0) if p.size]
+    unchanged = (5, 6, 7, 20)
+    # A P picture, this second, its time in 5 bits, and that it is not coded (ISO/IEC 14496-2, 6.2.5).
+    for place in unchanged:
+        assert not packets[place][1]
+        bits = "01" + "0" + "1" + f"{place % 25:05b}" + "1" + "0" + "011111"
+        packets[place] = (b"\0\0\1\xb6" + int(bits, 2).to_bytes(2, "big"), False)
+    with av.open(tmp_path / "v.avi", "w") as target:
+        stream = target.add_stream("mpeg4", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for place, (data, is_key) in enumerate(packets):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = place
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, RATE), stream, is_key
+            target.mux(packet)
+    times = [place / RATE for place in range(40) if place not in unchanged]
+    frames, facts = read_frames(tmp_path / "v.avi", sample="all")
+    assert [f.time and f.time.seconds for f in frames] == times
+    assert (facts.last_pts, facts.problems) == (39, [])
+    keys, _ = read_frames(tmp_path / "v.avi", sample="keyframes")
+    assert {f.time and f.time.seconds for f in keys} <= set(times)
+
+
 # ---- what is not there, and what is not looked at --------------------------------------------------
 
 
@@ -377,7 +405,7 @@ def fields(frames: int, group: int) -> list[tuple[bytes, bool]]:
     return packets
 
 
-@pytest.mark.parametrize("ending", ["ts", "mkv"])
+@pytest.mark.parametrize("ending", ["ts", "mkv", "avi"])
 def test_key_frames_of_half_pictures_are_found(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"v.{ending}"
     with av.open(path, "w") as container:

@@ -98,9 +98,16 @@ def _shown(value: object) -> str:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     if isinstance(value, float) and math.isfinite(value):
-        # Enough digits that no score is shown as certain that is not, and no moment as another one.
-        return f"{value:.7f}".rstrip("0").rstrip(".")
+        return _number(value)
     return visible(str(value))
+
+
+def _number(value: float) -> str:
+    """With so many digits that no score that is not certain is shown so, and no moment as another."""
+    if not 1e-4 <= abs(value) < 1e12:
+        return f"{value:.7g}"
+    text = f"{value:.7f}".rstrip("0").rstrip(".")
+    return repr(value) if float(text) == 1 != value else text
 
 
 def as_csv(names: list[str], rows: Iterator[Row]) -> None:

@@ -369,10 +369,14 @@ def _stream_frames(
         keys = Keys()
         if settings.sample == "keyframes":  # a piece brings the numbers of its own
             keys = Keys(piece.keys) if piece else _find_keys(source, media_type, number, settings, own)
+        half = None
+        if FORMATS[media_type] in (*NO_TIMES, *MERE_STREAMS):
+            half = _field_length(source, media_type, number, settings)
+        order = Order(FORMATS[media_type] in NO_TIMES, half)
         with _open_again(source, media_type) as container:
             stream = container.streams[number]
             assert isinstance(stream, VideoStream)
-            yield from _sampled(container, stream, settings, own, tally, keys, piece)
+            yield from _sampled(container, stream, settings, own, tally, order, keys, piece)
             is_first = piece is None and number == _videos(container)[0].index
             if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
                 facts.note("not_looked_at", LATE.format(late))
@@ -478,7 +482,7 @@ def _find_keys(
             numbers[-1] += 1
         else:
             key = None
-    lost = _lost_at_the_start(source, media_type, number, settings)
+    lost = _lost_at_the_start(source, media_type, number, settings, half)
     if lost:
         facts.note("damaged", LOST.format(lost))
     due.sort()
@@ -514,13 +518,15 @@ def _decoded_alone(codec: VideoCodecContext, packets: Sequence[Packet[VideoStrea
         codec.flush_buffers()
 
 
-def _lost_at_the_start(source: BinaryIO, media_type: str, number: int, settings: ScanSettings) -> int:
+def _lost_at_the_start(
+    source: BinaryIO, media_type: str, number: int, settings: ScanSettings, half: int | None
+) -> int:
     """How many frames come before the first one that can be decoded."""
     with _complaints(), _open(source, media_type) as container:
         stream = container.streams[number]
         assert isinstance(stream, VideoStream)
         _prepare(stream, settings)
-        order = Order(container.format.name in NO_TIMES)
+        order = Order(container.format.name in NO_TIMES, half)
         for packet in _pictures(container, stream):
             try:
                 pictures = packet.decode()
@@ -550,6 +556,7 @@ def _sampled(
     settings: ScanSettings,
     facts: MediaFacts,
     tally: Tally,
+    order: Order,
     keys: Keys,
     piece: Piece | None,
 ) -> Frames:
@@ -571,7 +578,7 @@ def _sampled(
     if settings.sample == "keyframes":
         decoded = _decode_keys(container, stream, facts, tally, keys, piece)
     else:
-        decoded = _decode(container, stream, facts, tally, piece)
+        decoded = _decode(container, stream, facts, tally, order, piece)
     for index, picture in decoded:
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
@@ -681,22 +688,43 @@ class Order:
     by_place: bool
     """Whether the stream does not tell when its frames are shown (``NO_TIMES``): each has the earliest
     time that is left, for what is shown later is decoded later or has to wait."""
+    half: int | None = None
+    """See ``_field_length``: of two such packets the first one has the frame's time."""
     due: list[int] = field(default_factory=list)
     """A heap: times of what was decoded and did not come yet; of other streams, until one came."""
     begun: bool = False
     """Whether a frame came, or a key frame was read that begins a stream without times."""
     lost: int = 0
     """Frames before the first one that came: what they refer to is not there."""
+    is_second: bool = False
+    """Whether the next half belongs to the frame of the one before."""
 
     def read(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet that was decoded without an error."""
         if packet.size == 0 or packet.is_discard or not _is_shown(packet):
             return
+        if self.half is not None and packet.duration == self.half:
+            self.is_second = not self.is_second
+            if not self.is_second:
+                return
         time = packet.dts if self.by_place else packet.pts
         if self.by_place and packet.is_keyframe and not self.begun:
             self.lost, self.due, self.begun = len(self.due), [], True
         if time is not None and (self.by_place or not self.begun):
             heapq.heappush(self.due, time)
+
+    def done(self, packet: Packet[VideoStream], gave: bool) -> None:
+        """Take note of whether a packet gave a frame, its own or one that waited for it.
+
+        MPEG-4 Visual has packets of a few bytes that say that nothing changed. They give none, and no
+        later frame has their time.
+        """
+        codec = packet.stream.codec_context
+        if gave or not self.by_place or codec is None or codec.name != "mpeg4":
+            return
+        if packet.dts in self.due and len(self.due) > codec.has_b_frames:  # no frame waits for it
+            self.due.remove(packet.dts)
+            heapq.heapify(self.due)
 
     def came(self, picture: VideoFrame) -> None:
         """Take note of a frame, and give it its time where its stream does not."""
@@ -715,6 +743,7 @@ def _decode(
     stream: VideoStream,
     facts: MediaFacts,
     tally: Tally,
+    order: Order,
     piece: Piece | None,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Every frame that can be decoded, of a piece if one is given, with its number, as it is shown.
@@ -724,7 +753,6 @@ def _decode(
     amiss with it. Here frames that refer to a group of pictures which was not read fail without a fault.
     """
     packets = failed = corrupt = came = 0
-    order = Order(container.format.name in NO_TIMES)
     first = piece.index if piece else 0
     leading = piece is not None and piece.before is not None
     last_error: Exception | None = None
@@ -752,6 +780,7 @@ def _decode(
                     break
             came += 1
             yield first + came - 1, picture
+        order.done(packet, bool(pictures))
         if ended:
             break
     if last_error is not None and failed:
@@ -799,6 +828,8 @@ def _decode_keys(
             if pictures:
                 came += 1
                 pictures[0].time_base = stream.time_base
+                if known.times:
+                    pictures[0].pts = known.times[keys - 1]
                 yield numbers[keys - 1], pictures[0]
             if len(pictures) == 1:  # of both, so that this packet is no key frame of its own
                 continue

@@ -349,6 +349,8 @@ def build_context(
                 "review": "reviews" if reviewer is not None else None,
                 "run": run.id,
                 "most_note": MOST_NOTE,
+                # As it was given, and as it is shown.
+                "reviewers": [] if reviewer is None else [reviewer, visible(reviewer)],
                 "faces": gallery.columns,
             }
         ),
