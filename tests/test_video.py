@@ -64,6 +64,20 @@ def cut(path: Path, out: Path, keep: Callable[[int, Any], bool]) -> Path:
     return out
 
 
+def mux(path: Path, codec: str, packets: Sequence[tuple[bytes, bool]], rate: int = RATE) -> None:
+    """A video of such packets, and whether each begins a key frame; each lasts as long as all others."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, rate)
+        for place, (data, is_key) in enumerate(packets):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = place
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, rate), stream, is_key
+            container.mux(packet)
+
+
 def told(frames: Sequence[Frame]) -> list[tuple[int, int, float | None]]:
     """What is on each, its number among all, and its time."""
     return [(number_of(f.image), f.index, f.time and f.time.seconds) for f in frames]
@@ -111,14 +125,7 @@ def test_two_pictures_in_one_packet_of_avi_have_times_of_their_own(tmp_path: Pat
     for (data, is_key), (behind, _) in zip(packets[1::2], packets[2::2], strict=False):
         assert (kind(data), kind(behind)) == (1, 2), "a P, then the B that is shown before it"
         packed += [(data + behind, is_key), (start + b"\x50\x4f", False)]
-    with av.open(tmp_path / "v.avi", "w") as target:
-        stream = target.add_stream("mpeg4", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for place, (data, is_key) in enumerate(packed):
-            packet = av.Packet(data)
-            packet.pts = packet.dts = place
-            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, RATE), stream, is_key
-            target.mux(packet)
+    mux(tmp_path / "v.avi", "mpeg4", packed)
     frames, facts = read_frames(tmp_path / "v.avi", sample="all")
     assert told(frames) == in_order(range(len(packed)))
     assert facts.problems == []
@@ -136,14 +143,7 @@ def test_a_packet_of_avi_that_says_that_nothing_changed_takes_no_time_from_anoth
         assert not packets[place][1]
         bits = "01" + "0" + "1" + f"{place % 25:05b}" + "1" + "0" + "011111"
         packets[place] = (b"\0\0\1\xb6" + int(bits, 2).to_bytes(2, "big"), False)
-    with av.open(tmp_path / "v.avi", "w") as target:
-        stream = target.add_stream("mpeg4", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for place, (data, is_key) in enumerate(packets):
-            packet = av.Packet(data)
-            packet.pts = packet.dts = place
-            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, RATE), stream, is_key
-            target.mux(packet)
+    mux(tmp_path / "v.avi", "mpeg4", packets)
     times = [place / RATE for place in range(40) if place not in unchanged]
     frames, facts = read_frames(tmp_path / "v.avi", sample="all")
     assert [f.time and f.time.seconds for f in frames] == times
@@ -408,16 +408,7 @@ def fields(frames: int, group: int) -> list[tuple[bytes, bool]]:
 @pytest.mark.parametrize("ending", ["ts", "mkv", "avi"])
 def test_key_frames_of_half_pictures_are_found(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"v.{ending}"
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=2 * RATE)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 2 * RATE)
-        for place, (data, is_key) in enumerate(fields(15, 5)):
-            packet = av.Packet(data)
-            packet.pts = packet.dts = place
-            packet.time_base, packet.stream = Fraction(1, 2 * RATE), cast(VideoStream, stream)
-            packet.is_keyframe = is_key
-            container.mux(packet)
+    mux(path, "libx264", fields(15, 5), 2 * RATE)
     frames, facts = read_frames(path, sample="all")
     assert told(frames) == in_order(range(15))
     assert facts.frames_interlaced == 15

@@ -155,8 +155,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
 
 def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) -> Iterator[Piece]:
     with _open(source, media_type) as container:
-        stream = container.streams[number]
-        assert isinstance(stream, VideoStream)
+        stream = _stream(container, number)
         tally, shown = Tally(), []
         for p in filter(_is_shown, _pictures(container, stream)):
             tally.count(p)
@@ -325,6 +324,13 @@ def _videos(container: InputContainer) -> list[VideoStream]:
     ]
 
 
+def _stream(container: InputContainer, number: int) -> VideoStream:
+    """A video stream by its number."""
+    stream = container.streams[number]
+    assert isinstance(stream, VideoStream)
+    return stream
+
+
 def _late_videos(container: InputContainer) -> int:
     """Video streams that begin so far behind the start of a file that they were not known when it was
     opened (MPEG-TS, MPEG-PS); PyAV gives none of their packets."""
@@ -366,16 +372,17 @@ def _stream_frames(
     own = MediaFacts()
     tally = Tally()
     try:
-        keys = Keys()
-        if settings.sample == "keyframes":  # a piece brings the numbers of its own
-            keys = Keys(piece.keys) if piece else _find_keys(source, media_type, number, settings, own)
-        half = None
-        if FORMATS[media_type] in (*NO_TIMES, *MERE_STREAMS):
+        keys, half = Keys(), None
+        searched = settings.sample == "keyframes" and piece is None
+        if searched or FORMATS[media_type] in (*NO_TIMES, *MERE_STREAMS):
             half = _field_length(source, media_type, number, settings)
+        if searched:
+            keys = _find_keys(source, media_type, number, settings, half, own)
+        elif piece is not None:  # it brings the numbers of its own
+            keys = Keys(piece.keys)
         order = Order(FORMATS[media_type] in NO_TIMES, half)
         with _open_again(source, media_type) as container:
-            stream = container.streams[number]
-            assert isinstance(stream, VideoStream)
+            stream = _stream(container, number)
             yield from _sampled(container, stream, settings, own, tally, order, keys, piece)
             is_first = piece is None and number == _videos(container)[0].index
             if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
@@ -410,8 +417,7 @@ def _attached(
     name = f"attached picture, stream {number}"
     try:
         with _open_again(source, media_type) as container:
-            stream = container.streams[number]
-            assert isinstance(stream, VideoStream)
+            stream = _stream(container, number)
             _prepare(stream, settings)
             packets = [*islice(_pictures(container, stream), 1), None]
             picture = next((p for packet in packets for p in stream.decode(packet)), None)
@@ -452,9 +458,21 @@ class Keys(NamedTuple):
     times: Sequence[int] = ()
     """Of each; empty if its packet tells it."""
 
+    def known(self, place: int, picture: VideoFrame, stream: VideoStream) -> tuple[int, VideoFrame]:
+        """The number of the key frame at a place, and its picture with its time."""
+        picture.time_base = stream.time_base  # what is drained does not know it
+        if self.times:
+            picture.pts = self.times[place]
+        return self.numbers[place], picture
+
 
 def _find_keys(
-    source: BinaryIO, media_type: str, number: int, settings: ScanSettings, facts: MediaFacts
+    source: BinaryIO,
+    media_type: str,
+    number: int,
+    settings: ScanSettings,
+    half: int | None,
+    facts: MediaFacts,
 ) -> Keys:
     """The key frames of a stream; what cannot be decoded before the first one is noted.
 
@@ -465,7 +483,6 @@ def _find_keys(
     numbers: list[int] = []
     due: list[int] = []
     key: int | None = None  # its time, as long as what follows it may be shown before it
-    half = _field_length(source, media_type, number, settings)
     halves = 0
     for packet in _all_pictures(source, media_type, number):
         if packet.is_discard or not _is_shown(packet):
@@ -495,8 +512,7 @@ def _field_length(source: BinaryIO, media_type: str, number: int, settings: Scan
     """Duration of a packet that is half a picture, as cameras for television write H.264: two make a
     frame. None if the stream's first key frame is not of that kind."""
     with _complaints(), _open(source, media_type) as container:
-        stream = container.streams[number]
-        assert isinstance(stream, VideoStream)
+        stream = _stream(container, number)
         if stream.codec_context is None or stream.codec_context.name != "h264":
             return None
         _prepare(stream, settings)
@@ -523,8 +539,7 @@ def _lost_at_the_start(
 ) -> int:
     """How many frames come before the first one that can be decoded."""
     with _complaints(), _open(source, media_type) as container:
-        stream = container.streams[number]
-        assert isinstance(stream, VideoStream)
+        stream = _stream(container, number)
         _prepare(stream, settings)
         order = Order(container.format.name in NO_TIMES, half)
         for packet in _pictures(container, stream):
@@ -799,7 +814,7 @@ def _decode_keys(
     stream: VideoStream,
     facts: MediaFacts,
     tally: Tally,
-    known: Keys,
+    keys: Keys,
     piece: Piece | None,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Every key frame, of a piece if one is given, with its number, each decoded by itself.
@@ -808,9 +823,9 @@ def _decode_keys(
     of pictures it gives key frames in another order, and leaves some out. So each is asked for at once,
     with nothing of the one before it left in the decoder, and one that does not come is a problem.
     """
-    codec, numbers = stream.codec_context, known.numbers
+    codec = stream.codec_context
     codec.skip_frame = "NONKEY"  # a packet that is wrongly marked would come out as noise
-    keys = failed = empty = corrupt = came = packets = 0
+    met = failed = empty = corrupt = came = packets = 0
     last_error: Exception | None = None
     half: Packet[VideoStream] | None = None  # a key frame's packet that gave no picture by itself
     for packet in _packets(container, stream, facts):
@@ -827,10 +842,7 @@ def _decode_keys(
             empty += not pictures
             if pictures:
                 came += 1
-                pictures[0].time_base = stream.time_base
-                if known.times:
-                    pictures[0].pts = known.times[keys - 1]
-                yield numbers[keys - 1], pictures[0]
+                yield keys.known(met - 1, pictures[0], stream)
             if len(pictures) == 1:  # of both, so that this packet is no key frame of its own
                 continue
         if not packet.is_keyframe or packet.size == 0 or packet.is_discard:
@@ -840,10 +852,10 @@ def _decode_keys(
                 continue  # of the piece before: where the container could be entered
             if piece.end is not None and packet.pts >= piece.end:
                 break
-        if keys == len(numbers):
-            facts.note("damaged", f"more key frames than the {keys} that were there before")
+        if met == len(keys.numbers):
+            facts.note("damaged", f"more key frames than the {met} that were there before")
             break
-        keys += 1
+        met += 1
         try:
             pictures = [*codec.decode(packet), *codec.decode(None)]
         except (FFmpegError, ValueError) as error:
@@ -856,21 +868,18 @@ def _decode_keys(
             codec.flush_buffers()
         for picture in pictures[:1]:  # a packet is one key frame
             came += 1
-            picture.time_base = stream.time_base  # what is drained does not know it
-            if known.times:
-                picture.pts = known.times[keys - 1]
-            yield numbers[keys - 1], picture
+            yield keys.known(met - 1, picture, stream)
     empty += half is not None
     if last_error is not None:
-        text = f"{failed} of {keys} key frames cannot be decoded: {_text(last_error)}"
+        text = f"{failed} of {met} key frames cannot be decoded: {_text(last_error)}"
         facts.note(_problem_of(last_error), text)
     if corrupt:  # also of packets between them: what a recording lacks is no matter of sampling
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if empty:
-        text = f"{empty} of {keys} key frames give no picture by themselves; other samplings may"
+        text = f"{empty} of {met} key frames give no picture by themselves; other samplings may"
         facts.note("no_key_picture", text)
-    if piece is not None and came != len(numbers):
-        facts.note("damaged", f"a piece has {came} key frames, not {len(numbers)}")
+    if piece is not None and came != len(keys.numbers):
+        facts.note("damaged", f"a piece has {came} key frames, not {len(keys.numbers)}")
 
 
 def _count_what_is_missing(
@@ -913,8 +922,7 @@ def _all_pictures(
 ) -> Iterator[Packet[VideoStream]]:
     """The packets of a stream by themselves; what is amiss with them is said in decoding."""
     with _complaints(), _open(source, media_type, **options) as container:
-        stream = container.streams[number]
-        assert isinstance(stream, VideoStream)
+        stream = _stream(container, number)
         yield from _pictures(container, stream)
 
 
