@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import SHARED
+from tests.builders import SHARED, write_fer2013
+from tests.trainings import train_tiny, write_votes
 
 # A shell ignores the signal in what it starts in the background, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,3 +30,26 @@ def shared_media() -> Path:
     if not (SHARED / "media").is_dir():
         pytest.skip("the real media of ../shared are not here")
     return SHARED / "media"
+
+
+@pytest.fixture(scope="session")
+def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fer2013(
+        tmp_path_factory.mktemp("data") / "fer2013.csv",
+        {"Training": 70, "PublicTest": 34},
+        copies=[(0, "PublicTest")],
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_tiny(tiny_csv, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def symmetric_model(tiny_csv: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with all that the one that ships has: two heads, a teacher, its mirror image."""
+    out = tmp_path_factory.mktemp("models") / "symmetric"
+    votes = write_votes(out.parent / "votes.csv", {"Training": 70, "PublicTest": 35})
+    changes = {"network": "gated_vgg", "symmetric": True, "epochs": 1, "distill_votes": True}
+    return train_tiny(tiny_csv, out, ferplus=votes, distill=[tiny_model], **changes)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress
+from typer.testing import CliRunner
+
+from forensic_emotion.cli import app
+from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.settings import EvaluateSettings
+from forensic_emotion.training.disturb import DISTURBANCES
+from tests.trainings import write_votes
+
+
+@pytest.mark.slow
+def test_what_is_recorded_stands_beside_what_another_evaluation_recorded(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+) -> None:
+    from forensic_emotion.training.evaluate import evaluate, record
+
+    copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+    card = ModelCard.find(str(copy))  # read before the other one writes
+    record(ModelCard.find(str(copy)), "PrivateTest", {"n": 1})
+    record(card, "PublicTest", {"n": 2})
+    metrics = ModelCard.find(str(copy)).facts["metrics"]
+    assert (metrics["PrivateTest"], metrics["PublicTest"]) == ({"n": 1}, {"n": 2})
+    assert "validation" in metrics
+    settings = EvaluateSettings(split="validation", record=True)
+    with pytest.raises(UsageError, match="split validation cannot be recorded"):
+        evaluate(str(copy), tiny_csv, tmp_path / "out", settings, Progress(disable=True))
+
+
+@pytest.mark.slow
+def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    votes = write_votes(tmp_path / "v.csv", {"Training": 70, "PublicTest": 35})
+    settings = EvaluateSettings(robustness=False)
+    progress = Progress(disable=True)
+    found = evaluate(str(symmetric_model), tiny_csv, tmp_path / "out", settings, progress, votes)
+    assert found.ferplus is not None
+    assert found.ferplus.n == 34  # all but the picture with two votes for each of two classes
+    assert found.robustness == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "tensorflow"])
+def test_evaluation_writes_all_it_should(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, runtime: str
+) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    settings = EvaluateSettings(split="PublicTest", runtime=runtime, ten_crop=True)
+    progress = Progress(disable=True)
+    evaluation = evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
+    figures = evaluation.whole
+    assert evaluation.without_twins is not None
+    assert evaluation.without_twins.accuracy.n == 34
+    assert figures.accuracy.n == 35
+    assert figures.confusion.sum() == 35
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "metrics.json",
+        "classes.csv",
+        "confusion_matrix.csv",
+        "confusion_matrix.png",
+        "evaluation.html",
+        "gallery.png",
+        "reliability.png",
+        "risk_coverage.png",
+    }
+    summary = json.loads((tmp_path / "metrics.json").read_text())
+    assert summary["accuracy"]["value"] == figures.accuracy.value
+    assert summary["ablation"]["both"] == summary["accuracy"]
+    assert set(summary["robustness"]) == set(DISTURBANCES)
+    assert summary["ten_crop"]["n"] == 35
+    assert summary["answered"]["coverage"]["value"] == evaluation.answered.coverage.value
+    assert summary["at_coverage"]["1.0"]["value"] == pytest.approx(figures.accuracy.value)
+    page = (tmp_path / "evaluation.html").read_text()
+    assert page.count("data:image/png") == 4
+    assert "hand over the mouth" in page
+    assert "http:" not in page
+    assert "https:" not in page
+    with pytest.raises(DataError, match="PrivateTest"):
+        evaluate(str(tiny_model), tiny_csv, tmp_path, EvaluateSettings(split="PrivateTest"), progress)
+
+
+@pytest.mark.slow
+def test_the_command_says_which_model_it_measured(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is called like a shipped model is another one."""
+    shutil.copytree(tiny_model, tmp_path / "seed")
+    monkeypatch.chdir(tmp_path)
+    assert ModelCard.find(Path("seed")).facts == ModelCard.find(str(tiny_model)).facts
+    told = []
+    for model, more in (("./seed", ["--record"]), ("seed", [])):
+        command = ["evaluate", model, str(tiny_csv), "--no-robustness", *more]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.stderr
+        told.append(result.stdout.splitlines())
+    assert told[0][0] == "model seed, split PublicTest"
+    assert told[1][0] == f"model {ModelCard.find('seed').folder}, split PublicTest"
+    assert told[0][1].startswith("accuracy 0.")
+    card = ModelCard.find(Path("seed"))
+    assert card.facts["metrics"].keys() == {"validation", "PublicTest"}
+    card.weights("model.onnx")  # is still that of the card
+
+
+@pytest.mark.slow
+def test_recorded_figures_reach_the_card(tiny_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_model, folder)
+    settings = EvaluateSettings(split="PublicTest", record=True)
+    figures = evaluate(str(folder), tiny_csv, tmp_path / "out", settings, Progress(disable=True)).whole
+    card = ModelCard.find(str(folder))
+    assert card.facts["metrics"]["PublicTest"]["accuracy"]["value"] == figures.accuracy.value
+    assert "validation" in card.facts["metrics"]
+    card.weights("model.onnx")

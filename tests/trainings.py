@@ -1,0 +1,91 @@
+"""Small trainings for tests: what they learn from, and the models that they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from forensic_emotion.settings import TrainSettings
+from forensic_emotion.training import sources
+
+
+def write_votes(
+    path: Path, splits: dict[str, int], header: str = "Usage,Image name,", prefix: str = ""
+) -> Path:
+    """A file of FER+ votes: picture i of a split has i votes for neutral and 2 for happiness."""
+    names = ",".join(prefix + name for name in sources.VOTES)
+    rows = [f"{header}{names}"]
+    for split, n in splits.items():
+        rows += [f"{split},x.png,{i},2" + ",0" * 8 for i in range(n)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2, "network": "seed"}
+
+
+def weights_of(folder: Path) -> list[np.ndarray]:
+    """All weights of a model, by the names of their layers without the numbers that Keras gives out."""
+    import h5py
+
+    found: list[tuple[list[str | int], np.ndarray]] = []
+
+    def take(name: str, item: Any) -> None:
+        if hasattr(item, "shape"):
+            # Layers are numbered on within a process: in order of their numbers they are the same.
+            found.append(([int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)], item[()]))
+
+    with h5py.File(folder / "model.h5") as source:
+        source["model_weights"].visititems(take)
+    assert len(found) > 20
+    return [values for _, values in sorted(found, key=lambda pair: pair[0])]
+
+
+def train_tiny(
+    path: Path,
+    out: Path,
+    *,
+    init: Path | None = None,
+    ferplus: Path | None = None,
+    distill: Sequence[Path] = (),
+    resume: bool = False,
+    stop_at: str = "",
+    **changes: Any,
+) -> Path:
+    from forensic_emotion.training.train import train
+
+    class Stops(Console):
+        def print(self, *objects: Any, **more: Any) -> None:
+            if stop_at and str(objects[0]).startswith(stop_at):
+                raise KeyboardInterrupt
+
+    console = Stops(quiet=True)
+    progress = Progress(console=console, disable=True)
+    settings = TrainSettings(**{**TINY, **changes})
+    return train(
+        path,
+        out,
+        settings,
+        ferplus=ferplus,
+        init=init,
+        distill=distill,
+        resume=resume,
+        console=console,
+        progress=progress,
+    )
+
+
+def merged(folders: list[Path], data: Path, out: Path, **how: Any) -> Path:
+    from forensic_emotion.training.merge import merge
+
+    return merge(folders, data, out, 0.2, Progress(disable=True), **how)
+
+
+def loss_of(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
