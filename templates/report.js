@@ -119,10 +119,11 @@
   }
 
   // ---- the filters ----------------------------------------------------------------------------------
-  const controls = {};
+  const controls = {}, titles = {};
   function control(name, title, node) {
     node.id = "filter-" + name;
     controls[name] = node;
+    titles[name] = title;
     node.addEventListener(node.type === "search" || node.type === "range" || node.type === "number" ? "input" : "change", () => {
       state[name] = node.type === "checkbox" ? (node.checked ? "1" : "") : node.value;
       if (name === "file" && state.file && trackFile() !== state.file) state.track = "";  // no face is in both
@@ -454,15 +455,13 @@
 
   // ---- paper ----------------------------------------------------------------------------------------
   const PRINTED = 2000;
-  const FILTERS = {label: T.label, class: T.class, file: T.file, quality: T.quality, track: T.track, review: T.review,
-    q: T.search, min: T.least_score, px: T.least_size, from: T.from, to: T.to};
   function prepare() {
     charts.forEach(drawChart);
     const place = $("printed");
     if (!place || place.firstChild) return;
     const some = shown.slice(0, PRINTED);
     const filters = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name] && !["sort", "blur", "face"].includes(name))
-      .map(([name, value]) => `${FILTERS[name]} ${name === "file" ? D.files[value]?.name ?? value : value}`).join(", ") || T.no_filters;
+      .map(([name, value]) => `${titles[name]} ${name === "file" ? D.files[value]?.name ?? value : value}`).join(", ") || T.no_filters;
     place.append(make("p", {}, fill(T.printing, {n: some.length, all: N, filters})));
     for (const i of some) {
       const seen = picture(i), said = reviews.get(F.id[i]);

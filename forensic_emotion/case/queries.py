@@ -16,7 +16,7 @@ from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, Fil
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
-from forensic_emotion.paths import beside, read_only
+from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
     STATES,
     UNCERTAIN,
@@ -135,6 +135,23 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
     """The evidence folders of all runs."""
     rows = case.execute("SELECT DISTINCT evidence_root_bytes FROM runs")
     return [Path(os.fsdecode(root)) for (root,) in rows]
+
+
+def refuse_output(connection: sqlite3.Connection, case: Path, out: Path, what: str) -> None:
+    """Refuse to write what is made of a case into the evidence of a run of it, or in the case's place.
+
+    Args:
+        connection: to the case.
+        case: its file.
+        out: the file or folder that is to be written.
+        what: it is, for people.
+
+    Raises:
+        UsageError: it would lie there.
+    """
+    for root in read_evidence_roots(connection):
+        refuse_inside(root, out, what)
+    refuse_names_of_case(case, out)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,17 +46,15 @@ def datasette(
     The case is opened as a file that cannot change, and only this computer can reach the pages; on it,
     other users can too. Needs the extra 'datasette', but for --out.
     """
-    from forensic_emotion.case.queries import opened_case, read_evidence_roots
-    from forensic_emotion.paths import refuse_inside, refuse_names_of_case, written_whole
+    from forensic_emotion.case.queries import opened_case, refuse_output
+    from forensic_emotion.paths import written_whole
 
     with opened_case(case) as opened:
-        roots = read_evidence_roots(opened)
+        if out is not None:
+            refuse_output(opened, case, out, "metadata")
     if out is None:
         _serve(case, port)
         return
-    for root in roots:
-        refuse_inside(root, out, "metadata")
-    refuse_names_of_case(case, out)
     if os.path.lexists(out):
         raise FemoError(f"{out} is there already.", "Name another file with --out.")
     with written_whole(out, "metadata") as unfinished:

@@ -57,9 +57,8 @@ def export(
     something could not be exported: it is told, and the rest was done.
     """
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import note
+    from forensic_emotion.cli.noting import note, tell_incomplete
     from forensic_emotion.export.formats import FORMATS
-    from forensic_emotion.export.words import state_line
     from forensic_emotion.export.write import Order, export
 
     order = Order(case, FORMATS[format.value], out, run, settings, evidence)
@@ -70,8 +69,7 @@ def export(
     note(case, "export", written.run.id, detail, evidence)
     print(f"Export: {visible(str(out))} (run {written.run.id})")
     print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
-    if incomplete := state_line(written.run):
-        print(f"{incomplete}.", file=sys.stderr)
+    tell_incomplete(written.run)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
         raise typer.Exit(EXIT_PROBLEMS)

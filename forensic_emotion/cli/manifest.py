@@ -28,17 +28,15 @@ def manifest(
 ) -> None:
     """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder."""
     from forensic_emotion.case.listing import list_files
-    from forensic_emotion.case.queries import opened_case, read_evidence_roots, read_run
-    from forensic_emotion.export.words import state_line
+    from forensic_emotion.case.queries import opened_case, read_run, refuse_output
+    from forensic_emotion.cli.noting import tell_incomplete
     from forensic_emotion.hashes import sum_line
-    from forensic_emotion.paths import refuse_inside, refuse_names_of_case, written_whole
+    from forensic_emotion.paths import written_whole
 
     with opened_case(case) as opened:
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
         if out is not None:
-            for root in read_evidence_roots(opened):
-                refuse_inside(root, out, "manifest")
-            refuse_names_of_case(case, out)
+            refuse_output(opened, case, out, "manifest")
         chosen = read_run(opened, run)
         files = [(file.path_bytes, file.sha256) for file in list_files(opened, chosen.id)]
     content = b"".join(sum_line(sha256, path) for path, sha256 in files if sha256)
@@ -54,7 +52,6 @@ def manifest(
         with written_whole(out, "manifest") as unfinished:  # sha256sum takes half of one for a whole
             unfinished.write_bytes(content)
         print(f"Manifest: {visible(str(out))}")
-    if incomplete := state_line(chosen):
-        print(incomplete, file=sys.stderr)
+    tell_incomplete(chosen)
     if without:
         print(f"Without a hash, and so not in it: {without} paths.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""An entry in a case's audit table for what a command did with it."""
+"""What commands say of a case: to its audit table what they did with it, to the user its state."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forensic_emotion.paths import visible
+
+if TYPE_CHECKING:
+    from forensic_emotion.case.queries import RunInfo
 
 
 def arguments() -> tuple[str, ...]:
@@ -27,6 +30,14 @@ def tell_audit_fault(fault: str | None) -> None:
     """Tell the user, once, before a file that is missing is made anew."""
     if fault is not None:
         print(f"Note: {visible(fault)}. This is noted in the audit table.", file=sys.stderr)
+
+
+def tell_incomplete(run: RunInfo) -> None:
+    """Tell the user that a run has not come to its end, if it has not."""
+    from forensic_emotion.export.words import state_line
+
+    if incomplete := state_line(run):
+        print(f"{incomplete}.", file=sys.stderr)
 
 
 def note(

@@ -122,7 +122,7 @@ def query(
     """
     from forensic_emotion.case.presets import PRESETS, find_preset, option
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
-    from forensic_emotion.export.words import state_line
+    from forensic_emotion.cli.noting import tell_incomplete
 
     chosen = {
         "run": run,
@@ -156,8 +156,7 @@ def query(
             print_rows(format, names, count)
             if format is RowFormat.table:
                 _tell_less(count.n, given)
-            if incomplete := state_line(asked):
-                print(f"{incomplete}.", file=sys.stderr)
+            tell_incomplete(asked)
 
 
 class _Counted:

@@ -45,8 +45,7 @@ def report(
     Its SHA-256 is written beside it. The same case gives the same report, byte for byte. The rows are
     held against their digests first; exit code 3 says that they were altered, and so does the report.
     """
-    from forensic_emotion.cli.noting import note
-    from forensic_emotion.export.words import state_line
+    from forensic_emotion.cli.noting import note, tell_incomplete
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import write_report
@@ -73,8 +72,7 @@ def report(
         print(f"Report: {visible(str(target))} (run {number})")
         if paper:
             print(f"PDF: {visible(str(paper))}")
-    if incomplete := state_line(made.run):
-        print(f"{incomplete}.", file=sys.stderr)
+    tell_incomplete(made.run)
     if made.altered:
         print(
             f"The case was altered: what was written of {made.altered} paths is not what is there."

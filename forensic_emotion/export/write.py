@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensic_emotion.case.listing import count_rows
-from forensic_emotion.case.queries import RunInfo, opened_case, read_evidence_roots, read_run
+from forensic_emotion.case.queries import RunInfo, opened_case, read_run, refuse_output
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.export.formats import Format
 from forensic_emotion.export.job import Job
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import refuse_inside, refuse_names_of_case, written_whole
+from forensic_emotion.paths import refuse_inside, written_whole
 from forensic_emotion.settings import ExportSettings
 
 
@@ -68,9 +68,9 @@ def export(order: Order, watcher: Watcher) -> Exported:
         # One view of the case for all that is read, also while a scan goes on writing to it.
         case.execute("BEGIN")
         run = read_run(case, order.run_id)
-        roots = read_evidence_roots(case)
-        for root in roots if order.evidence is None else (*roots, order.evidence):
-            refuse_inside(root, order.out, "export")
+        refuse_output(case, order.case, order.out, "export")
+        if order.evidence is not None:
+            refuse_inside(order.evidence, order.out, "export")
         _refuse_to_replace(order)
         evidence = order.evidence or Path(os.fsdecode(run.evidence_root_bytes))
         job = Job(case, run, order.settings, evidence, watcher.row, watcher.tell)
@@ -98,12 +98,11 @@ def _refuse_to_replace(order: Order) -> None:
     """An export is written over nothing; only an empty folder may be there for one that is a folder.
 
     Raises:
-        UsageError: something is there already, or the name is one that belongs to the case.
+        UsageError: something is there already.
     """
     out = order.out
     if str(out) == "-":
         raise UsageError("An export is a file or a folder of its own.", "Name it with --out.")
-    refuse_names_of_case(order.case, out)
     try:
         if order.format.folder and out.is_dir() and not any(out.iterdir()):
             return

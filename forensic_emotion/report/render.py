@@ -9,14 +9,12 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from forensic_emotion.case.queries import RunInfo, opened_case, read_evidence_roots
+from forensic_emotion.case.queries import RunInfo, opened_case, refuse_output
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
 from forensic_emotion.paths import (
     head_of,
-    refuse_inside,
-    refuse_names_of_case,
     refuse_to_replace,
     written_whole,
 )
@@ -61,11 +59,9 @@ def write_report(
     with opened_case(case) as opened:
         target = Path(os.path.realpath(out))  # through a link, to what it names
         sums = target.with_name(f"{target.name}.sha256")
-        for root in read_evidence_roots(opened):
-            # What is written beside it too: one file may be all of the evidence.
-            for path in (out, sums, target.with_suffix(".pdf")):
-                refuse_inside(root, path, "report")
-        refuse_names_of_case(case, out)
+        # What is written beside it too: one file may be all of the evidence.
+        for path in (out, sums, target.with_suffix(".pdf")):
+            refuse_output(opened, case, path, "report")
         refuse_to_replace(out, "report of femo", FIRST_LINES)
         _refuse_other_sums(sums, target.name)
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
