@@ -584,6 +584,9 @@ def test_the_average_forgets_by_the_step() -> None:
     (by_eight,) = moving_average([np.ones(1)], [np.zeros(1)], 0.9, 1000, 8)
     (by_one,) = moving_average([np.ones(1)], [np.zeros(1)], 0.9, 1000, 1)
     assert (by_eight[0], by_one[0]) == (pytest.approx(0.9**8), pytest.approx(0.9))
+    frozen = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    (after,) = moving_average([frozen], [frozen.copy()], 0.999, 1000, 8)
+    np.testing.assert_array_equal(after, frozen)
 
 
 @pytest.mark.slow

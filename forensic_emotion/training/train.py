@@ -310,7 +310,8 @@ def optimizer(settings: TrainSettings, steps: int) -> keras.optimizers.Optimizer
 def moving_average(average: Weights, now: Weights, decay: float, step: int, since: int) -> Weights:
     """The average of the weights, normalisation statistics included, brought up to a step.
 
-    In the first steps the average is shorter, so that it forgets the random start.
+    In the first steps the average is shorter, so that it forgets the random start. Weights that are not
+    trained stay the very same.
 
     Args:
         average: of the weights until the step that it was brought up to before.
@@ -320,7 +321,7 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int, sinc
         since: how many steps that is.
     """
     kept = min(decay, step / (step + 10)) ** since
-    return [np.float32(kept) * a + np.float32(1 - kept) * b for a, b in zip(average, now, strict=True)]
+    return [a + np.float32(1 - kept) * (b - a) for a, b in zip(average, now, strict=True)]
 
 
 def calibrate(
