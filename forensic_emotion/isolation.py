@@ -291,7 +291,8 @@ class Isolated:
         worker = self._ready()
         try:
             return worker.ask(task, parent)
-        except Lost:
+        except BaseException:
+            # It may still wait for an answer, or have more to tell: the next file would get this one's.
             self._end()
             raise
 

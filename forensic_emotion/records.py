@@ -179,8 +179,12 @@ class MediaFacts:
             self.time_base = other.time_base
             return
         unit = Fraction(other.time_base) / Fraction(self.time_base)
-        self.first_pts = min(self.first_pts, math.floor(other.first_pts * unit))
-        self.last_pts = max(self.last_pts, math.ceil(other.last_pts * unit))
+        first = min(self.first_pts, math.floor(other.first_pts * unit))
+        last = max(self.last_pts, math.ceil(other.last_pts * unit))
+        if max(-first, last) >= 2**63:
+            self.note("no_timestamp", "the times of a further stream are beyond what 64 bits hold")
+            return
+        self.first_pts, self.last_pts = first, last
 
     def note(self, problem: str, message: str) -> None:
         """Record a problem that leaves the other frames of the file usable."""

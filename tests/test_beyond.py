@@ -13,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from forensic_emotion.evidence import sniff
+from forensic_emotion.frames.beyond import ends_within_a_box
 from forensic_emotion.records import RecordedTime
 from tests.builders import picture, read_frames
 
@@ -158,6 +159,14 @@ def test_an_orientation_of_xmp_is_none_of_exif(tmp_path: Path, name: str) -> Non
     frames, facts = read_frames(tmp_path / name)
     assert frames[0].image.shape == SHOWN.shape
     assert (facts.orientation, facts.exif) == (None, None)
+
+
+def test_a_box_larger_than_any_file_ends_what_is_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1free" + b"\xff" * 8)
+    with path.open("rb") as source:
+        assert ends_within_a_box(source)
+    assert not ends_within_a_box(io.BytesIO(path.read_bytes()[:16]))
 
 
 def test_an_unknown_time_of_exif_is_no_time(tmp_path: Path) -> None:

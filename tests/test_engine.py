@@ -6,8 +6,10 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from threading import Semaphore
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from forensic_emotion.evidence import OpenEvidence
 from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.isolation import InProcess
 from forensic_emotion.paths import refuse_inside, refuse_second_name
-from forensic_emotion.records import RGB, Box, Detection
+from forensic_emotion.records import RGB, Box, Detection, Outcome
 from tests.builders import (
     FakeDetector,
     FakeProgress,
@@ -150,6 +152,28 @@ def test_one_slow_file_does_not_keep_the_other_workers_waiting(evidence: Path, t
     assert ended.summary.faces == others
     digests = "SELECT results_digest FROM runs"
     assert rows(tmp_path / "two.db", digests) == rows(one_by_one, digests)
+
+
+@pytest.mark.parametrize("value", [2**70, Fraction(1, 2)])
+def test_what_a_case_cannot_hold_costs_its_file_only(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture(faces=[Box(1, 2, 31, 32)])))
+    as_it_is = engine._with_tracks
+
+    def spoilt(outcome: Outcome, run: Any) -> Outcome:
+        outcome = as_it_is(outcome, run)
+        if outcome.path != b"a.png" or outcome.media is None:
+            return outcome
+        return replace(outcome, media=replace(outcome.media, width=value))
+
+    monkeypatch.setattr(engine, "_with_tracks", spoilt)
+    summary = scanned(evidence, tmp_path / "case.db")
+    assert {s: n for s, n in summary.states.items() if n} == {"failed": 1, "faces": 1}
+    ((problem, message),) = rows(tmp_path / "case.db", "SELECT class, message FROM problems")
+    assert problem == "fault"
+    assert "cannot be stored" in message
 
 
 def test_faces_that_contradict_each_other_cost_their_file_only(

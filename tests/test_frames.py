@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.video import piece_seconds
-from forensic_emotion.records import Box, FrameTime, RecordedTime
+from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
     cut_by,
@@ -98,6 +99,31 @@ def test_tags_of_a_tiff_are_its_exif(tmp_path: Path) -> None:
     assert facts.exif["Make"] == "Maker"
     assert facts.exif["ImageWidth"] == 120
     assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+
+
+def test_an_orientation_that_is_a_fraction_is_a_number_all_the_same(tmp_path: Path) -> None:
+    entry = struct.pack(">HHLL", ExifTags.Base.Orientation, 5, 1, 26)  # a fraction, at 26
+    exif = b"MM\0*" + struct.pack(">LH", 8, 1) + entry + struct.pack(">LLL", 0, 6, 1)
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=b"Exif\0\0" + exif)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert (facts.orientation, type(facts.orientation)) == (6, int)
+
+
+def test_a_long_text_of_exif_is_told_by_its_length(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "x" * 70_000
+    Image.fromarray(picture()).save(tmp_path / "p.tif", exif=exif)
+    _, facts = read_frames(tmp_path / "p.tif")
+    assert facts.exif is not None
+    told = {"characters": 70_000, "sha256": hashlib.sha256(b"x" * 70_000).hexdigest()}
+    assert facts.exif["ImageDescription"] == told
+
+
+def test_times_beyond_64_bits_are_told_and_left_out() -> None:
+    facts = MediaFacts(first_pts=0, last_pts=9, time_base="1/2147483647")
+    facts.span(MediaFacts(first_pts=0, last_pts=2**40, time_base="1/1"))
+    assert (facts.first_pts, facts.last_pts) == (0, 9)
+    assert [problem.problem for problem in facts.problems] == ["no_timestamp"]
 
 
 def test_a_time_without_a_zone_gets_none(tmp_path: Path) -> None:

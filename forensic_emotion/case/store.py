@@ -62,6 +62,10 @@ CACHE_KIB = 512
 """Pages of the case that SQLite keeps in memory. Its own default of 2 MiB fills only as a case grows,
 which is late in a scan of long videos; rows are written in order and gain next to nothing by it."""
 
+BREAKS_RULES = (sqlite3.IntegrityError,)
+CANNOT_BE_HELD = (sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError)
+"""What SQLite raises of values that are too long, too large, or of a type that it does not know."""
+
 
 class CaseStore:
     """A case opened for writing: made if it is not there.
@@ -442,14 +446,17 @@ class CaseStore:
     def add(self, run_id: int, outcome: Outcome) -> None:
         """Write all of one path in one transaction: all of it is in the case, or nothing.
 
-        What breaks the rules of the tables is a fault of femo: it costs this path only, and it shows.
+        What breaks the rules of the tables, or does not fit in them, is a fault of femo: it costs this
+        path only, and it shows.
         """
         try:
             self._add(run_id, outcome)
-        except sqlite3.IntegrityError as error:
-            text = f"fault in femo: what was found of it contradicts itself: {error}"
+        except (*BREAKS_RULES, *CANNOT_BE_HELD) as error:
+            how = "contradicts itself" if isinstance(error, BREAKS_RULES) else "cannot be stored"
+            text = f"fault in femo: what was found of it {how}: {error}"
             problems = (*outcome.problems, Problem("analyse", "fault", text))
-            bare = replace(outcome, state="failed", faces=0, results=(), tracks=(), problems=problems)
+            bare = replace(outcome, state="failed", media=None, frames=0, faces=0, problems=problems)
+            bare = replace(bare, results=(), tracks=())
             self._add(run_id, bare)
 
     def _add(self, run_id: int, outcome: Outcome) -> None:

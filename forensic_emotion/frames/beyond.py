@@ -113,6 +113,8 @@ def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         if len(head) < header or end < place + header:
             return
         yield head[4:8], place + header, end
+        if end >= length:  # it may claim more than any file can have
+            return
         place = end
 
 

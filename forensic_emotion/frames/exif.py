@@ -27,6 +27,8 @@ OFFSETS = {
 """The tag of a time, the best first → the tag with its offset from UTC, which few cameras write."""
 LONGEST_LIST = 64
 """Numbers of a value that are kept; of more, as TIFF has of its strips, only how many there are."""
+LONGEST_TEXT = 65_536
+"""Characters of a text that are kept; a longer one is told by length and SHA-256 of its UTF-8."""
 
 _IFDS = {
     "Exif": (ExifTags.IFD.Exif, ExifTags.TAGS),
@@ -101,7 +103,11 @@ def plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, str):
-        return value.rstrip("\0")
+        text = value.rstrip("\0")
+        if len(text) > LONGEST_TEXT:
+            sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+            return {"characters": len(text), "sha256": sha256}
+        return text
     return value if isinstance(value, int) else str(value)
 
 

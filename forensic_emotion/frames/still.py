@@ -438,7 +438,8 @@ def _exif(image: Image.Image, facts: MediaFacts) -> int | None:
     except DECODER_ERRORS as error:
         facts.note("exif", f"EXIF cannot be read, so no orientation was applied: {_text(error)}")
         return None
-    return orientation if orientation in range(1, 9) else None
+    # A damaged file may write it as a fraction, which is equal to such a number and is none.
+    return next((number for number in range(1, 9) if number == orientation), None)
 
 
 def _load_rest(
