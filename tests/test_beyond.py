@@ -13,7 +13,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from forensic_emotion.evidence import sniff
-from forensic_emotion.frames.beyond import ends_within_a_box
+from forensic_emotion.frames.beyond import ends_within_a_box, find_video
 from forensic_emotion.records import RecordedTime
 from tests.builders import picture, read_frames
 
@@ -166,6 +166,7 @@ def test_a_box_larger_than_any_file_ends_what_is_looked_for(tmp_path: Path) -> N
     path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1free" + b"\xff" * 8)
     with path.open("rb") as source:
         assert ends_within_a_box(source)
+        assert find_video(source, "image/heic") is None
     assert not ends_within_a_box(io.BytesIO(path.read_bytes()[:16]))
 
 

@@ -413,6 +413,22 @@ def test_hashing_is_a_sign_of_life(evidence: Path) -> None:
     assert len(told) > 5
 
 
+def test_a_fault_of_who_asks_gives_no_file_the_outcome_of_another(evidence: Path) -> None:
+    for name in "ab":
+        (evidence / f"{name}.png").write_bytes(encoded(FACE))
+    first, second = find_evidence(evidence)
+
+    def broken(_: str) -> bool:
+        raise CaseError("The case cannot be read.", "Try again.")
+
+    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+        with pytest.raises(CaseError):
+            analyser.analyse(first, broken, lambda _: None)
+        outcome = analyser.analyse(second, lambda _: False, lambda _: None)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.path, outcome.state) == (second.path, "faces")
+
+
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(7):
         (evidence / f"{i}.txt").write_text(str(i))
