@@ -22,7 +22,7 @@ import pytest
 from forensic_emotion import evidence as evidence_module
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
-from forensic_emotion.errors import FemoError, ModelError
+from forensic_emotion.errors import CaseError, FemoError, ModelError
 from forensic_emotion.evidence import Found
 from forensic_emotion.frames import video
 from forensic_emotion.frames.readers import READERS
