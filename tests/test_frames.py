@@ -232,6 +232,8 @@ def test_a_broken_list_of_pages_is_noted(tmp_path: Path, link: int) -> None:
         ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
         ("1", 1, (255, 255, 255)),
         ("I;16", 200 << 8, (200, 200, 200)),
+        ("I;16", 200 << 4, (200, 200, 200)),  # a camera's 12 bits
+        ("I;16", 100, (100, 100, 100)),
     ],
 )
 def test_every_mode_becomes_8_bit_rgb(tmp_path: Path, mode: str, value, expected) -> None:

@@ -482,12 +482,14 @@ TRANSPOSE = {
 def to_rgb(image: Image.Image) -> RGB:
     """Any Pillow picture as 8-bit RGB.
 
-    Transparent parts are laid over white, as viewers show them. 16 bits keep their upper 8; wider
+    Transparent parts are laid over white, as viewers show them. Of 16 bits the upper 8 stay of
+    those that the brightest pixel takes, for cameras and scanners write 10, 12 or 14 of them; wider
     numbers, which have no agreed white, are spread from their least to their greatest.
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
-        return _as_grey((wide >> 8).astype(np.uint8), image)
+        taken = max(8, int(wide.max(initial=0)).bit_length())
+        return _as_grey((wide >> (taken - 8)).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
         low, high = values.min(), values.max()
