@@ -479,17 +479,22 @@ TRANSPOSE = {
 """EXIF orientation → what makes the stored picture the displayed one (EXIF 2.32, tag 274)."""
 
 
+MOST_BITS_OF_A_SENSOR = 14
+"""What cameras, scanners and microscopes write into 16 bits; a picture that takes more is of 16."""
+
+
 def to_rgb(image: Image.Image) -> RGB:
     """Any Pillow picture as 8-bit RGB.
 
-    Transparent parts are laid over white, as viewers show them. Of 16 bits the upper 8 stay of
-    those that the brightest pixel takes, for cameras and scanners write 10, 12 or 14 of them; wider
-    numbers, which have no agreed white, are spread from their least to their greatest.
+    Transparent parts are laid over white, as viewers show them. 16 bits keep their upper 8, of
+    those that the brightest pixel takes if it takes so few as a camera's 10, 12 or 14; wider numbers,
+    which have no agreed white, are spread from their least to their greatest.
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
-        taken = max(8, int(wide.max(initial=0)).bit_length())
-        return _as_grey((wide >> (taken - 8)).astype(np.uint8), image)
+        taken = int(wide.max(initial=0)).bit_length()
+        unused = 16 - max(8, taken) if taken <= MOST_BITS_OF_A_SENSOR else 0
+        return _as_grey((wide >> (8 - unused)).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
         low, high = values.min(), values.max()
