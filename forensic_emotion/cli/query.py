@@ -40,7 +40,7 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
             "femo query case.db faces --label happy --path 'camera1/*' --format csv > faces.csv",
         ),
         (
-            "Faces that are seen well: neither small nor blurred, dark, turned or cut off",
+            "Faces that are neither small nor blurred, dark, bright, turned nor cut off",
             "femo query case.db faces --fault none",
         ),
         (
