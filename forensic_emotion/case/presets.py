@@ -307,8 +307,8 @@ ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
 
 MISNAMED = Preset(
     "misnamed",
-    "Pictures and videos whose names say something else, or nothing of a picture or video; mere sound in a"
-    " container of videos too",
+    "Pictures and videos whose names say something else, or nothing of a picture or video; mere sound in"
+    " a container of videos too",
     f"""
 SELECT files.path, evidence.media_type, files.name_fits, files.state, files.faces, files.id AS file_id
 FROM files JOIN evidence ON evidence.sha256 = files.sha256
