@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.sampling import sampler
+from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import piece_seconds
 from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
@@ -221,6 +222,24 @@ def test_a_broken_list_of_pages_is_noted(tmp_path: Path, link: int) -> None:
     frames, facts = read_frames(path)
     assert len(frames) < 3
     assert "pages_lost" in [p.problem for p in facts.problems]
+
+
+def test_each_page_that_is_lost_is_a_sign_of_life(tmp_path: Path) -> None:
+    path = tmp_path / "p.webp"
+    pages = [Image.fromarray(picture(64, 48, [Box(i, 2, i + 20, 30)])) for i in range(6)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=100, lossless=True)
+    data = path.read_bytes()
+    place = (
+        data.index(b"VP8L", data.index(b"VP8L", data.index(b"VP8L") + 4) + 4) + 14
+    )  # behind its header
+    path.write_bytes(data[:place] + b"\xff" * 12 + data[place + 12 :])
+    facts = MediaFacts()
+    with path.open("rb") as source:
+        seen = list(still_frames(source, "image/webp", ScanSettings(), facts))
+    whole = [each for each in seen if each is not None]
+    assert 0 < len(whole) < 6
+    assert len(seen) == 6
+    assert [problem.problem for problem in facts.problems] == ["damaged"]
 
 
 @pytest.mark.parametrize(

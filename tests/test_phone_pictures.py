@@ -169,6 +169,14 @@ def test_a_video_within_a_picture_is_looked_at(tmp_path: Path, video: bytes, kin
     assert facts.problems == []
 
 
+def test_a_video_within_a_picture_that_is_too_large_is_looked_at(tmp_path: Path, video: bytes) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(encoded(picture(200, 100), "JPEG") + video)
+    frames, facts = read_frames(path, max_pixels=10_000)
+    assert [f.stream for f in frames] == [1, 1, 1]
+    assert [p.problem for p in facts.problems] == ["too_large"]
+
+
 def test_a_video_within_a_picture_is_sampled_as_asked(tmp_path: Path, video: bytes) -> None:
     path = tmp_path / "p.jpg"
     path.write_bytes(encoded(picture(), "JPEG") + video)

@@ -10,7 +10,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -73,31 +73,12 @@ def still_frames(source: BinaryIO, media_type: str, settings: ScanSettings, fact
     """
     if media_type not in FORMATS:
         raise UndecodableMedia("unsupported", f"femo cannot decode {media_type}")
-    with limits(settings.max_pixels), _open(source, media_type, facts) as image:
-        pages = _page_count(image, source, media_type, facts)
-        for text in beyond(image, source, media_type, pages):
-            facts.note("not_looked_at", text)
-        broken: list[UndecodableMedia] = []
-        elapsed: Fraction | None = Fraction(0)
-        for index in range(min(pages, settings.max_pages)):
-            try:
-                pixels = _decode(image, index, source, media_type, facts)
-            except UndecodableMedia as error:
-                broken.append(error)
-                elapsed = None  # what follows is shown at a time that is not known any more
-                continue
-            if facts.width is None:
-                facts.height, facts.width = pixels.shape[:2]
-            facts.frames_decoded += 1
-            time = None
-            # An APNG may have a picture for readers that show no animation, which is no part of it.
-            is_apart = index == 0 and bool(image.info.get("default_image"))
-            if media_type in ANIMATED and pages > 1 and elapsed is not None and not is_apart:
-                begins = image.info.get("timestamp")  # AVIF says it itself, durations are rounded
-                elapsed = elapsed if begins is None else begins * MILLISECOND
-                time = FrameTime(round(elapsed / MILLISECOND), MILLISECOND)
-                elapsed += _duration(image)
-            yield Frame(index, time, pixels)
+    broken: list[UndecodableMedia] = []
+    pages = 1
+    try:
+        pages = yield from _pages(source, media_type, settings, facts, broken)
+    except UndecodableMedia as error:  # not to be opened; a video within it may be sound
+        broken.append(error)
     yield from _frames_of_video(source, media_type, settings, facts)
     if broken and not facts.frames_decoded:
         raise broken[0]
@@ -295,6 +276,46 @@ def _unknown_pixels(tags: Tags | None, source: BinaryIO) -> str | None:
     return f"pixels of {len(bits)} x {bits[0]} bits, {kind}"
 
 
+def _pages(
+    source: BinaryIO,
+    media_type: str,
+    settings: ScanSettings,
+    facts: MediaFacts,
+    broken: list[UndecodableMedia],
+) -> Generator[Frame | None, None, int]:
+    """The pages or frames of a file; returns how many it has.
+
+    Args:
+        broken: takes in why a page is lost.
+    """
+    with limits(settings.max_pixels), _open(source, media_type, facts) as image:
+        pages = _page_count(image, source, media_type, facts)
+        for text in beyond(image, source, media_type, pages):
+            facts.note("not_looked_at", text)
+        elapsed: Fraction | None = Fraction(0)
+        for index in range(min(pages, settings.max_pages)):
+            try:
+                pixels = _decode(image, index, source, media_type, facts)
+            except UndecodableMedia as error:
+                broken.append(error)
+                elapsed = None  # what follows is shown at a time that is not known any more
+                yield None  # the next one may take as long
+                continue
+            if facts.width is None:
+                facts.height, facts.width = pixels.shape[:2]
+            facts.frames_decoded += 1
+            time = None
+            # An APNG may have a picture for readers that show no animation, which is no part of it.
+            is_apart = index == 0 and bool(image.info.get("default_image"))
+            if media_type in ANIMATED and pages > 1 and elapsed is not None and not is_apart:
+                begins = image.info.get("timestamp")  # AVIF says it itself, durations are rounded
+                elapsed = elapsed if begins is None else begins * MILLISECOND
+                time = FrameTime(round(elapsed / MILLISECOND), MILLISECOND)
+                elapsed += _duration(image)
+            yield Frame(index, time, pixels)
+    return pages
+
+
 def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
     """How many pages a file has that can be reached; notes it where its list of pages is broken."""
     if media_type == "image/vnd.adobe.photoshop":
@@ -446,8 +467,8 @@ def _load_rest(
     source: BinaryIO, index: int, media_type: str, facts: MediaFacts
 ) -> tuple[Image.Image, int | None] | None:
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
-    if media_type in HEIF:
-        return None  # all that came would be a blank page
+    if media_type in (*HEIF, "image/webp", "image/avif"):
+        return None  # all that came would be a blank page, after all frames before it once more
     try:
         with _lenient():
             image = _open(source, media_type, facts)
