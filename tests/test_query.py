@@ -392,7 +392,7 @@ def test_an_answer_of_no_rows_says_so(case: Path) -> None:
     code, _, err = femo("query", case, "faces", "--path", "photos")
     assert (code, err.splitlines()) == (
         0,
-        ["0 rows. No path is like 'photos': what is in a folder is 'folder/*'."],
+        ["0 rows. If 'photos' is a folder: what is in it is 'folder/*'."],
     )
     assert femo("query", case, "faces", "--label", "fear")[2] == "0 rows.\n"
     assert (

@@ -175,7 +175,7 @@ def _tell_less(n: int, given: dict[str, Any]) -> None:
     """That there is no row, or may be more: an empty table looks like an answer about the evidence."""
     path = given.get("path", "")
     if n == 0:
-        whole = f" No path is like {visible(path)!r}: what is in a folder is 'folder/*'." if path else ""
+        whole = f" If {visible(path)!r} is a folder: what is in it is 'folder/*'." if path else ""
         print(f"0 rows.{whole if not set(path) & set('*?') else ''}", file=sys.stderr)
     elif n == given.get("limit"):
         print(f"{n} rows, as --limit says; there may be more.", file=sys.stderr)
