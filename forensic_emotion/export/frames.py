@@ -175,7 +175,8 @@ def _label(
     picture: npt.NDArray[np.uint8], face: ListedFace, colour: tuple[int, int, int], thick: int
 ) -> None:
     """The face's number and answer over its box, within the picture as far as it fits."""
-    text, font, scale = f"{face.face}: classifier: {answer(face)}", cv2.FONT_HERSHEY_SIMPLEX, 0.45 * thick
+    text = f"{face.face}: classifier: {answer(face)}"  # it may leave the folder that says so
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * thick
     (width, height), below = cv2.getTextSize(text, font, scale, thick)
     left = max(0, min(face.left, picture.shape[1] - width))
     bottom = max(height + below, face.top - thick)
