@@ -13,9 +13,7 @@ from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import ModelError, UsageError
-from forensic_emotion.training.calibrate import (
-    soften,
-)
+from forensic_emotion.training.calibrate import soften
 from forensic_emotion.training.regression import (
     SoftmaxRegression,
     centred_logits,

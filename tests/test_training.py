@@ -17,9 +17,7 @@ from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data, sources
-from forensic_emotion.training.calibrate import (
-    soften,
-)
+from forensic_emotion.training.calibrate import soften
 from tests.builders import write_fer2013
 from tests.trainings import loss_of, train_tiny, weights_of, write_votes
 

@@ -62,7 +62,6 @@ CACHE_KIB = 512
 """Pages of the case that SQLite keeps in memory. Its own default of 2 MiB fills only as a case grows,
 which is late in a scan of long videos; rows are written in order and gain next to nothing by it."""
 
-BREAKS_RULES = (sqlite3.IntegrityError,)
 CANNOT_BE_HELD = (sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError)
 """What SQLite raises of values that are too long, too large, or of a type that it does not know."""
 
@@ -451,13 +450,13 @@ class CaseStore:
         """
         try:
             self._add(run_id, outcome)
-        except (*BREAKS_RULES, *CANNOT_BE_HELD) as error:
-            how = "contradicts itself" if isinstance(error, BREAKS_RULES) else "cannot be stored"
+        except (sqlite3.IntegrityError, *CANNOT_BE_HELD) as error:
+            broken = isinstance(error, sqlite3.IntegrityError)
+            how = "contradicts itself" if broken else "cannot be stored"
             text = f"fault in femo: what was found of it {how}: {error}"
             problems = (*outcome.problems, Problem("analyse", "fault", text))
-            bare = replace(outcome, state="failed", media=None, frames=0, faces=0, problems=problems)
-            bare = replace(bare, results=(), tracks=())
-            self._add(run_id, bare)
+            bare = replace(outcome, state="failed", media=None, frames=0, faces=0, results=(), tracks=())
+            self._add(run_id, replace(bare, problems=problems))
 
     def _add(self, run_id: int, outcome: Outcome) -> None:
         evidence = outcome.evidence

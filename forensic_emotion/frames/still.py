@@ -22,7 +22,14 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.frames.beyond import Tags, beyond, ends_within_a_box, find_video, tiff_directory
+from forensic_emotion.frames.beyond import (
+    ISO_PICTURES,
+    Tags,
+    beyond,
+    ends_within_a_box,
+    find_video,
+    tiff_directory,
+)
 from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Frames, Part
 from forensic_emotion.frames.video import video_frames
@@ -334,7 +341,7 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
         return 1
     if media_type == "image/gif" and not _gif_ends(source):
         facts.note("truncated", "does not end as a GIF does: it is cut off, or other data follow")
-    if media_type in (*HEIF, "image/avif") and not facts.problems and ends_within_a_box(source):
+    if media_type in ISO_PICTURES and not facts.problems and ends_within_a_box(source):
         facts.note("truncated", "ends before it should: what is missing of it may be left blank")
     # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
     if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
@@ -467,7 +474,7 @@ def _load_rest(
     source: BinaryIO, index: int, media_type: str, facts: MediaFacts
 ) -> tuple[Image.Image, int | None] | None:
     """A broken page once more, with what is missing left blank; None if nothing comes at all."""
-    if media_type in (*HEIF, "image/webp", "image/avif"):
+    if media_type in (*ISO_PICTURES, "image/webp"):
         return None  # all that came would be a blank page, after all frames before it once more
     try:
         with _lenient():
@@ -513,9 +520,10 @@ def to_rgb(image: Image.Image) -> RGB:
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
-        taken = int(wide.max(initial=0)).bit_length()
-        unused = 16 - max(8, taken) if taken <= MOST_BITS_OF_A_SENSOR else 0
-        return _as_grey((wide >> (8 - unused)).astype(np.uint8), image)
+        bits = max(8, int(wide.max(initial=0)).bit_length())
+        if bits > MOST_BITS_OF_A_SENSOR:
+            bits = 16
+        return _as_grey((wide >> (bits - 8)).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
         low, high = values.min(), values.max()

@@ -13,11 +13,7 @@ from forensic_emotion.case.queries import RunInfo, opened_case, refuse_output
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
-from forensic_emotion.paths import (
-    head_of,
-    refuse_to_replace,
-    written_whole,
-)
+from forensic_emotion.paths import head_of, refuse_to_replace, written_whole
 from forensic_emotion.report.context import ReportContext, build_context, in_zone
 from forensic_emotion.settings import ReportSettings
 
