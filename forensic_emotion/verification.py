@@ -119,7 +119,8 @@ def verify(
     faults = [f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"]
     beside = list(_made(_beside(case, path)))
     case.execute("BEGIN")  # one view of the case, also while a scan writes to it
-    if not faults:  # what lies in a broken database is no statement of anyone
+    sound = not faults
+    if sound:  # what lies in a broken database is no statement of anyone
         for check in (schema_faults, loose_rows, _broken_rows, _broken_runs, _broken_reviews):
             faults += _made(check(case))
     of_audit = [*_made(_broken_audit(case)), *beside]
@@ -130,7 +131,9 @@ def verify(
     elif evidence is not None and run_id is not None:
         files = list(_compare(case, run_id, evidence, on_file))
     notes = [] if of_audit else list(_made(_made_anew(case)))
-    return Verification([*faults, *of_audit], not of_audit, notes, *_told(case), files)
+    unfinished, rows, head = _told(case)
+    checked = rows if sound else 0
+    return Verification([*faults, *of_audit], not of_audit, notes, unfinished, checked, head, files)
 
 
 def _made(check: Iterable[str]) -> Iterator[str]:

@@ -203,6 +203,17 @@ def test_two_files_whose_names_look_alike_have_lines_of_their_own(tmp_path: Path
     assert [(row["begins"], row["faces"]) for row in found] == [(0, 1), (1, 1), (0, 1), (1, 1)]
 
 
+def test_a_path_that_is_not_utf8_is_asked_for_as_it_lies_there(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    name = os.fsdecode(b"v\xff.png")
+    (root / name).write_bytes(encoded(frame(1)))
+    scanned(root, tmp_path / "case.db")
+    assert [row["path"] for row in asked(tmp_path / "case.db", "faces", "--path", name)] == [
+        "v\\xff.png"
+    ]
+
+
 def stretches(times: list[float | None], step: float | None = None) -> list[tuple[float, int]]:
     """Where the timeline's stretches begin that have faces at these times, and how many each has."""
     import sqlite3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -282,7 +283,12 @@ def test_names_that_are_not_utf8_on_our_side_too(tmp_path: Path) -> None:
     Path(root).mkdir()
     (Path(root) / "p.jpg").write_bytes((DEMO / "rocket.jpg").read_bytes())
     case = os.fsdecode(bytes(tmp_path) + b"/c\xff.db")
-    for arguments in (["scan", root, "--case", case], ["report", case]):
+    known = os.fsdecode(bytes(tmp_path) + b"/known\xff.txt")
+    Path(known).write_text("0" * 64)
+    model = os.fsdecode(bytes(tmp_path) + b"/model\xff")
+    shutil.copytree(SHIPPED / "seed", model)
+    lists = ["--known", known, "--model", model]
+    for arguments in (["scan", root, "--case", case, *lists], ["report", case]):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
     assert os.path.exists(case.removesuffix(".db") + ".html")

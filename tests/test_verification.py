@@ -64,6 +64,18 @@ def test_an_untouched_case_holds(case: Path, evidence: Path) -> None:
     assert (case.parent / "case.db.audit").read_text().splitlines()[-1].startswith(found.head)
 
 
+def test_of_a_broken_database_no_row_counts_as_checked(case: Path) -> None:
+    with closing(sqlite3.connect(case)) as connection:
+        connection.execute("CREATE INDEX i ON evidence (size)")
+        connection.execute("PRAGMA writable_schema = ON")
+        of_md5 = "UPDATE sqlite_master SET sql = 'CREATE INDEX i ON evidence (md5)' WHERE name = 'i'"
+        connection.execute(of_md5)
+        connection.commit()
+    found = verified(case)
+    assert any("missing from index" in fault for fault in found.faults), found.faults
+    assert found.rows == 0
+
+
 FACE_ROW = "UPDATE faces SET {} WHERE id = 1"
 RUN_ROW = "UPDATE runs SET {}"
 SETTLED = "run 1: folder, settings, versions, model, examiner"

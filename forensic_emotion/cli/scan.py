@@ -119,7 +119,7 @@ def scan(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
             arguments=arguments(),
-            settings=asdict(settings),
+            settings={**asdict(settings), "model": as_text(os.fsencode(settings.model))},
             versions=first.facts.versions,
             model=first.facts.model,
             about=CaseData(
