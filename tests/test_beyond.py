@@ -57,6 +57,12 @@ def test_what_follows_behind_a_jpeg_is_told(
         assert text in message
 
 
+def test_bytes_between_the_segments_of_a_jpeg_hide_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(jpeg()[:20] + b"\0junk" + jpeg()[20:] + jpeg())  # behind APP0
+    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 1"]
+
+
 def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
     started = time.monotonic()
     path = tmp_path / "p.jpg"
@@ -106,6 +112,12 @@ def test_a_full_picture_in_a_sub_ifd_is_told(tmp_path: Path, reduced: int, n: in
     pointer = struct.pack("<HHI", 330, 4, 1)
     path.write_bytes(file.replace(pointer + struct.pack("<I", 8 + first), pointer + b"\xff\xff\xff\x7f"))
     read_frames(path)
+    # Nor does it hide what a later page has.
+    pages = directory(8, (330, 0x7FFFFFFF))[:-4] + struct.pack("<I", 8 + first)
+    pages += directory(8, (330, 8 + 2 * first))
+    later.write_bytes(b"II*\0" + struct.pack("<I", 8) + pages + directory(8))
+    messages = [p.message for p in read_frames(later)[1].problems]
+    assert sum("SubIFDs" in message for message in messages) == n
 
 
 @pytest.mark.parametrize(

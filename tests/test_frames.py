@@ -603,6 +603,17 @@ def test_a_gif_without_its_end_is_noted(tmp_path: Path) -> None:
     assert [p.problem for p in facts.problems] == ["truncated"]
 
 
+def test_of_a_gif_cut_off_within_a_header_the_frames_before_are_looked_at(tmp_path: Path) -> None:
+    shades = [Image.new("RGB", (40, 40), (60 * i, 0, 0)) for i in range(4)]
+    path = tmp_path / "a.gif"
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"\x21\xf9\x04") + 4])  # the last frame's graphic control
+    frames, facts = read_frames(path)
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert [p.problem for p in facts.problems] == ["pages_lost"]
+
+
 def test_a_truncated_video_says_how_much_is_there(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     noise = [chance.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]

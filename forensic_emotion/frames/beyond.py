@@ -20,6 +20,7 @@ from forensic_emotion.frames.media import DECODER_ERRORS, HEIF
 Tags = TiffImagePlugin.ImageFileDirectory_v2
 
 LEAST_CHUNK, CHUNK = 1 << 12, 1 << 20
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that ends a scan: no stuffed byte, no restart (ITU-T T.81, B.1.1)."""
 _JPEG = re.compile(rb"\xff\xd8\xff")
@@ -143,8 +144,11 @@ def _jpeg_end(source: BinaryIO, start: int) -> int | None:
             return None
         source.seek(place)
         head = source.read(4)
-        if len(head) < 2 or head[0] != 0xFF:
-            return None
+        if len(head) < 2 or (head[0] != 0xFF and start):
+            return None  # behind the first picture whatever looks like the beginning of one may be none
+        if head[0] != 0xFF:  # decoders pass over what lies between two segments
+            place = _find(source, place, _MARKER)
+            continue
         marker = head[1]
         if marker == 0xD9:  # the end
             return place + 2
@@ -178,20 +182,24 @@ def _within_tiff(image: Image.Image, source: BinaryIO, pages: int) -> Iterator[s
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     own, place = 0, None
-    with suppress(*DECODER_ERRORS):  # what is broken of its tags is told with them
-        for _ in range(pages):
+    for _ in range(pages):
+        try:
             tags = tiff_directory(source, place)
-            listed = tags.get(int(ExifTags.Base.SubIFDs), ())
-            places = listed if isinstance(listed, tuple) else (listed,)
-            place = tags.next
-            own += sum(not _is_reduced(source, each) for each in places[:MOST])
+        except DECODER_ERRORS:  # what is broken of its tags is told with them
+            break
+        place = tags.next
+        listed = tags.get(int(ExifTags.Base.SubIFDs), ())
+        for each in (listed if isinstance(listed, tuple) else (listed,))[:MOST]:
+            with suppress(*DECODER_ERRORS):  # a broken one hides no other
+                own += _is_full(source, each)
     if own:
         yield f"pictures in SubIFDs, such as the full one of a camera's raw file: {own}"
 
 
-def _is_reduced(source: BinaryIO, place: int) -> bool:
+def _is_full(source: BinaryIO, place: int) -> bool:
+    """Whether there is a directory at a place, and no smaller copy in it."""
     tags = tiff_directory(source, place)
-    return bool(int(tags.get(int(ExifTags.Base.NewSubfileType), 0)) & REDUCED)
+    return len(tags) > 0 and not int(tags.get(int(ExifTags.Base.NewSubfileType), 0)) & REDUCED
 
 
 def tiff_directory(source: BinaryIO, place: int | None = None) -> Tags:

@@ -337,8 +337,11 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
                 text = f"page {reached}: femo cannot decode a TIFF with {what}, nor reach what follows"
                 facts.note("unsupported", text)
                 return reached
-        facts.note("pages_lost", f"its list of pages cannot be read past the first: {_text(error)}")
-        return 1
+        last = (
+            image.tell() if media_type == "image/gif" else 0
+        )  # the others' may not be the last sound one
+        facts.note("pages_lost", f"its list of pages cannot be read past page {last}: {_text(error)}")
+        return last + 1
     if media_type == "image/gif" and not _gif_ends(source):
         facts.note("truncated", "does not end as a GIF does: it is cut off, or other data follow")
     if media_type in ISO_PICTURES and not facts.problems and ends_within_a_box(source):
