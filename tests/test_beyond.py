@@ -157,6 +157,16 @@ def test_times_of_an_animation_do_not_drift(tmp_path: Path) -> None:
         assert frame.time.pts == round(frame.index * 1000 / 24)
 
 
+def test_the_orientation_of_a_later_page_is_not_that_of_the_file(tmp_path: Path) -> None:
+    first, later = (Image.fromarray(SHOWN) for _ in range(2))
+    later.encoderinfo = {"tiffinfo": {ExifTags.Base.Orientation: 6}}
+    path = tmp_path / "p.tif"
+    first.save(path, save_all=True, append_images=[later])
+    frames, facts = read_frames(path)
+    assert [frame.image.shape[:2] for frame in frames] == [(48, 64), (64, 48)]
+    assert facts.orientation is None
+
+
 @pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.webp"])
 def test_an_orientation_of_xmp_is_none_of_exif(tmp_path: Path, name: str) -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'

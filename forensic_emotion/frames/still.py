@@ -400,7 +400,7 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
             "truncated",
             f"{which}{media_type} decodes only in part, {_how_far(image)}: {_text(error)}",
         )
-    if facts.orientation is None:
+    if index == 0:
         facts.orientation = orientation
     try:
         if orientation in TRANSPOSE and media_type != "image/tiff":
