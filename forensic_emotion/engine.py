@@ -93,7 +93,7 @@ def scan(
     Raises:
         KeyboardInterrupt: interrupted; the run is marked so.
     """
-    run_id = store.begin(run)
+    run_id = store.begin(run, [found.path for found in paths])
     state = "failed"
     try:
         finished = store.finished(run_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import multiprocessing
 import os
 import random
@@ -18,6 +20,7 @@ from pathlib import Path
 import av
 import pytest
 
+from forensic_emotion import evidence
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
@@ -217,6 +220,43 @@ def test_evidence_that_is_another_one_when_a_scan_goes_on_is_told(mixed: Path, t
     assert all(marked and "before the scan was stopped" in text for _, marked, text in told)
     with opened_case(case) as opened:
         assert verify(opened, case, 1, None, lambda: None).faults == []
+
+
+def test_what_could_not_be_read_is_looked_at_again(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a cable was loose: what was read stays, and what is gone since keeps its problem."""
+    (mixed / "0 folder").mkdir()
+    (mixed / "0 folder" / "x.png").write_bytes(encoded(picture(70, 50)))
+    case, untouched = tmp_path / "case.db", evidence._open_untouched
+    scan_into(mixed, tmp_path / "whole.db")
+    (mixed / "00 gone.png").write_bytes(b"not to be read")
+
+    def loose(path: bytes, flags: int = 0) -> tuple[int, bool]:
+        if path.endswith((b"00 gone.png", b"05.png", b"0 folder")):
+            raise OSError(errno.EIO, "Input/output error")
+        return untouched(path, flags)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(evidence, "_open_untouched", loose)
+        with pytest.raises(KeyboardInterrupt):
+            scan_into(mixed, case, InterruptsAfter(things=14))
+    unread = "SELECT path FROM files WHERE sha256 IS NULL AND state = 'failed' ORDER BY path"
+    assert rows(case, unread) == [("0 folder",), ("00 gone.png",), ("05.png",)]
+    (mixed / "00 gone.png").unlink()
+    again = FakeProgress()
+    scan_into(mixed, case, again)
+    assert {"0 folder/x.png", "05.png"} <= set(again.told)
+    assert "04.png" not in again.told
+    assert rows(case, unread) == [("00 gone.png",)]
+    rest = "SELECT path, state, faces FROM files WHERE path <> '00 gone.png' ORDER BY path"
+    assert rows(case, rest) == rows(tmp_path / "whole.db", rest)
+    ((noted,),) = rows(case, "SELECT detail FROM audit WHERE action = 'resume'")
+    assert json.loads(noted)["looked_at_again"] == 2
+    with opened_case(case) as opened:
+        assert verify(opened, case, 1, None, lambda: None).faults == []
+    assert scan_into(mixed, case).summary.run_id == 2, "of a run that ended nothing is taken back"
+    assert rows(case, unread) == [("00 gone.png",)]
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:

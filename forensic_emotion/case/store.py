@@ -9,7 +9,7 @@ import pwd
 import socket
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -179,11 +179,16 @@ class CaseStore:
 
     # ---- a run ----------------------------------------------------------------------------------
 
-    def begin(self, run: Run) -> int:
+    def begin(self, run: Run, there: Collection[bytes] = ()) -> int:
         """Go on with the run like this one that was stopped, or start a new one; its id.
 
         Like this one is a run over the same folder with the same settings, model, lists and libraries;
         anything else would be a mixture.
+
+        Args:
+            run: how it is done.
+            there: the paths that are there now. Those that the run could not read it takes back, so that
+                they are looked at again: a loose cable costs a scan thousands.
 
         Raises:
             ModelError: the model has other classes than a case has columns.
@@ -206,24 +211,45 @@ class CaseStore:
             self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
         write_audit_file(self._connection, self.path)
         self._fresh = False
-        run_id = self._go_on(last[0], last[1], run) if goes_on else self._start_run(run)
+        run_id = self._go_on(last[0], last[1], run, there) if goes_on else self._start_run(run)
         # At once: a disk that fills during the scan must not leave a case without it.
         write_audit_file(self._connection, self.path)
         return run_id
 
-    def _go_on(self, run_id: int, was: str, run: Run) -> int:
+    def _go_on(self, run_id: int, was: str, run: Run, there: Collection[bytes]) -> int:
         with self._transaction():
-            detail = {"was": was}
+            detail: dict[str, object] = {"was": was}
             if was != "running" and not self._is_as_it_ended(run_id):
                 # The digests that show it are of the end that is taken back here.
                 text = "paths were added, removed or changed after it stopped and before it went on"
                 detail["changed_before"] = text
+            if unread := self._take_back_unread(run_id, there):
+                detail["looked_at_again"] = unread
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
             detail["begun_digest"] = run_row(self._connection, run_id).begun
             self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
+
+    def _take_back_unread(self, run_id: int, there: Collection[bytes]) -> int:
+        """Forget the paths that were not read, of those that are there now; how many these are.
+
+        Also of a folder, if anything is in it now. What is gone keeps the problem that it had.
+        """
+        there = {part for path in there for part in _with_folders(path)}
+        unread = [
+            (id,)
+            for id, path in self._connection.execute(
+                "SELECT id, path_bytes FROM files"
+                " WHERE run_id = ? AND sha256 IS NULL AND state <> 'skipped'",
+                (run_id,),
+            )
+            if path in there
+        ]
+        self._connection.executemany("DELETE FROM problems WHERE file_id = ?", unread)
+        self._connection.executemany("DELETE FROM files WHERE id = ?", unread)
+        return len(unread)
 
     def _is_as_it_ended(self, run_id: int) -> bool:
         """Whether the paths of a run that ended somehow are those that it then had."""
@@ -642,6 +668,14 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "frame_width": result.frame_size[0],
         "frame_height": result.frame_size[1],
     }
+
+
+def _with_folders(path: bytes) -> Iterator[bytes]:
+    """A path and every folder that it lies in, the last as it is named if it cannot be listed."""
+    yield path
+    while path := path.rpartition(b"/")[0]:
+        yield path
+    yield b"."
 
 
 def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -> None:
