@@ -283,6 +283,16 @@ def test_timesketch_places_faces_by_the_recordings_own_start(case: Path, tmp_pat
     assert {e["timestamp_desc"] for e in faces} == {expected}
 
 
+def test_timesketch_tells_of_which_video_it_cannot_place_faces(evidence: Path, tmp_path: Path) -> None:
+    write_video(evidence / "v.mkv", [0, 1500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    write_video(evidence / "none.mkv", [0, 1500], lambda _: picture())
+    scanned(evidence, tmp_path / "case.db")
+    arguments = ("export", tmp_path / "case.db", "timesketch", "--out", tmp_path / "t.jsonl")
+    _, output = femo(*arguments, "--face-events")
+    assert "v.mkv: no events of its faces" in " ".join(output.split())
+    assert "none.mkv" not in output
+
+
 @pytest.mark.parametrize(
     ("text", "zone", "expected"),
     [

@@ -65,8 +65,12 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
             "time_exact": told,
             **of_file,
         }
+    of_faces = file.kind == "video" and job.settings.face_events
     recorded = _recorded(job, file)
     if recorded is None:
+        if of_faces and labels:
+            text = "no events of its faces, for it does not say when and in which zone it was recorded"
+            job.tell(f"{visible(file.path)}: {text}")
         return
     yield {
         **_at(recorded, "Media creation time (unverified clock)", message),
@@ -76,7 +80,7 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
         "zone_source": file.zone_source,
         **of_file,
     }
-    if file.kind == "video" and job.settings.face_events:
+    if of_faces:
         yield from _face_events(job, file, recorded)
 
 
