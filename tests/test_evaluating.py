@@ -96,8 +96,9 @@ def test_the_command_says_which_model_it_measured(
     shutil.copytree(tiny_model, tmp_path / "seed")
     monkeypatch.chdir(tmp_path)
     assert ModelCard.find(Path("seed")).facts == ModelCard.find(str(tiny_model)).facts
+    votes = str(write_votes(tmp_path / "v.csv", {"Training": 70, "PublicTest": 35}))
     told = []
-    for model, more in (("./seed", ["--record"]), ("seed", [])):
+    for model, more in (("./seed", ["--record"]), ("seed", ["--ferplus", votes])):
         command = ["evaluate", model, str(tiny_csv), "--no-robustness", *more]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.stderr
@@ -105,6 +106,9 @@ def test_the_command_says_which_model_it_measured(
     assert told[0][0] == "model seed, split PublicTest"
     assert told[1][0] == f"model {ModelCard.find('seed').folder}, split PublicTest"
     assert told[0][1].startswith("accuracy 0.")
+    majority = [[line for line in lines if line.startswith("FER+")] for lines in told]
+    assert not majority[0]
+    assert "not measured" in majority[1][0], "the seed has no output for it"
     card = ModelCard.find(Path("seed"))
     assert card.facts["metrics"].keys() == {"validation", "PublicTest"}
     card.weights("model.onnx")  # is still that of the card

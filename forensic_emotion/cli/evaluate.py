@@ -78,6 +78,10 @@ def evaluate(
         console.print(f"accuracy with {name}: {accuracy}")
     if evaluation.ferplus:
         console.print(f"FER+ majority met: {evaluation.ferplus}")
+    elif ferplus:
+        console.print(
+            "FER+ majority: not measured, the model has no output for it or no picture a majority"
+        )
     if evaluation.ten_crop:
         console.print(f"accuracy over ten crops: {evaluation.ten_crop}")
     for name, accuracy in evaluation.robustness.items():
