@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forensic_emotion.errors import UsageError
+from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.evidence import as_text
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.paths import SQLITE_HEADER, read_only
@@ -40,6 +40,11 @@ class HashSet:
     """Of the database that are asked."""
 
     def __contains__(self, evidence: Evidence) -> bool:
+        """Whether a file's hash is in the list.
+
+        Raises:
+            FemoError: the database cannot be asked any more.
+        """
         for algorithm, known in self.hashes.items():
             digest: str = getattr(evidence, algorithm)
             if known and bytes.fromhex(digest) in known:
@@ -49,7 +54,14 @@ class HashSet:
             digest = getattr(evidence, column)
             # NSRL writes its hashes in capitals, others in small letters; both can use the index.
             asked = f"SELECT 1 FROM FILE WHERE {column} IN (?, ?)"
-            if self.database.execute(asked, (digest.upper(), digest.lower())).fetchone():
+            try:
+                found = self.database.execute(asked, (digest.upper(), digest.lower())).fetchone()
+            except sqlite3.Error as error:
+                raise FemoError(
+                    f"The hash list {self.name} cannot be read any more: {error}.",
+                    "See that it is there and whole, then give the same command again: it goes on.",
+                ) from error
+            if found:
                 return True
         return False
 

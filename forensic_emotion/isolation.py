@@ -352,6 +352,7 @@ class Worker:
         """Have a path, or a piece, looked at.
 
         Raises:
+            FemoError: what it looks at files with does not work any more.
             Lost: the process is gone or had to be ended.
         """
         self.paths += 1
@@ -376,6 +377,8 @@ class Worker:
                     faces.append(parent.aside(value))
                 elif what == "read":
                     parent.on_read(value)
+                elif what == "failed":
+                    raise value
                 else:
                     raise Lost("out_of_memory", self._too_much(), told)
         except BrokenPipeError:
@@ -469,47 +472,57 @@ def serve(descriptor: int) -> None:
         except EOFError:
             return
         silence = limits.silence(task.found)
-
-        def seen(identified: Identified) -> bool:
-            pipe.send(("seen", identified))
-            return bool(pipe.recv())
-
-        def on_frame(faces: int, silence: float = silence) -> None:
-            _allow_processor(silence)
-            pipe.send(("frame", faces))
-
-        def on_faces(faces: tuple[FaceResult, ...]) -> None:
-            pipe.send(("faces", faces))
-
-        unsaid, said_at = 0, time.monotonic()
-
-        def on_read(size: int, silence: float = silence) -> None:
-            nonlocal unsaid, said_at
-            unsaid += size
-            if time.monotonic() - said_at > SAY_EVERY:
-                _allow_processor(silence)
-                pipe.send(("read", unsaid))
-                unsaid, said_at = 0, time.monotonic()
-
         _allow_processor(silence)
+        teller = _Teller(pipe, silence)
+        outcome: Outcome | Planned
         try:
-            outcome: Outcome | Planned
             if task.evidence is not None and task.piece is not None:
-                outcome = analyse_piece(task.found, task.evidence, task.piece, tools, on_frame, on_read)
+                outcome = analyse_piece(
+                    task.found, task.evidence, task.piece, tools, teller.frame, teller.read
+                )
             else:
                 outcome = analyse(
                     task.found,
                     tools,
-                    seen,
-                    on_frame,
+                    teller.seen,
+                    teller.frame,
                     whole=task.whole,
-                    on_read=on_read,
-                    on_faces=on_faces,
+                    on_read=teller.read,
+                    on_faces=teller.faces,
                 )
         except MemoryError:
             pipe.send(("memory", None))
             return
+        except FemoError as error:  # not of the file: a list of hashes that is not there any more
+            pipe.send(("failed", error))
+            return
         pipe.send(("done", outcome))
+
+
+class _Teller:
+    """Tells the parent how far the work on a task is, and asks it; each is a sign of life."""
+
+    def __init__(self, pipe: Connection, silence: float) -> None:
+        self._pipe, self._silence = pipe, silence
+        self._unsaid, self._said_at = 0, time.monotonic()
+
+    def seen(self, identified: Identified) -> bool:
+        self._pipe.send(("seen", identified))
+        return bool(self._pipe.recv())
+
+    def frame(self, faces: int) -> None:
+        _allow_processor(self._silence)
+        self._pipe.send(("frame", faces))
+
+    def faces(self, faces: tuple[FaceResult, ...]) -> None:
+        self._pipe.send(("faces", faces))
+
+    def read(self, size: int) -> None:
+        self._unsaid += size
+        if time.monotonic() - self._said_at > SAY_EVERY:
+            _allow_processor(self._silence)
+            self._pipe.send(("read", self._unsaid))
+            self._unsaid, self._said_at = 0, time.monotonic()
 
 
 def _allow_processor(seconds: float) -> None:

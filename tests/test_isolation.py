@@ -46,6 +46,7 @@ from tests.builders import (
     write_video,
 )
 from tests.test_engine import rows
+from tests.test_hashsets import rds
 
 LIMITS = Limits(memory=1 << 30, patience=4.0)
 FACE = picture(faces=[Box(20, 10, 60, 50)])
@@ -110,6 +111,14 @@ def load(fault: str, only_once: Path | None = None) -> Tools:
 
 def load_with(fault: str, notable: Path) -> Tools:
     return replace(load(fault), notable=(read_hash_set(ListFile.of(notable)),))
+
+
+def load_with_a_list_that_goes(path: Path) -> Tools:
+    """NSRL's database on a drive that is gone after it was opened."""
+    found = read_hash_set(ListFile.of(path))
+    assert found.database is not None
+    found.database.close()
+    return replace(fake_tools(), known=(found,))
 
 
 def load_slow() -> Tools:
@@ -427,6 +436,15 @@ def test_a_fault_of_who_asks_gives_no_file_the_outcome_of_another(evidence: Path
         outcome = analyser.analyse(second, lambda _: False, lambda _: None)
     assert isinstance(outcome, Outcome)
     assert (outcome.path, outcome.state) == (second.path, "faces")
+
+
+def test_a_list_that_is_gone_is_no_crash_of_a_decoder(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    (found,) = find_evidence(evidence)
+    load_it = partial(load_with_a_list_that_goes, rds(tmp_path / "RDS.db", index=True))
+    with Isolated(load_it, LIMITS) as analyser:
+        with pytest.raises(FemoError, match=r"hash list RDS\.db cannot be read any more"):
+            analyser.analyse(found, lambda _: False, lambda _: None)
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
