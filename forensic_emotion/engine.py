@@ -87,8 +87,8 @@ def scan(
 ) -> Ended:
     """Look at all the evidence found and write it to a case; go on where a scan like it was stopped.
 
-    Every path's outcome is written as soon as it is there; an interruption loses only the file that
-    was being looked at.
+    Every path's outcome is written as soon as it and those of the paths before it are there; an
+    interruption loses the files that are being looked at, and those done behind one of these.
 
     Raises:
         KeyboardInterrupt: interrupted; the run is marked so.

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -186,10 +186,24 @@ class Isolated:
         self._load, self._limits, self._expected = load, limits, expected
         self._worker: Worker | None = None
         self._closed = False
+        self._changing = Lock()
 
     def __enter__(self) -> Isolated:
-        self._worker = Worker(self._load, self._limits)
+        self._started()
         return self
+
+    def _started(self) -> Worker:
+        """The worker; a fresh one if there is none.
+
+        Raises:
+            Lost: there shall be none any more.
+        """
+        # An end that comes from another thread while this one starts a worker must not miss it.
+        with self._changing:
+            if self._closed:
+                raise Lost("crashed", "the scan was ended", None)
+            self._worker = self._worker or Worker(self._load, self._limits)
+            return self._worker
 
     @property
     def facts(self) -> ToolFacts:
@@ -207,8 +221,8 @@ class Isolated:
             FemoError: it cannot be started, or looks at files with other tools than the run began with.
         """
         for again in (False, True):
-            worker = self._worker = self._worker or Worker(self._load, self._limits)
             try:
+                worker = self._started()
                 facts = worker.facts
                 break
             except Lost as lost:  # perhaps by chance; once more
@@ -234,7 +248,8 @@ class Isolated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._closed = True  # a thread that still waits for the worker must not start another
+        with self._changing:
+            self._closed = True  # a thread that still waits for the worker must not start another
         self._end()
 
     def analyse(
@@ -260,7 +275,8 @@ class Isolated:
         return outcome
 
     def _do(self, task: Task, parent: Parent) -> Outcome | Planned:
-        if self._worker is not None and self._worker.paths >= RENEW_AFTER:
+        worker = self._worker
+        if worker is not None and worker.paths >= RENEW_AFTER:
             self._end()
         before: Outcome | None = None
         try:
@@ -286,8 +302,6 @@ class Isolated:
             return replace(outcome, evidence=evidence, kind=kind, notable=lost.told.notable)
 
     def _ask(self, task: Task, parent: Parent) -> Outcome | Planned:
-        if self._closed:
-            raise Lost("crashed", "the scan was ended", None)
         worker = self._ready()
         try:
             return worker.ask(task, parent)
@@ -297,9 +311,10 @@ class Isolated:
             raise
 
     def _end(self) -> None:
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
+        with self._changing:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
 
 def _wants_memory(outcome: Outcome) -> bool:
@@ -312,6 +327,7 @@ class Worker:
 
     def __init__(self, load: Callable[[], Tools], limits: Limits) -> None:
         self.paths = 0
+        self._facts: ToolFacts | None = None
         self._limits = limits
         # A fresh interpreter: it inherits no lock, no open case and no thread. Not multiprocessing's:
         # that looks for modules in the working directory first, which may be the evidence, and loads
@@ -333,7 +349,7 @@ class Worker:
         with suppress(BrokenPipeError):  # told where its answer is waited for
             self._pipe.send((load, limits))
 
-    @cached_property
+    @property
     def facts(self) -> ToolFacts:
         """What it looks at files with, once it has loaded that; the parent need not wait for it before.
 
@@ -341,11 +357,13 @@ class Worker:
             FemoError: the tools cannot be loaded.
             Lost: the process is gone or had to be ended.
         """
-        what, value = self._hear(LOADING, None)
-        if what == "failed":
-            self.end()
-            raise value
-        facts: ToolFacts = value
+        if self._facts is None:
+            what, value = self._hear(LOADING, None)
+            if what == "failed":
+                self.end()
+                raise value
+            self._facts = value
+        facts: ToolFacts = self._facts
         return facts
 
     def ask(self, task: Task, parent: Parent) -> Outcome | Planned:
@@ -424,11 +442,13 @@ class Worker:
 PROGRAM = """\
 import ast, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.path[:] = ast.literal_eval(sys.argv[1])
 from forensic_emotion.isolation import serve
 serve(int(sys.argv[2]))
 """
-"""What a worker is. Ctrl-C goes to every process of the terminal; the parent decides."""
+"""What a worker is. Ctrl-C goes to every process of the terminal, SIGTERM often to the whole group; the
+parent decides."""
 
 
 def _search_path() -> list[str]:

@@ -30,6 +30,7 @@ from forensic_emotion.case.reviews import Judgement, Review, agreement, read_his
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import CaseError, FemoError, UsageError
 from forensic_emotion.evidence import utc_now
+from forensic_emotion.hashes import CHUNK
 from forensic_emotion.paths import visible
 
 ADDRESS = "127.0.0.1"
@@ -110,7 +111,7 @@ class Desk:
             warning = None
             try:
                 store.add_review(self._run_id, said, self._reviewer, at, self._arguments)
-            except FemoError:
+            except BaseException:
                 with suppress(CaseError):
                     store.close()
                 raise
@@ -321,7 +322,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.unread:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(answer.body)
+        for start in range(0, len(answer.body), CHUNK):  # patience is for a piece, not for the whole
+            self.wfile.write(answer.body[start : start + CHUNK])
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server refuses itself, such as a line that is no request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import tempfile
 import threading
@@ -35,7 +36,8 @@ class Spool:
         self._turn = threading.Lock()
         self._folder = folder
         try:
-            self._file = tempfile.TemporaryFile(dir=folder, prefix=".femo-")  # noqa: SIM115
+            # Not buffered: what could not be written once would be tried again at every reading.
+            self._file = tempfile.TemporaryFile(dir=folder, prefix=".femo-", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise self._full(error) from error
         # Whoever takes the faces last need not know that there is a file to close.
@@ -53,18 +55,40 @@ class Spool:
                 start = self._file.seek(0, 2)
                 for first in range(0, len(results), AT_ONCE):
                     some = tuple(results[first : first + AT_ONCE])
-                    length = self._file.write(pickle.dumps(some, pickle.HIGHEST_PROTOCOL))
-                    places.append((start, length))
-                    start += length
-                self._file.flush()
+                    packed = pickle.dumps(some, pickle.HIGHEST_PROTOCOL)
+                    self._write(packed)
+                    places.append((start, len(packed)))
+                    start += len(packed)
         except OSError as error:
             raise self._full(error) from error
         return Kept(self, tuple(places), len(results))
 
+    def _write(self, packed: bytes) -> None:
+        left = memoryview(packed)
+        while left:  # a disk takes what it has room for
+            left = left[self._file.write(left) :]
+
     def read(self, start: int, length: int) -> tuple[Any, ...]:
-        with self._turn:
-            self._file.seek(start)
-            kept: tuple[Any, ...] = pickle.loads(self._file.read(length))
+        """What was kept at a place.
+
+        Raises:
+            FemoError: the disk does not give it back.
+        """
+        packed = bytearray()
+        try:
+            with self._turn:
+                self._file.seek(start)
+                while len(packed) < length:
+                    some = self._file.read(length - len(packed))
+                    if not some:
+                        raise OSError(errno.EIO, "it is shorter than it was")
+                    packed += some
+        except OSError as error:
+            raise FemoError(
+                f"What was put aside in {self._folder} cannot be read back: {error.strerror}.",
+                "See that the drive is sound and give the same command again: it goes on.",
+            ) from error
+        kept: tuple[Any, ...] = pickle.loads(packed)
         return kept
 
     def _full(self, error: OSError) -> FemoError:

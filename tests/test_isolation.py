@@ -14,12 +14,14 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 from forensic_emotion import evidence as evidence_module
+from forensic_emotion import isolation
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError, FemoError, ModelError
@@ -442,9 +444,37 @@ def test_a_list_that_is_gone_is_no_crash_of_a_decoder(evidence: Path, tmp_path: 
     (evidence / "a.png").write_bytes(encoded(FACE))
     (found,) = find_evidence(evidence)
     load_it = partial(load_with_a_list_that_goes, rds(tmp_path / "RDS.db", index=True))
-    with Isolated(load_it, LIMITS) as analyser:
-        with pytest.raises(FemoError, match=r"hash list RDS\.db cannot be read any more"):
-            analyser.analyse(found, lambda _: False, lambda _: None)
+    gone = pytest.raises(FemoError, match=r"hash list RDS\.db cannot be read any more")
+    with Isolated(load_it, LIMITS) as analyser, gone:
+        analyser.analyse(found, lambda _: False, lambda _: None)
+
+
+def test_a_worker_that_starts_while_all_is_ended_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stands:
+        """For a process that takes its time to start."""
+
+        ended = False
+
+        def __init__(self, *_: object) -> None:
+            made.append(self)
+            time.sleep(0.2)
+
+        def end(self) -> None:
+            assert not self.ended
+            self.ended = True
+
+    made: list[Stands] = []
+    monkeypatch.setattr(isolation, "Worker", Stands)
+    analyser = Isolated(partial(load, "crash"), LIMITS)
+    thread = Thread(target=analyser._started)
+    thread.start()
+    while not made:
+        time.sleep(0.01)
+    analyser.__exit__(None, None, None)
+    thread.join()
+    assert [each.ended for each in made] == [True]
+    with pytest.raises(isolation.Lost):
+        analyser._started()
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -306,6 +307,31 @@ def server(case: Path) -> Iterator[ReviewServer]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_a_browser_that_reads_slowly_gets_the_whole_page(
+    case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has to show is patience for a piece of it, not for all."""
+    monkeypatch.setattr("forensic_emotion.review._Handler.timeout", 0.8)
+    page = bytes(12 << 20)
+    server = ReviewServer(Desk(case, 1, "Ann", ("femo", "review"), lambda: page))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    address = ("127.0.0.1", server.server_port)
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        host = f"127.0.0.1:{server.server_port}"
+        request = f"GET /{server.token}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        got = 0
+        while part := connection.recv(1 << 18, socket.MSG_WAITALL):
+            got += len(part)
+            time.sleep(0.05)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert got > len(page)
 
 
 def test_a_review_that_is_in_the_case_is_said_to_be(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,36 @@ def test_a_pile_keeps_all(tmp_path: Path, count: int) -> None:
         for number in range(count):
             pile.add(number)
         assert list(pile.whole()) == list(range(count))
+
+
+FILLS = """
+import resource, signal, sys
+from pathlib import Path
+from forensic_emotion.errors import FemoError
+from forensic_emotion.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+kept = spool.keep(["first"])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    spool.keep([bytes(5_000)])
+except FemoError as error:
+    print(error.text)
+print(list(kept))
+"""
+
+
+def test_what_was_kept_can_be_read_when_the_disk_is_full(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    told, kept = done.stdout.splitlines()
+    assert "cannot be put aside" in told
+    assert (kept, done.stderr) == ("['first']", "")
 
 
 def test_a_pile_with_a_spool_takes_no_memory(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections import Counter
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from typer.testing import CliRunner
@@ -697,6 +699,59 @@ def test_hashes_beside_the_case_that_are_gone_are_not_made_anew_in_silence(case:
     assert any("case.db.audit is missing" in note for note in found.notes)
     assert "NOTE  audit entry" in output
     assert run("report", case)[1].count("Note:") == 0  # once
+
+
+def test_a_command_that_notes_nothing_does_not_make_missing_hashes_anew(
+    case: Path, tmp_path: Path
+) -> None:
+    case.with_name("case.db.audit").unlink()
+    code, output = run("scan", tmp_path / "nowhere", "--case", case)
+    assert (code, "is missing beside the case" in output) == (2, True)
+    with closing(CaseStore(case)) as store, pytest.raises(UsageError):
+        store.add_review(1, Judgement(999, "confirmed"), "A", "2026-01-02T00:00:00Z", ("femo",))
+    assert not case.with_name("case.db.audit").exists()
+    assert any("is missing beside the case" in fault for fault in verified(case).faults)
+
+
+def test_an_interruption_while_a_case_is_waited_for_leaves_it_whole(case: Path) -> None:
+    """A review is written beside the scan, and somebody presses Ctrl-C meanwhile."""
+    other = sqlite3.connect(case, check_same_thread=False, isolation_level=None)
+    store = CaseStore(case)
+    other.execute("BEGIN IMMEDIATE")
+    for seconds, what in ((0.2, lambda: os.kill(os.getpid(), signal.SIGINT)), (0.5, other.rollback)):
+        Timer(seconds, what).start()
+    with pytest.raises(KeyboardInterrupt):
+        store.set_discovered(1, 7)
+    store.note("report", 1, "2026-01-02T00:00:00Z", ("femo",), {})
+    other.close()
+    store.close()
+    assert verified(case).faults == []
+    assert rows(case, "SELECT action FROM audit ORDER BY id DESC LIMIT 1") == [("report",)]
+
+
+def test_hashes_half_written_leave_nothing_behind(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    before = sorted(path.name for path in case.parent.iterdir())
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt), closing(CaseStore(case)) as store:
+        store.note("report", 1, "2026-01-02T00:00:00Z", ("femo",), {})
+    assert sorted(path.name for path in case.parent.iterdir()) == before
+
+
+def test_a_damaged_case_is_no_fault_of_femo(case: Path) -> None:
+    roots = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master"
+    pages = rows(case, f"{roots} WHERE tbl_name = 'files' AND rootpage > 0")
+    with case.open("r+b") as file:
+        for page, size in pages:
+            file.seek((page - 1) * size)
+            file.write(b"\xff" * size)
+    with closing(CaseStore(case)) as store:
+        for use in (lambda: store.finished(1), lambda: store.end_run(1, "done", "now", ())):
+            with pytest.raises(CaseError, match="malformed") as told:
+                use()
+            assert "femo verify" in told.value.remedy
 
 
 def test_a_review_is_whole_where_the_hashes_beside_the_case_were_gone(case: Path) -> None:

@@ -96,12 +96,16 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
         return  # it shows that the chain is another one; femo verify says so
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut can leave an empty one, which shows another chain
         unfinished.replace(target)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise CaseError(
             f"The audit file {target} cannot be written: {error.strerror}.",
             "Make room there, or see that you may write in that folder.",
         ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)

@@ -9,12 +9,12 @@ import pwd
 import socket
 import sqlite3
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
@@ -37,7 +37,7 @@ from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.rows import MEDIA_COLUMNS
 from forensic_emotion.case.schema import CLASSES, MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
-from forensic_emotion.errors import CaseError, ModelError, UsageError
+from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
 from forensic_emotion.paths import (
     SQLITE_BESIDE,
     beside,
@@ -56,6 +56,8 @@ from forensic_emotion.records import (
     Track,
 )
 
+T = TypeVar("T")
+
 # A case grows by one transaction a file; a reader beside it waits at most so long.
 BUSY_SECONDS = 30.0
 CACHE_KIB = 512
@@ -64,6 +66,9 @@ which is late in a scan of long videos; rows are written in order and gain next 
 
 CANNOT_BE_HELD = (sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError)
 """What SQLite raises of values that are too long, too large, or of a type that it does not know."""
+
+
+DAMAGED = "It is damaged: femo verify says where. Scan into another case, or use a copy that is whole."
 
 
 class CaseStore:
@@ -88,7 +93,9 @@ class CaseStore:
         self._reading = Lock()
         self.audit_fault: str | None = None
         self._untold: str | None = None
-        """The same, until an entry of the audit table has it."""
+        """The same, until an entry of the audit table has it; so long the file stays as it is."""
+        self._noted = False
+        """An entry was added in the transaction that is open."""
         if not path.parent.is_dir():
             raise CaseError(
                 f"The case {path} cannot be made: there is no folder {path.parent}.",
@@ -132,7 +139,7 @@ class CaseStore:
             if "locked" in str(error):
                 remedy = "Another program holds it: close that, or wait for its end."
             raise CaseError(f"The case {path} cannot be written: {error}.", remedy) from error
-        except (CaseError, UsageError):
+        except FemoError:
             self._connection.close()
             raise
 
@@ -150,12 +157,13 @@ class CaseStore:
             if self._reader is not None:  # journal_mode stays as it is while another one is open
                 self._reader.close()
         try:
+            self._connection.rollback()  # what an interruption left half done is no entry
             try:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):  # else another one reads it; whoever is last does this
                     failed = error
-            write_audit_file(self._connection, self.path)
+            self._write_audit_file()
         finally:
             self._connection.close()
             # Last: closing any descriptor of a file drops the locks that SQLite holds on it.
@@ -197,24 +205,24 @@ class CaseStore:
         """
         self.lock()
         identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
-        last = self._connection.execute(
-            "SELECT id, state, case_number, examiner, agency, note FROM runs"
-            " WHERE evidence_root_bytes = ? AND settings = ? AND versions = ? AND model_sha256 = ?"
-            " ORDER BY id DESC LIMIT 1",
-            identity,
-        ).fetchone()
-        goes_on = last is not None and last[1] != "done"
-        if goes_on:
-            _refuse_other_words(last[0], last[2:], run)
+        last = self._read(_last_like, identity)
+        stopped = last if last and last[1] != "done" else None
+        if stopped:
+            _refuse_other_words(stopped[0], stopped[2:], run)
         # Before the run: a disk that is full now must not leave a case that misses it.
         if self._fresh and (kept := put_aside(self._connection, self.path)):
             self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
-        write_audit_file(self._connection, self.path)
+        self._write_audit_file()
         self._fresh = False
-        run_id = self._go_on(last[0], last[1], run, there) if goes_on else self._start_run(run)
+        run_id = self._go_on(stopped[0], stopped[1], run, there) if stopped else self._start_run(run)
         # At once: a disk that fills during the scan must not leave a case without it.
-        write_audit_file(self._connection, self.path)
+        self._write_audit_file()
         return run_id
+
+    def _write_audit_file(self) -> None:
+        """Also that it is missing shows something, until an entry says so."""
+        if self._untold is None:
+            write_audit_file(self._connection, self.path)
 
     def _go_on(self, run_id: int, was: str, run: Run, there: Collection[bytes]) -> int:
         with self._transaction():
@@ -350,7 +358,7 @@ class CaseStore:
             self._change_run(run_id, state=state, ended_at=ended_at, **_columns(digests))
             detail["run_digest"] = run_row(self._connection, run_id).whole
             self.note("scan ended", run_id, ended_at, arguments, detail)
-        return digests.results, audit.head(self._connection)
+        return digests.results, self._read(audit.head)
 
     def _change_run(self, run_id: int, **columns: object) -> None:
         assignments = ", ".join(f"{name} = ?" for name in columns)
@@ -360,11 +368,11 @@ class CaseStore:
 
     def finished(self, run_id: int) -> set[bytes]:
         """Each path that a run has dealt with."""
-        return read_finished(self._connection, run_id)
+        return self._read(read_finished, run_id)
 
     def looked_at(self, run_id: int, path: bytes) -> LookedAt | None:
         """What a run keeps of a path; None if it has not dealt with it, or not read it."""
-        return read_looked_at(self._connection, run_id, path)
+        return self._read(read_looked_at, run_id, path)
 
     def mark_changed(self, run_id: int, file_id: int, text: str) -> None:
         """Add to a file that was dealt with that it has changed since.
@@ -389,7 +397,7 @@ class CaseStore:
 
         Not of files that a list of hashes names as known, which were not looked at.
         """
-        return read_first(self._connection, run_id, sha256)
+        return self._read(read_first, run_id, sha256)
 
     def has(self, run_id: int, sha256: str) -> bool:
         """Whether there is a first path with these bytes (see ``first_with``); for any thread.
@@ -412,11 +420,11 @@ class CaseStore:
 
     def count(self, run_id: int) -> Summary:
         """What a run has come to so far."""
-        return read_summary(self._connection, run_id)
+        return self._read(read_summary, run_id)
 
     def changes(self, run_id: int) -> Changes | None:
         """What is other than in the run before over the same folder; None if there is none."""
-        return read_changes(self._connection, run_id)
+        return self._read(read_changes, run_id)
 
     # ---- the audit table ------------------------------------------------------------------------
 
@@ -431,7 +439,6 @@ class CaseStore:
         """Add to the audit table what was done with the case; within a transaction as a part of it."""
         if self._untold is not None:
             detail = {**detail, "audit_file": self._untold}
-            self._untold = None
         with self._transaction():
             audit.append(
                 self._connection,
@@ -444,6 +451,7 @@ class CaseStore:
                 arguments=arguments,
                 detail=detail,
             )
+            self._noted = True
 
     # ---- what people say --------------------------------------------------------------------------
 
@@ -539,6 +547,17 @@ class CaseStore:
                 detail = {"state": state, **_columns(digests), **now, "before": before}
                 self.note("migrate", run_id, at, arguments, detail)
 
+    def _read(self, read: Callable[..., T], *arguments: object) -> T:
+        """What a query of the case gives.
+
+        Raises:
+            CaseError: SQLite could not read it.
+        """
+        try:
+            return read(self._connection, *arguments)
+        except sqlite3.DatabaseError as error:
+            raise CaseError(f"The case {self.path} cannot be read: {error}.", DAMAGED) from error
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing; within a transaction a part of it.
@@ -551,16 +570,22 @@ class CaseStore:
                 with self._db.atomic():
                     yield
                 return
-            # Begun for writing: if another process writes, such as a review beside a scan, this one
-            # waits here. One that reads first and writes then could be refused without a wait.
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._noted = False
             with self._connection:  # commits, or rolls back
+                # Begun for writing: if another process writes, such as a review beside a scan, this one
+                # waits here. One that reads first and writes then could be refused without a wait.
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
-        except sqlite3.OperationalError as error:
-            raise CaseError(
-                f"The case {self.path} cannot be written: {error}.",
-                f"{self._kept()} Make room, or see that nothing else holds it.",
-            ) from error
+            if self._noted:
+                self._untold = None
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                remedy = f"{self._kept()} Make room, or see that nothing else holds it."
+            elif isinstance(error, (sqlite3.IntegrityError, *CANNOT_BE_HELD)):
+                raise
+            else:
+                remedy = DAMAGED
+            raise CaseError(f"The case {self.path} cannot be written: {error}.", remedy) from error
 
     def _kept(self) -> str:
         """What a writing that failed left in the case, in a sentence."""
@@ -668,6 +693,17 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
         "frame_width": result.frame_size[0],
         "frame_height": result.frame_size[1],
     }
+
+
+def _last_like(case: sqlite3.Connection, identity: tuple[object, ...]) -> tuple[Any, ...] | None:
+    """The latest run over a folder with these settings, versions and model."""
+    row: tuple[Any, ...] | None = case.execute(
+        "SELECT id, state, case_number, examiner, agency, note FROM runs"
+        " WHERE evidence_root_bytes = ? AND settings = ? AND versions = ? AND model_sha256 = ?"
+        " ORDER BY id DESC LIMIT 1",
+        identity,
+    ).fetchone()
+    return row
 
 
 def _with_folders(path: bytes) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ def writable(case: Path) -> bool:
 def tell_audit_fault(fault: str | None) -> None:
     """Tell the user, once, before a file that is missing is made anew."""
     if fault is not None:
-        print(f"Note: {visible(fault)}. This is noted in the audit table.", file=sys.stderr)
+        print(f"Note: {visible(fault)}. The next entry of the audit table says so.", file=sys.stderr)
 
 
 def tell_incomplete(run: RunInfo) -> None:

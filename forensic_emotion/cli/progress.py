@@ -19,7 +19,7 @@ from rich.table import Table
 
 from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
-from forensic_emotion.paths import AUDIT, visible
+from forensic_emotion.paths import AUDIT, beside, visible
 from forensic_emotion.records import Outcome
 
 WORDS = {
@@ -164,8 +164,8 @@ class ScanProgress:
         console.print(f"Results digest: {ended.results_digest}")
         console.print(f"Audit head: {ended.audit_head}")
         name = escape(visible(str(case)))
-        beside = escape(visible(f"{case.name}{AUDIT}"))
-        console.print(f"Case: {name} (run {summary.run_id}); keep {beside} with it")
+        audit = escape(visible(beside(case, AUDIT).name))
+        console.print(f"Case: {name} (run {summary.run_id}); keep {audit} with it")
         more = f"; what went wrong: femo query {name} problems" if summary.problems else ""
         console.print(f"Report: femo report {name}{more}")
 

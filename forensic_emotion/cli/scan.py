@@ -137,7 +137,7 @@ def scan(
             with ScanProgress() as progress:
                 ended = engine.scan(paths, store, run, analysers, progress)
         except KeyboardInterrupt:
-            text = "What was done is in the case; the same command goes on with it."
+            text = "What is done up to here is in the case; the same command goes on with it."
             print(f"{visible(str(case))}: {text}", file=sys.stderr)
             raise
     if as_json:
