@@ -298,6 +298,11 @@ class TrainSettings(Settings):
                     " as they are and learns from no votes.",
                     "Leave it out, or train another network.",
                 )
+        if self.warmup and self.warmup >= self.epochs:
+            raise UsageError(
+                f"--warmup {self.warmup:g} leaves nothing of --epochs {self.epochs} to learn in.",
+                "Give a shorter --warmup, or more --epochs.",
+            )
 
 
 def sampling_step(settings: Mapping[str, Any]) -> Fraction | None:

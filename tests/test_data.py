@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from forensic_emotion.cli import app
 from forensic_emotion.errors import DataError, FemoError
 from forensic_emotion.training import data, sources
 from forensic_emotion.training.census import take_census
@@ -241,7 +243,7 @@ def test_each_disturbance_changes_the_picture_and_no_other() -> None:
         assert changed.dtype == np.uint8, name
         assert (changed != grey).mean() > 0.2, name
         np.testing.assert_array_equal(grey, kept, err_msg=name)
-    rows = (DISTURBANCES["hand over the mouth"](grey, landmarks) != grey).any(axis=(0, 2))
+    rows = (DISTURBANCES["drawn fingers over the mouth"](grey, landmarks) != grey).any(axis=(0, 2))
     assert not rows[:24].any()
     assert rows[30:42].all()
 
@@ -265,6 +267,14 @@ def test_a_folder_of_pictures_is_read(tmp_path: Path) -> None:
     again = sources.read_labelled(root).sha256
     (root / "test" / "sad" / "0.png").unlink()
     assert sources.read_labelled(root).sha256 != again == found.sha256
+
+
+def test_a_split_that_is_named_like_markup_is_named_as_it_is(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"[red] one/sad": 2, "[/] two/sad": 1})
+    result = CliRunner().invoke(app, ["data", str(root)])
+    assert result.exit_code == 0, result.output
+    assert "[red] one" in result.output
+    assert "[/] two" in result.output
 
 
 def test_a_folder_that_cannot_be_is_told_with_the_file(tmp_path: Path) -> None:

@@ -102,7 +102,9 @@ def test_files_that_the_architecture_names_exist() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
+    told = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
+    assert told[0] in ("Unreleased", __version__)
+    assert __version__ not in told[1:], "what is unreleased is of a version to come"
 
 
 def test_wording_stays_neutral() -> None:

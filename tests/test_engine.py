@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from forensic_emotion import engine
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import find_evidence, scan
-from forensic_emotion.errors import UnreadableEvidence, UsageError
+from forensic_emotion.errors import FemoError, UnreadableEvidence, UsageError
 from forensic_emotion.evidence import OpenEvidence
 from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.isolation import InProcess
@@ -68,6 +69,18 @@ def mixed(evidence: Path) -> Path:
     (evidence / "link.png").symlink_to("face.png")
     write_video(evidence / "v.mkv", [0, 500, 1200], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
     return evidence
+
+
+def test_a_path_that_is_lost_is_missed(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (evidence / f"{name}.png").write_bytes(FACE + name.encode())
+    really = engine._outcomes
+    monkeypatch.setattr(engine, "_outcomes", lambda *given: islice(really(*given), 1))
+    with pytest.raises(FemoError, match=r"2 paths were discovered, but .* accounted for"):
+        scanned(evidence, tmp_path / "case.db")
+    assert rows(tmp_path / "case.db", "SELECT state FROM runs") == [("failed",)]
 
 
 def test_every_path_ends_in_one_state_and_the_states_add_up(mixed: Path, tmp_path: Path) -> None:

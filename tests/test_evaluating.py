@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from rich.progress import Progress
 from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
-from forensic_emotion.emotions.card import ModelCard
+from forensic_emotion.emotions.card import ModelCard, write_card
 from forensic_emotion.errors import DataError, UsageError
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training.disturb import DISTURBANCES
+from tests.builders import write_fer2013
 from tests.trainings import write_votes
 
 
@@ -45,6 +47,31 @@ def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path,
     assert found.ferplus is not None
     assert found.ferplus.n == 34  # all but the picture with two votes for each of two classes
     assert found.robustness == {}
+    # A network that has the output and never learnt from votes is measured by none.
+    card = ModelCard.find(symmetric_model)
+    write_card(symmetric_model, {**card.facts, "data": {**card.facts["data"], "ferplus_sha256": None}})
+    found = evaluate(str(symmetric_model), tiny_csv, tmp_path / "out", settings, progress, votes)
+    write_card(symmetric_model, card.facts)
+    assert found.ferplus is None
+
+
+@pytest.mark.slow
+def test_pictures_that_the_model_may_know_are_no_test_of_it(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+) -> None:
+    from forensic_emotion.training.evaluate import evaluate
+
+    progress = Progress(disable=True)
+    known = EvaluateSettings(split="Training", robustness=False)
+    found = evaluate(str(tiny_model), tiny_csv, tmp_path / "out", known, progress)
+    assert "how well it knows them" in (found.caution or "")
+    assert found.caution in (tmp_path / "out" / "evaluation.html").read_text()
+    with pytest.raises(UsageError, match="cannot be recorded"):
+        evaluate(str(tiny_model), tiny_csv, tmp_path, replace(known, record=True), progress)
+    other = write_fer2013(tmp_path / "other.csv", {"PublicTest": 14})
+    settings = EvaluateSettings(robustness=False)
+    found = evaluate(str(tiny_model), other, tmp_path / "out", settings, progress)
+    assert "another file than this one" in (found.caution or "")
 
 
 @pytest.mark.slow
@@ -81,9 +108,10 @@ def test_evaluation_writes_all_it_should(
     assert summary["at_coverage"]["1.0"]["value"] == pytest.approx(figures.accuracy.value)
     page = (tmp_path / "evaluation.html").read_text()
     assert page.count("data:image/png") == 4
-    assert "hand over the mouth" in page
+    assert "drawn fingers over the mouth" in page
     assert "http:" not in page
     assert "https:" not in page
+    assert evaluation.caution is None
     with pytest.raises(DataError, match="PrivateTest"):
         evaluate(str(tiny_model), tiny_csv, tmp_path, EvaluateSettings(split="PrivateTest"), progress)
 

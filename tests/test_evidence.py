@@ -135,6 +135,24 @@ def test_hashes_and_times_are_those_of_the_file(evidence: Path) -> None:
         assert source.source.read(4) == content[:4]
 
 
+def test_a_piece_is_read_only_from_the_file_that_was_hashed(evidence: Path) -> None:
+    path = evidence / "f"
+    path.write_bytes(b"one")
+    (found,) = discover(evidence)
+    with opened(found) as source:
+        hashed = source.evidence
+    with opened(found, hashed) as source:
+        assert source.source.read() == b"one"
+    status = path.stat()
+    other = evidence / "other"
+    other.write_bytes(b"two")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(path)  # of the same size and the same time of change
+    with pytest.raises(UnreadableEvidence) as error, opened(found, hashed):
+        pass
+    assert error.value.problem == "changed"
+
+
 def test_reading_leaves_the_access_time_alone(evidence: Path) -> None:
     path = evidence / "file"
     path.write_bytes(b"content")

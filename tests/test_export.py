@@ -497,9 +497,17 @@ def test_frames_are_drawn_from_the_evidence_itself(case: Path, root: Path, tmp_p
         with Image.open(out / row["picture"]) as drawn:
             assert drawn.size == (120, 80)
             pixels = np.asarray(drawn.convert("RGB")).astype(int)
-        assert ((pixels[..., 1] - pixels[..., 0]) > 60).any() or (
-            (pixels[..., 0] - pixels[..., 2]) > 60
-        ).any()
+        answers = rows(
+            case,
+            f"SELECT label, \"left\", top, bottom FROM faces WHERE sha256 = '{row['sha256']}'"
+            f" AND frame_index = {row['frame_index']}",
+        )
+        assert answers
+        for label, left, top, bottom in answers:
+            red, green, _ = pixels[(top + bottom) // 2, left]  # JPEG blends it with the red face
+            assert green > 100, "the box's left edge"
+            assert (red - green > 60) == (label == "uncertain"), "orange, else green"
+        assert np.ptp(pixels[-1, -1]) < 30, "what is not marked is as it was"
 
 
 def test_frames_of_evidence_that_is_gone_or_changed_are_told(

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import struct
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +18,10 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
+from forensic_emotion.evidence import sniff
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.still import still_frames
-from forensic_emotion.frames.video import piece_seconds
+from forensic_emotion.frames.video import FORMATS, piece_seconds, video_frames
 from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
@@ -149,6 +151,8 @@ def test_damaged_exif_is_told_among_the_tags(tmp_path: Path) -> None:
     (frame,), facts = read_frames(tmp_path / "p.jpg")
     assert frame.image.shape == picture().shape
     assert facts.recorded is None
+    assert facts.exif is not None
+    assert "unreadable" in facts.exif
 
 
 @pytest.mark.parametrize(
@@ -999,13 +1003,35 @@ def test_a_video_frame_with_too_many_pixels_is_refused(tmp_path: Path) -> None:
         read_frames(path, max_pixels=1000)
 
 
-def test_a_list_of_other_files_is_never_opened(tmp_path: Path) -> None:
+def test_a_list_of_other_files_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg knows formats that name further files and addresses; none may be reached by content."""
-    secret = write_video(tmp_path / "secret.mkv", [0, 100])
-    for text in (f"ffconcat version 1.0\nfile {secret}\n", f"#EXTM3U\n#EXTINF:1,\n{secret}\n"):
+    write_video(tmp_path / "secret.mkv", [0, 100])
+    monkeypatch.chdir(tmp_path)
+    for text in (
+        "ffconcat version 1.0\nfile secret.mkv\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nsecret.mkv\n#EXT-X-ENDLIST\n",
+    ):
         (tmp_path / "list.mp4").write_text(text)
-        with pytest.raises(AssertionError, match="not told as media"):
-            read_frames(tmp_path / "list.mp4")
+        assert sniff(text.encode()) is None
+        for media_type in FORMATS:  # as if its first bytes had been taken for media
+            with (tmp_path / "list.mp4").open("rb") as file, suppress(UndecodableMedia, NoPicture):
+                for frame in video_frames(file, media_type, ScanSettings(sample="all"), MediaFacts()):
+                    assert frame is None, media_type
+
+
+def test_each_container_is_opened_as_what_it_is_and_may_open_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, told = av.open, []
+
+    def opens(*arguments: Any, **more: Any) -> Any:
+        told.append((more.get("format"), more.get("options", {}).get("protocol_whitelist")))
+        return really(*arguments, **more)
+
+    path = write_video(tmp_path / "v.mkv", [0, 100])
+    monkeypatch.setattr(av, "open", opens)
+    assert len(read_frames(path)[0]) == 1
+    assert set(told) == {("matroska", "none")}
 
 
 # ---- sampling --------------------------------------------------------------------------------------

@@ -351,23 +351,27 @@ def test_no_time_passes_while_the_parent_is_suspended(
     """A poll that comes back late, as after SIGCONT, counts as one step."""
     (evidence / "a.png").write_bytes(encoded(FACE))
     found = find_evidence(evidence)[0]
-    with Isolated(partial(load, "crash"), LIMITS) as analyser:
+    with Isolated(partial(load, "crash"), replace(LIMITS, patience=1.5)) as analyser:
         worker = analyser._worker
         assert worker is not None
         _ = worker.facts
-        pipe, late = worker._pipe, iter([False] * 3)
+        pipe, late = worker._pipe, iter([2])
         asked: list[float] = []
 
         class Late:
             def poll(self, seconds: float) -> bool:
                 asked.append(seconds)
-                return next(late, None) is None and pipe.poll(30)
+                for asleep in late:  # longer than it may be silent
+                    time.sleep(asleep)
+                    return False
+                return pipe.poll(30)
 
             def __getattr__(self, name: str) -> object:
                 return getattr(pipe, name)
 
         monkeypatch.setattr(worker, "_pipe", Late())
         outcome = analyser.analyse(found, lambda _: False, lambda _: None)
+        assert analyser._worker is worker, "it was not taken to hang"
     assert isinstance(outcome, Outcome)
     assert outcome.state == "faces"
     assert max(asked) <= 1.0

@@ -100,7 +100,8 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps({**card, "preprocessing": "other"}))
     with pytest.raises(ModelError, match="preprocessing 'other'"):
         ModelCard.find(str(tmp_path))
-    for text in ("{}", "[]", "not json", '{"name": 1}'):
+    nameless = json.dumps({**card, "name": ""})
+    for text in ("{}", "[]", "not json", '{"name": 1}', nameless):
         (tmp_path / "model.json").write_text(text)
         with pytest.raises(ModelError, match="no model card"):
             ModelCard.find(str(tmp_path))

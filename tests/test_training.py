@@ -58,9 +58,10 @@ def test_training_writes_all_it_should(tiny_model: Path, tiny_csv: Path) -> None
 
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
-    tiny_model: Path, tiny_csv: Path, tmp_path: Path
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "stopped"
+    monkeypatch.setattr("forensic_emotion.training.train.commit", lambda: "a" * 40)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tiny_csv, out, stop_at="epoch 1/")
     assert not (out / "model.json").exists()
@@ -68,8 +69,9 @@ def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not_stopped(
         train_tiny(tiny_csv, out)
     with pytest.raises(UsageError, match="other settings or data"):
         train_tiny(tiny_csv, out, resume=True, seed=7)
+    monkeypatch.setattr("forensic_emotion.training.train.commit", lambda: "b" * 40)
     train_tiny(tiny_csv, out, resume=True)
-
+    assert ModelCard.find(str(out)).facts["commit"] == f"{'a' * 40}, {'b' * 40}"
     for one, two in zip(weights_of(tiny_model), weights_of(out), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -290,10 +292,25 @@ def test_a_teacher_that_may_know_the_held_out_part_is_refused(
 
 
 @pytest.mark.slow
+def test_options_that_could_do_nothing_are_refused(tiny_csv: Path, tmp_path: Path) -> None:
+    for options, text in (
+        ({"distill_weight": 0.9}, "--distill-weight has no effect"),
+        ({"network": "gated_vgg", "ferplus_weight": 1.0}, "--ferplus-weight has no effect"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            train_tiny(tiny_csv, tmp_path / "out", **options)
+    with pytest.raises(UsageError, match="leaves nothing of --epochs 2"):
+        TrainSettings(warmup=2.0, epochs=2).refuse_useless({"warmup", "epochs"})
+
+
+@pytest.mark.slow
 def test_a_start_that_knows_the_held_out_part_is_refused(
     tiny_csv: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
+    from forensic_emotion.training.warm_start import check_held_out
+
     start = tiny_model / "model.h5"
+    assert not check_held_out(start, "0" * 64, 0.3), "of other data nobody can tell"
     with pytest.raises(
         ModelError, match=r"model\.h5 was fitted to pictures that --validation-share 0\.3"
     ):

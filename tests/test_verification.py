@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -19,9 +20,11 @@ from threading import Timer
 import pytest
 from typer.testing import CliRunner
 
+from forensic_emotion import evidence as evidence_module
 from forensic_emotion.case import audit
 from forensic_emotion.case.audit_file import write_audit_file
 from forensic_emotion.case.difference import compare
+from forensic_emotion.case.digest import file_digests
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore, account
@@ -399,6 +402,76 @@ def test_the_audit_table_refuses_changes(case: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError, match="only added to"):
             connection.execute(sql)
     connection.close()
+
+
+def test_evidence_that_cannot_be_read_any_more_does_not_hold(
+    case: Path, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untouched = evidence_module._open_untouched
+
+    def loose(path: bytes, flags: int = 0) -> tuple[int, bool]:
+        if path.endswith(b"none.png"):
+            raise OSError(errno.EIO, "Input/output error")
+        return untouched(path, flags)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(evidence_module, "_open_untouched", loose)
+        code, output = run("verify", case, "--evidence", evidence)
+        # What was so at the scan already is as it was.
+        scanned(evidence, case.with_name("later.db"))
+        later = verified(case.with_name("later.db"), evidence)
+    assert code == 3
+    assert "UNREADABLE  none.png  cannot be read: Input/output error" in output
+    assert "All holds." not in output
+    assert later.holds
+    assert [f.fate for f in later.files or () if f.path == "none.png"] == ["unhashed"]
+
+
+TIES = {"id", "run_id", "file_id", "same_as", "row_digest", "results_digest"}
+OF_FILE_SYSTEM = {
+    *("modified_at", "changed_at", "accessed_at", "access_time_kept"),
+    *("mode", "uid", "gid", "inode", "device"),
+}
+OTHER = {"INTEGER": 'coalesce("{0}", 0) + 1', "REAL": 'coalesce("{0}", 0) + 1'}
+
+
+def test_whatever_is_other_in_a_row_changes_its_digests(case: Path) -> None:
+    """Written without a look at which columns the product leaves out."""
+    looked_at = 0
+    with closing(sqlite3.connect(case, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        for table in ("files", "evidence", "faces", "tracks", "problems"):
+            tied = TIES | ({"sha256"} if table != "files" else set())
+            columns = connection.execute(
+                f"SELECT name, type FROM pragma_table_info('{table}')"
+            ).fetchall()
+            owner = "file_id" if table == "problems" else "sha256"
+            (row,) = connection.execute(f"SELECT MIN(rowid) FROM {table}").fetchone()
+            (content,) = connection.execute(
+                f"SELECT {'id' if table == 'files' else owner} FROM {table} WHERE rowid = ?", (row,)
+            ).fetchone()
+            file_id = content
+            if owner == "sha256" and table != "files":
+                (file_id,) = connection.execute(
+                    "SELECT id FROM files WHERE sha256 = ? AND same_as IS NULL", (content,)
+                ).fetchone()
+            before = file_digests(connection, file_id)
+            for name, kind in columns:
+                if name in tied:
+                    continue
+                other = OTHER.get(kind, "coalesce(\"{0}\", '') || 'x'").format(name)
+                if kind == "BLOB":
+                    other = f"CAST({other} AS BLOB)"
+                connection.execute("SAVEPOINT one")
+                connection.execute(f'UPDATE {table} SET "{name}" = {other} WHERE rowid = ?', (row,))
+                now = file_digests(connection, file_id)
+                connection.execute("ROLLBACK TO one")
+                connection.execute("RELEASE one")
+                assert now.rows != before.rows, f"{table}.{name}"
+                in_results = table != "files" or name not in OF_FILE_SYSTEM
+                assert (now.results != before.results) == in_results, f"{table}.{name}"
+                looked_at += 1
+    assert looked_at > 80
 
 
 def test_what_became_of_the_evidence_is_told(case: Path, evidence: Path) -> None:

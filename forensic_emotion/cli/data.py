@@ -31,6 +31,7 @@ def data(
     Faults are pictures with a pixel-identical twin, in the same split or in another (which lets a
     model be tested on what it was trained on), twins with different labels, and blank pictures.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     from forensic_emotion.training.census import take_census
@@ -41,7 +42,7 @@ def data(
         print(json.dumps(asdict(census), indent=1))
         return
     console = wide_console()
-    table = Table("class", *census.counts)
+    table = Table("class", *map(escape, census.counts))
     for name in LABELS:
         table.add_row(name, *(str(counts[name]) for counts in census.counts.values()))
     table.add_section()
@@ -50,7 +51,7 @@ def data(
     console.print(table)
     for pair, n in census.leaks.items():
         if n:
-            console.print(f"{pair}: {n} pictures have a twin there")
+            console.print(f"{pair}: {n} pictures have a twin there", markup=False)
     console.print(
         f"{census.pictures} pictures, {census.duplicate_groups} groups of twins,"
         f" {census.contradicting} of them with contradicting labels, {census.blank} blank pictures"

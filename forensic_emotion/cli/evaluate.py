@@ -55,16 +55,20 @@ def evaluate(
     from forensic_emotion.emotions.card import ModelCard
     from forensic_emotion.training.evaluate import evaluate as run_evaluation
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(f"model {ModelCard.find(model).folder}, split {settings.split}")
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         evaluation = run_evaluation(model, data, out, settings, progress, ferplus)
+    if evaluation.caution:
+        console.print(evaluation.caution)
     figures = evaluation.whole
     console.print(f"accuracy {figures.accuracy}")
     console.print(f"loss {figures.loss:.4f}")
     console.print(f"macro-F1 {figures.macro_f1:.4f}  ECE {figures.ece:.4f}  Brier {figures.brier:.4f}")
     if evaluation.without_twins:
-        console.print(f"without twins in Training: accuracy {evaluation.without_twins.accuracy}")
+        console.print(
+            f"without pixel-identical twins in Training: accuracy {evaluation.without_twins.accuracy}"
+        )
     for c in figures.classes:
         precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
         recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"
@@ -80,7 +84,7 @@ def evaluate(
         console.print(f"FER+ majority met: {evaluation.ferplus}")
     elif ferplus:
         console.print(
-            "FER+ majority: not measured, the model has no output for it or no picture a majority"
+            "FER+ majority: not measured, the model learnt from no votes or no picture has one"
         )
     if evaluation.ten_crop:
         console.print(f"accuracy over ten crops: {evaluation.ten_crop}")

@@ -75,7 +75,7 @@ def merge(
     require_train_extra("femo merge")
     from forensic_emotion.training.merge import merge as run_merge
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         folder = run_merge(
             models, data, out, max_error, progress, weights=weights, mirror_size=mirror_size

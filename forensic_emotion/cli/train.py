@@ -59,7 +59,7 @@ def train(
     require_train_extra("femo train")
     from forensic_emotion.training.train import train as run_training
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         folder = run_training(
             data,

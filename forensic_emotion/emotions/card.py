@@ -69,12 +69,17 @@ class ModelCard:
                 f"{path} is no model card: {type(error).__name__}: {error}.",
                 RESTORE,
             ) from error
+        if not complete:
+            raise ModelError(
+                f"{path} is no model card: its name, classes, files or preprocessing are missing.",
+                RESTORE,
+            )
         if not 0 <= threshold <= 1:
             raise ModelError(
                 f"{path} names the threshold {threshold}, which is no probability.",
                 RESTORE,
             )
-        if not complete or facts["preprocessing"] != PREPROCESSING:
+        if facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
                 f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"
                 f" {PREPROCESSING!r}.",

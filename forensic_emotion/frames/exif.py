@@ -44,7 +44,10 @@ def read_exif(image: Image.Image, facts: MediaFacts) -> None:
     What cannot be read of it is told among the tags, as ``unreadable``.
     """
     try:
-        _read(image.getexif(), facts)
+        exif = image.getexif()
+        _read(exif, facts)
+        if not exif and image.info.get("exif"):
+            facts.exif = {"unreadable": "there is EXIF, and no tag in it can be read"}
     except DECODER_ERRORS as error:
         facts.exif = {**(facts.exif or {}), "unreadable": f"{type(error).__name__}: {error}"}
 

@@ -101,20 +101,20 @@ def smooth(targets: Floats, amount: float) -> Floats:
 
 
 def mix(batch: Batch, alpha: float, chance: np.random.Generator) -> Batch:
-    """Blend each picture, its landmarks and its targets with another one's (Zhang et al. 2018)."""
+    """Blend each picture and its targets with another one's (Zhang et al. 2018).
+
+    Landmarks stay those of the greater part: a blend of two shapes is no shape.
+    """
     n = len(next(iter(batch.inputs.values())))
     other = chance.permutation(n)
     share = chance.beta(alpha, alpha)
     share = float(max(share, 1 - share))  # each picture keeps the greater part of itself
 
-    def blend(values: Floats) -> Floats:
-        return (share * values + (1 - share) * values[other]).astype(np.float32)
-
-    inputs = {name: blend(values) for name, values in batch.inputs.items()}
-    if "landmarks_valid" in inputs:
-        # A blend of two shapes is no shape.
-        inputs["landmarks"] = batch.inputs["landmarks"]
-        inputs["landmarks_valid"] = batch.inputs["landmarks_valid"]
+    images = batch.inputs["images"]
+    inputs = {
+        **batch.inputs,
+        "images": (share * images + (1 - share) * images[other]).astype(np.float32),
+    }
     weights, targets = {}, {}
     for name, target in batch.targets.items():
         weight = batch.weights[name]

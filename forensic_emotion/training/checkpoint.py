@@ -83,15 +83,23 @@ class Checkpoint:
         average: Weights,
         history: list[Epoch],
         identity: dict[str, object],
+        commits: list[str],
     ) -> None:
         """Write down the last epoch; the files of earlier ones that nothing needs any more go.
+
+        Args:
+            model: with its optimiser.
+            average: of its weights.
+            history: the epochs so far.
+            identity: what a run that goes on must be started with too.
+            commits: of femo's source, by which the run began and went on.
 
         Raises:
             FemoError: they cannot be written; the checkpoint before this one stays as it was.
         """
         now = history[-1].epoch
         unfinished = self._state.with_suffix(".new")
-        state = {**identity, "history": [asdict(epoch) for epoch in history]}
+        state = {**identity, "commits": commits, "history": [asdict(epoch) for epoch in history]}
         try:
             model.save(self._file(now, "keras"))
             np.savez(self._file(now, "npz"), *average)
@@ -109,8 +117,8 @@ class Checkpoint:
         for old in set(self._folder.glob("epoch-*")) - needed:
             old.unlink()
 
-    def load(self, identity: dict[str, object]) -> tuple[keras.Model, Weights, list[Epoch]]:
-        """The model, the average of its weights and the history to go on from.
+    def load(self, identity: dict[str, object]) -> tuple[keras.Model, Weights, list[Epoch], list[str]]:
+        """The model, the average of its weights, the history and the commits to go on from.
 
         Raises:
             UsageError: there is none, or it has other settings or data.
@@ -123,6 +131,7 @@ class Checkpoint:
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             history = [Epoch(**epoch) for epoch in state.pop("history")]
+            commits = state.pop("commits", [])
             now = history[-1].epoch
         except DAMAGED as error:
             raise _damaged(self._state, error) from error
@@ -136,7 +145,7 @@ class Checkpoint:
             model = keras.models.load_model(file)
         except DAMAGED as error:
             raise _damaged(file, error) from error
-        return model, self.load_average(now), history
+        return model, self.load_average(now), history, commits
 
     def load_average(self, epoch: int) -> Weights:
         """The averaged weights as they were after an epoch.

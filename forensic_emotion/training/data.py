@@ -1,4 +1,4 @@
-"""Labelled faces → pictures with landmarks, and a split that leaks nothing."""
+"""Labelled faces → pictures with landmarks, and a split that parts no pixel-identical ones."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ class TrainingSplit:
     fit: Pictures
     """What the weights are fitted to."""
     validation: Pictures
-    """What decides which epoch is kept; never fitted to, no twin anywhere."""
+    """What decides which epoch is kept; never fitted to, no pixel-identical twin anywhere."""
     left_out: int
     """Training pictures that stand, pixel for pixel, in a test split of the same file."""
 
@@ -242,7 +242,8 @@ def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> 
     """Hold out a stratified part of Training for validation.
 
     A picture that stands in a test split too is used for neither. A picture with a twin within
-    Training is never held out, so that nothing in the validation part was seen in fitting.
+    Training is never held out, so that no pixel of the validation part was seen in fitting
+    as it is there. Near copies, the same photograph moved or scaled, are not looked for.
 
     Args:
         pictures: all splits of the data.

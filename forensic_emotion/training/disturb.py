@@ -15,8 +15,11 @@ EYES, MOUTH = slice(36, 48), slice(48, 68)
 """Points in the order of iBUG 300-W."""
 
 
-def _hand(points: slice) -> Callable[[Grey, PointSets], Grey]:
-    """Four fingers of the face's own brightness across a part of it, over its whole width and more."""
+def _fingers(points: slice) -> Callable[[Grey, PointSets], Grey]:
+    """Four bars of the face's own brightness across a part of it, as fingers of a hand before it.
+
+    Drawn: what a real hand does to an answer was not measured.
+    """
 
     def cover(grey: Grey, landmarks: PointSets) -> Grey:
         covered = grey.copy()
@@ -65,8 +68,8 @@ def _turned(degrees: float) -> Callable[[Grey], Grey]:
 
 
 DISTURBANCES: dict[str, Callable[[Grey, PointSets], Grey]] = {
-    "hand over the eyes": _hand(EYES),
-    "hand over the mouth": _hand(MOUTH),
+    "drawn fingers over the eyes": _fingers(EYES),
+    "drawn fingers over the mouth": _fingers(MOUTH),
     "blur (Gaussian, 1.5 pixels)": _each(
         lambda p: np.asarray(cv2.GaussianBlur(p, (0, 0), 1.5), np.uint8)
     ),

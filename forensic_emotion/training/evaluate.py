@@ -36,12 +36,12 @@ from forensic_emotion.training.pictures import (
     draw_reliability,
     draw_risk_coverage,
 )
-from forensic_emotion.training.scoring import score_inputs, score_pictures
+from forensic_emotion.training.scoring import score_inputs
 from forensic_emotion.training.sources import LABELS, TRAINING, digests
 
 CROP = 44
 """Side of the ten crops, in pixels of the 48."""
-HELD_OUT_NAMES = ("validation",)
+HELD_OUT = "validation"
 """Under which a card has the figures of the held-out part of training."""
 COVERAGES = (1.0, 0.8, 0.6)
 """Where the accuracy among the surest answers is given."""
@@ -65,6 +65,8 @@ class Evaluation:
     ten_crop: Interval | None
     robustness: dict[str, Interval]
     """Accuracy on the same faces disturbed; their landmarks are found anew."""
+    caution: str | None
+    """That the model may know the pictures, in a sentence; None if its own data held them back."""
 
 
 def evaluate(
@@ -91,7 +93,12 @@ def evaluate(
         UsageError: the figures of such a split cannot be recorded.
         FemoError: the figures cannot be written.
     """
-    if settings.record and settings.split in HELD_OUT_NAMES:
+    if settings.record and settings.split == TRAINING:
+        raise UsageError(
+            "Figures of Training cannot be recorded: the model was fitted to most of these pictures.",
+            "Leave out --record, or name another --split.",
+        )
+    if settings.record and settings.split == HELD_OUT:
         raise UsageError(
             f"Figures of the split {settings.split} cannot be recorded: the card keeps those of the"
             " training's own held-out part under that name.",
@@ -119,9 +126,10 @@ def evaluate(
             name: _accuracy(score_inputs(classifier, inputs, progress)["output"], chosen.labels)
             for name, inputs in ablated(chosen)
         },
-        ferplus=_ferplus(answers, chosen),
+        ferplus=_ferplus(classifier.card, answers, chosen),
         ten_crop=_ten_crop(classifier, chosen, progress) if settings.ten_crop else None,
         robustness=_robustness(classifier, chosen, progress) if settings.robustness else {},
+        caution=_caution(classifier.card, pictures.sha256, settings.split),
     )
 
     summary = {
@@ -194,9 +202,33 @@ def ablated(pictures: data.Pictures) -> Iterator[tuple[str, chips.Inputs]]:
     yield "landmarks only", {**both, "images": average["images"]}
 
 
-def _ferplus(answers: dict[str, npt.NDArray[np.float32]], chosen: data.Pictures) -> Interval | None:
+def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
+    if split == TRAINING:
+        return (
+            "The model was fitted to most of these pictures: the figures say how well it knows them, not"
+            " how it does on others."
+        )
+    if _data_of(card).get("sha256") != data_sha256:
+        return (
+            "The model was trained on another file than this one: whether it was fitted to some of these"
+            " pictures was not checked."
+        )
+    return None
+
+
+def _data_of(card: ModelCard) -> dict[str, Any]:
+    """What a card says of the data; nothing if it does not."""
+    found = card.facts.get("data")
+    return found if isinstance(found, dict) else {}
+
+
+def _ferplus(
+    card: ModelCard, answers: dict[str, npt.NDArray[np.float32]], chosen: data.Pictures
+) -> Interval | None:
+    """None also for a network that has the output and never learnt from votes."""
     agreed, majority = data.ferplus_majority(chosen.votes)
-    if "ferplus" not in answers or not agreed.any():
+    learnt = _data_of(card).get("ferplus_sha256") is not None
+    if "ferplus" not in answers or not learnt or not agreed.any():
         return None
     return _accuracy(answers["ferplus"][agreed], majority[agreed])
 
@@ -228,7 +260,8 @@ def _robustness(
             lambda p, name=name: progress.track(p, description=name),  # type: ignore[misc]
         )
         disturbed = replace(chosen, grey=grey, landmarks=landmarks, detected=detected)
-        found[name] = _accuracy(score_pictures(classifier, disturbed, progress), chosen.labels)
+        answers = score_inputs(classifier, disturbed.inputs(), progress)["output"]
+        found[name] = _accuracy(answers, chosen.labels)
     return found
 
 
@@ -243,6 +276,7 @@ def as_facts(evaluation: Evaluation) -> dict[str, Any]:
         "ablation": {name: asdict(accuracy) for name, accuracy in evaluation.ablation.items()},
         "ferplus_majority": asdict(evaluation.ferplus) if evaluation.ferplus else None,
         "ten_crop": asdict(evaluation.ten_crop) if evaluation.ten_crop else None,
+        "caution": evaluation.caution,
         "robustness": {name: asdict(accuracy) for name, accuracy in evaluation.robustness.items()},
     }
 
@@ -279,6 +313,6 @@ def _write_tables(out: Path, figures: Figures) -> None:
         rows.writerows(asdict(c) for c in figures.classes)
     with (out / "confusion_matrix.csv").open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(["true \\ predicted", *LABELS])
+        writer.writerow(["label given by people \\ model's answer", *LABELS])
         for label, row in zip(LABELS, figures.confusion.tolist(), strict=True):
             writer.writerow([label, *row])

@@ -61,6 +61,7 @@ def merge(
         UsageError: fewer than two models, or ``out`` is in use.
         FemoError: the model cannot be written.
     """
+    made_by = commit()
     if len(folders) < 2:
         raise UsageError("One model alone cannot be merged.", "Name two or more.")
     if (out / "model.json").exists():
@@ -95,7 +96,7 @@ def merge(
         },
         "members": [_as_member(each) for each in cards],
         "command": merge_line(folders, source, out, max_error, weights, mirror_size),
-        "commit": commit(),
+        "commit": made_by,
         "trained_with": trained_with(),
         **calibrated,
         "calibrated_before": {"n": first.n, "ridge": first.ridge} if first else None,

@@ -81,7 +81,7 @@ def measure(
 def confusion_matrix(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: int
 ) -> npt.NDArray[np.int64]:
-    """(classes, classes): rows are true labels, columns the highest-scoring classes."""
+    """(classes, classes): rows are the labels, columns the highest-scoring classes."""
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
     return confusion

@@ -40,7 +40,7 @@ def draw_curves(path: Path, history: list[Epoch], kept: int) -> None:
 
 
 def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> None:
-    """Rows true, columns predicted; counts, shaded by their share of the row."""
+    """Rows the labels that people gave, columns the model's answers; counts, shaded by their share."""
     shares = figures.confusion / np.maximum(figures.confusion.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
@@ -51,8 +51,9 @@ def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> Non
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(labels)), labels, rotation=30)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {figures.accuracy}")
-    figure.colorbar(shaded, label="share of the true class")
+    axes.set(xlabel="model's answer", ylabel="label given by people")
+    axes.set_title(f"accuracy {figures.accuracy}")
+    figure.colorbar(shaded, label="share of the faces with that label")
     figure.savefig(path, dpi=120)
 
 
@@ -66,7 +67,7 @@ def draw_reliability(path: Path, bins: Sequence[ReliabilityBin], ece: float) -> 
         axes.bar(middle, share, width=0.9 * (each.high - each.low), color="steelblue")
         axes.text(middle, share + 0.01, str(each.right.n), ha="center", fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence", ylabel="share of right answers")
-    axes.set_title(f"Reliability: ECE {ece:.4f}, n={sum(each.right.n for each in bins)}")
+    axes.set_title(f"Reliability: ECE (15 bins) {ece:.4f}, n={sum(each.right.n for each in bins)}")
     axes.legend(loc="upper left")
     figure.savefig(path, dpi=120)
 
@@ -115,7 +116,7 @@ def draw_gallery(
         for place, i in enumerate(rows, start):
             axes[place].imshow(grey[i], cmap="gray", vmin=0, vmax=255)
             axes[place].set_title(
-                f"True: {names[labels[i]]}, Pred: {names[answers[i]]}",
+                f"Label: {names[labels[i]]}, model: {names[answers[i]]}",
                 fontsize=8,
                 color="darkgreen" if start == 0 else "darkred",
             )

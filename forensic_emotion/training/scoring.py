@@ -7,14 +7,8 @@ from rich.progress import Progress
 
 from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.classifier import Classifier, Probabilities
-from forensic_emotion.training.data import Pictures
 
 BATCH = 256
-
-
-def score_pictures(classifier: Classifier, pictures: Pictures, progress: Progress) -> Probabilities:
-    """The model's probabilities for each picture, (n, classes)."""
-    return score_inputs(classifier, pictures.inputs(), progress)["output"]
 
 
 def score_inputs(classifier: Classifier, inputs: Inputs, progress: Progress) -> dict[str, Probabilities]:

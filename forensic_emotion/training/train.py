@@ -106,6 +106,16 @@ def train(
             f"{settings.network} learns from no FER+ votes: it has no output for them.",
             "Leave out --ferplus, or add --distill-votes.",
         )
+    if not ferplus and settings.ferplus_weight != TrainSettings.ferplus_weight:
+        raise UsageError(
+            "--ferplus-weight has no effect without the FER+ votes.", "Name them: --ferplus FILE."
+        )
+    learns_more = distill or settings.distill_votes
+    if not learns_more and settings.distill_weight != TrainSettings.distill_weight:
+        raise UsageError(
+            "--distill-weight has no effect where nothing is learnt but the labels.",
+            "Name a teacher by --distill, or add --distill-votes.",
+        )
     if settings.freeze and settings.normalise:
         raise UsageError(
             "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
@@ -115,14 +125,19 @@ def train(
     if settings.normalise:
         check_has_none(NETWORKS[settings.network](len(LABELS)))
 
+    started_by = commit()
+
     # ---- data -----------------------------------------------------------------------------------
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     split = data.split_training(pictures, settings.validation_share)
     validation_inputs = split.validation.inputs()
     teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
     init = find_start(init) if init else None
-    if init is not None:
-        check_held_out(init, pictures.sha256, settings.validation_share)
+    if init is not None and not check_held_out(init, pictures.sha256, settings.validation_share):
+        console.print(
+            f"{init} was trained on another file than {source}: if it was fitted to pictures that are"
+            " held out here, all that is measured on them comes out too good"
+        )
     identity: dict[str, object] = {
         "settings": asdict(settings),
         "data_sha256": pictures.sha256,
@@ -148,15 +163,18 @@ def train(
     keras.config.set_dtype_policy(settings.precision)
     try:
         if resume:
-            model, average, history = checkpoint.load(identity)
+            model, average, history, commits = checkpoint.load(identity)
             if len(history) >= settings.epochs and (out / "model.json").exists():
                 console.print("This training came to its end before; its model stays as it is.")
                 return out
             go_on_with(model, settings, steps)
         else:
-            model, history = build(settings, steps, init, split.fit), []
+            model, history, commits = build(settings, steps, init, split.fit), [], []
             checkpoint.start(out)
             average = model.get_weights()
+        # Now, not at the end: the source may have changed by then, and Python does not load it anew.
+        if started_by and started_by not in commits:
+            commits.append(started_by)
 
         make_step: Callable[[Batch], tuple[float, float]] = partial(step_on, model)
         if settings.sharpness:
@@ -181,7 +199,8 @@ def train(
                 if not np.isfinite(logs[0]):
                     raise _astray(number)
                 sums += np.array(logs) * len(batch.inputs["images"])
-                if step % AVERAGE_EVERY == 0 or step == number * steps:
+                ends = step == number * steps
+                if ends or (settings.average and step % AVERAGE_EVERY == 0):
                     now, since = model.get_weights(), step - averaged
                     average = moving_average(average, now, settings.average, step, since)
                     averaged = step
@@ -202,7 +221,7 @@ def train(
                     round(time.monotonic() - started, 1),
                 )
             )
-            checkpoint.save(model, average, history, identity)
+            checkpoint.save(model, average, history, identity, commits)
             console.print(describe(history[-1], settings.epochs))
 
         # ---- the epoch that is kept, and what is written ----------------------------------------
@@ -241,7 +260,7 @@ def train(
         "teachers": identity["teachers"],
         "epoch": kept.epoch,
         "command": command_line(source, out, settings, ferplus, init, distill),
-        "commit": commit(),
+        "commit": ", ".join(commits) or None,
         "trained_with": trained_with(),
         **calibrated,
     }
@@ -320,6 +339,8 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int, sinc
         step: from 1, over all epochs.
         since: how many steps that is.
     """
+    if not decay:
+        return now
     kept = min(decay, step / (step + 10)) ** since
     return [a + np.float32(1 - kept) * (b - a) for a, b in zip(average, now, strict=True)]
 

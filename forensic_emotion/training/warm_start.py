@@ -27,25 +27,32 @@ def find_start(init: Path) -> Path:
     return init
 
 
-def check_held_out(init: Path, data_sha256: str, share: float) -> None:
+def check_held_out(init: Path, data_sha256: str, share: float) -> bool:
     """See that weights to start from were not fitted to pictures that are to be held out.
 
-    Only what a model's card tells: weights of other data, or without a card beside them, tell nothing.
+    Only what a model's card tells: weights without a card beside them tell nothing. Data are told by
+    their file's hash: the same pictures in another file are other data.
 
     Args:
         init: the file.
         data_sha256: of the data that are trained on.
         share: of Training that is to be held out.
 
+    Returns:
+        Whether that is certain, as far as there is a card; False for weights of other data.
+
     Raises:
         ModelError: they were, so that accuracy, calibration and threshold would come out too good.
     """
     start = _how_trained(init)
-    if start is not None and start.data_sha256 == data_sha256 and start.validation_share < share:
+    if start is None:
+        return True
+    if start.data_sha256 == data_sha256 and start.validation_share < share:
         raise ModelError(
             f"{init} was fitted to pictures that --validation-share {share:g} is to hold out.",
             f"Give --validation-share {start.validation_share:g} or less, as it was trained with.",
         )
+    return start.data_sha256 == data_sha256
 
 
 def _how_trained(file: Path) -> Trained | None:
