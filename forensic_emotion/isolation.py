@@ -89,34 +89,6 @@ class Analyser(Protocol):
     ) -> Outcome: ...
 
 
-@dataclass(frozen=True, eq=False)
-class InProcess:
-    """Looks at files in this very process."""
-
-    tools: Tools
-
-    def analyse(
-        self,
-        found: Found,
-        seen: Seen,
-        on_frame: OnFrame,
-        *,
-        whole: bool = False,
-        on_read: OnRead = unwatched,
-        aside: Aside | None = None,
-    ) -> Outcome | Planned:
-        from forensic_emotion.pipeline import analyse
-
-        return analyse(found, self.tools, seen, on_frame, whole=whole, on_read=on_read)
-
-    def analyse_piece(
-        self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
-    ) -> Outcome:
-        from forensic_emotion.pipeline import analyse_piece
-
-        return analyse_piece(found, evidence, piece, self.tools, on_frame)
-
-
 @dataclass(frozen=True)
 class Task:
     """What a worker is given."""

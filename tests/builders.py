@@ -28,16 +28,20 @@ from forensic_emotion.faces.landmarks import Fit
 from forensic_emotion.frames.media import to_look_at
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
-from forensic_emotion.isolation import InProcess
-from forensic_emotion.pipeline import Tools
+from forensic_emotion.hashes import OnRead, unwatched
+from forensic_emotion.isolation import Aside
+from forensic_emotion.pipeline import OnFrame, Seen, Tools, analyse, analyse_piece
 from forensic_emotion.records import (
     RGB,
     Box,
     Detection,
+    Evidence,
     Frame,
     MediaFacts,
     Model,
     Outcome,
+    Piece,
+    Planned,
     Points,
     Run,
 )
@@ -269,6 +273,30 @@ def fake_run(root: Path, classifier: Any = None, settings: ScanSettings | None =
     model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
     chosen = asdict(settings or ScanSettings())
     return Run(bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), chosen, {"femo": "0"}, model)
+
+
+@dataclass(frozen=True, eq=False)
+class InProcess:
+    """Looks at files in this very process, which is quick and leaves fakes where a test can see them."""
+
+    tools: Tools
+
+    def analyse(
+        self,
+        found: Found,
+        seen: Seen,
+        on_frame: OnFrame,
+        *,
+        whole: bool = False,
+        on_read: OnRead = unwatched,
+        aside: Aside | None = None,
+    ) -> Outcome | Planned:
+        return analyse(found, self.tools, seen, on_frame, whole=whole, on_read=on_read)
+
+    def analyse_piece(
+        self, found: Found, evidence: Evidence, piece: Piece, on_frame: OnFrame
+    ) -> Outcome:
+        return analyse_piece(found, evidence, piece, self.tools, on_frame)
 
 
 def scanned(root: Path, case: Path, **changes: Any) -> Summary:

@@ -20,12 +20,12 @@ from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.errors import FemoError, UnreadableEvidence, UsageError
 from forensic_emotion.evidence import OpenEvidence
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.isolation import InProcess
 from forensic_emotion.paths import refuse_inside, refuse_second_name
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from tests.builders import (
     FakeDetector,
     FakeProgress,
+    InProcess,
     InterruptsAfter,
     encoded,
     fake_run,

@@ -28,13 +28,13 @@ from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.isolation import InProcess
 from forensic_emotion.records import RGB, Box, Detection, Outcome
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.verification import verify
 from tests.builders import (
     FakeDetector,
     FakeProgress,
+    InProcess,
     InterruptsAfter,
     cut_by,
     encoded,

@@ -104,7 +104,8 @@ def _parsed(text: object, kind: type[Parsed]) -> Parsed | None:
 
 def lines(case: sqlite3.Connection) -> list[str]:
     """What the file beside the case says of every entry, the first one first."""
-    return [f"{e.sha256}  {e.at}  {e.action}, run {e.run_id}" for e in entries(case)]
+    rows = case.execute("SELECT sha256, at, action, run_id FROM audit ORDER BY id")
+    return [f"{sha256}  {at}  {action}, run {run_id}" for sha256, at, action, run_id in rows]
 
 
 def is_beginning(noted: list[str], there: list[str]) -> bool:
