@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -80,6 +81,30 @@ def test_the_demo_evidence(scan) -> None:
     assert {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0} <= set(seconds)
     assert not [s for s in seconds if 8.0 <= s <= 10.0]
     assert max(seconds) > 11
+
+
+def test_what_is_said_of_a_case_stands_in_it(scan, tmp_path: Path) -> None:
+    said = {"case-number": "N 7", "examiner": "E. Xaminer", "agency": "A Lab", "note": "as told"}
+    case = tmp_path / "case.db"
+    options = [word for name, text in said.items() for word in (f"--{name}", text)]
+    result = CliRunner().invoke(
+        app, ["scan", str(DEMO), "--case", str(case), *options, "--workers", "2", "--json"]
+    )
+    assert result.exit_code == 3, result.output
+    told = json.loads(result.stdout)
+    connection = sqlite3.connect(case)
+    columns = ", ".join(name.replace("-", "_") for name in said)
+    assert connection.execute(f"SELECT {columns} FROM runs").fetchall() == [tuple(said.values())]
+    _, alone = scan(DEMO)  # by as many workers as there are cores
+    assert told["results_digest"] == alone("SELECT results_digest FROM runs")[0][0]
+    assert (told["discovered"], sum(told["states"].values())) == (7, 7)
+    assert told["faces"] == alone("SELECT COUNT(*) FROM faces")[0][0]
+    report = CliRunner().invoke(app, ["report", str(case), "--out", str(tmp_path / "r.html")])
+    assert report.exit_code == 0, report.output
+    page = (tmp_path / "r.html").read_text()
+    assert "<h1>Case N 7</h1>" in page
+    for heading, text in zip(("Examiner", "Agency", "Note"), list(said.values())[1:], strict=True):
+        assert re.search(rf"<dt>{heading}[^<]*</dt>\s*<dd>{re.escape(text)}</dd>", page), heading
 
 
 def test_photographs(scan, shared_media: Path) -> None:
