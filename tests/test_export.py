@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,82 @@ def test_a_formula_gets_an_apostrophe_that_can_be_taken_away(start: str) -> None
     assert readable_cell("plain") == "plain"
     assert readable_cell(-1.5) == -1.5
     assert readable_cell(None) is None
+
+
+FILE_FACTS = ("sha1", "md5", "size", "modified_at", "changed_at")
+FACE_FACTS = ("left", "top", "right", "bottom", "score", "pts", "time_base", "seconds", *CLASSES)
+
+
+@pytest.fixture
+def told_apart(case: Path) -> Path:
+    """A case whose values are all different, so that none can stand in another's place."""
+    for column, day in (("modified_at", 2), ("changed_at", 3), ("accessed_at", 4)):
+        time = f"'2024-01-0{day}T00:00:00.' || printf('%09d', id) || 'Z'"
+        change(case, f"update files set {column} = {time}")
+    for place, name in enumerate(CLASSES):
+        change(case, f'update faces set "{name}" = id * 0.001 + {place} * 0.01')
+    return case
+
+
+def facts(case: Path, of: str, columns: Sequence[str]) -> dict[Any, tuple[Any, ...]]:
+    """What a case holds, by the row's number."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    return {id: values for id, *values in rows(case, f"select {of}, {names} from face_results")}
+
+
+def test_jsonl_has_each_value_in_its_place(told_apart: Path, tmp_path: Path) -> None:
+    text = exported(told_apart, "jsonl", tmp_path / "f.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    of_files = {
+        id: list(values)
+        for id, *values in rows(
+            told_apart,
+            "select files.id, sha1, md5, size, modified_at, changed_at"
+            " from files join evidence using (sha256)",
+        )
+    }
+    of_faces = facts(told_apart, "face_id", FACE_FACTS)
+    for line in lines:
+        assert [line["file"][name] for name in FILE_FACTS] == of_files[line["file_id"]]
+        box, frame = line["box"], line["frame"]
+        assert [
+            *(box[side] for side in ("left", "top", "right", "bottom")),
+            line["detector"]["score"],
+            *(frame[name] for name in ("pts", "time_base", "seconds")),
+            *(line["probabilities"][name] for name in CLASSES),
+        ] == of_faces[line["face_id"]]
+
+
+def test_dfxml_has_each_value_in_its_place(told_apart: Path, tmp_path: Path) -> None:
+    top = ET.parse(exported(told_apart, "dfxml", tmp_path / "d.xml")).getroot()
+    stored = {
+        sha256: values
+        for sha256, *values in rows(
+            told_apart,
+            "select sha256, sha1, md5, size, modified_at, changed_at, accessed_at, path"
+            " from files join evidence using (sha256) where same_as is null",
+        )
+    }
+    looked_at = 0
+    for file in top.findall(f"{DFXML}fileobject"):
+        told = {h.get("type"): h.text for h in file.findall(f"{DFXML}hashdigest")}
+        sha1, md5, size, *times, _ = stored[told["sha256"] or ""]
+        assert (told["sha1"], told["md5"]) == (sha1, md5)
+        assert file.findtext(f"{DFXML}filesize") == str(size)
+        if (file.findtext(f"{DFXML}filename") or "").endswith("copy.png"):
+            continue  # of the same bytes, with times of its own
+        assert [file.findtext(f"{DFXML}{name}") for name in ("mtime", "ctime", "atime")] == times
+        faces = rows(
+            told_apart,
+            'select "left", top, "right", bottom, score, happy from faces'
+            f" where sha256 = '{told['sha256']}' order by stream, frame_index, face",
+        )
+        for face, values in zip(file.findall("{urn:femo:}face"), faces, strict=True):
+            sides = [int(face.get(side) or "") for side in ("left", "top", "right", "bottom")]
+            scores = {s.get("class"): float(s.text or "") for s in face.findall("{urn:femo:}score")}
+            assert (*sides, float(face.get("score") or ""), scores["happy"]) == values
+            looked_at += 1
+    assert looked_at == len(NAMES) + 3
 
 
 def test_jsonl(case: Path, tmp_path: Path) -> None:
