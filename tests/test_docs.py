@@ -100,6 +100,43 @@ def test_files_that_the_architecture_names_exist() -> None:
         assert any(p.exists() for p in places), name
 
 
+def test_the_figures_in_the_readme_are_those_of_the_cards() -> None:
+    def percent(share: float, digits: int = 2) -> str:
+        return f"{100 * share:.{digits}f}"
+
+    measured = [ModelCard.find(name).facts["metrics"]["PublicTest"] for name in ("face_resnet", "seed")]
+    accuracies = [m["accuracy"] for m in measured]
+    robust = [m["robustness"] for m in measured]
+    fingers = [
+        [r[f"drawn fingers over the {part}"]["value"] for part in ("eyes", "mouth")] for r in robust
+    ]
+    worse = [
+        [r[name]["value"] for name in ("half size (24x24)", "blur (Gaussian, 1.5 pixels)")]
+        for r in robust
+    ]
+    expected = {
+        "accuracy": [
+            f"{percent(a['value'])} % ({percent(a['low'])} to {percent(a['high'])})" for a in accuracies
+        ],
+        "the same without": [f"{percent(m['without_twins']['accuracy']['value'])} %" for m in measured],
+        "expected calibration error": [f"{percent(m['ece'], 1)} %" for m in measured],
+        "answered": [percent(m["answered"]["coverage"]["value"]) + " %" for m in measured],
+        "wrong among": [f"{percent(m['answered']['error']['value'])} %" for m in measured],
+        "FER+": [f"{percent(measured[0]['ferplus_majority']['value'])} %", "has no such output"],
+        "fingers drawn": [" / ".join(f"{percent(share)} %" for share in pair) for pair in fingers],
+        "half size": [" / ".join(f"{percent(share)} %" for share in pair) for pair in worse],
+    }
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("| ") and line.count("|") == 4
+    ]
+    for beginning, cells in expected.items():
+        (row,) = [row for row in table if row[0].startswith(beginning)]
+        for cell, value in zip(row[1:], cells, strict=True):
+            assert cell.startswith(value), row
+
+
 def test_the_changelog_knows_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     told = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)

@@ -21,6 +21,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from forensic_emotion.case import audit
+from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
@@ -116,6 +118,11 @@ def test_the_report_shows_what_is_in_the_case(evidence: Path, case: Path) -> Non
     assert "Measured error rate: 40.0 %" in page.text
     assert "38.0 % to 42.0 %" in page.text
     faces = told(html)["faces"]
+    assert faces["box"] == [20, 10, 60, 50] * 3
+    with opened_case(case) as opened:
+        assert audit.head(opened) in page.text
+        for digest in opened.execute("SELECT results_digest, row_digest FROM runs").fetchone():
+            assert digest in page.text
     assert faces["pts"] == [None, 0, 1500]
     assert faces["seconds"] == [None, 0.0, 1.5]
     assert faces["time_base"][2] == "1/1000"
