@@ -18,7 +18,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.evidence import sniff
+from forensic_emotion.evidence import name_fits, sniff
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import FORMATS, piece_seconds, video_frames
@@ -1001,6 +1001,64 @@ def test_a_video_frame_with_too_many_pixels_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mkv", [0, 100])
     with pytest.raises(UndecodableMedia):
         read_frames(path, max_pixels=1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "codec", "media_type"),
+    [
+        ("v.mpg", "mpeg", "mpeg2video", "video/mpeg"),
+        ("v.vob", "vob", "mpeg2video", "video/mpeg"),
+        ("v.m2v", "mpeg2video", "mpeg2video", "video/mpeg-es"),
+        ("v.ts", "mpegts", "mpeg2video", "video/mp2t"),
+        ("v.mxf", "mxf", "mpeg2video", "application/mxf"),
+        ("v.rm", "rm", "rv20", "application/vnd.rn-realmedia"),
+        ("v.ivf", "ivf", "libvpx", "video/x-ivf"),
+        ("v.ogv", "ogg", "libvpx", "video/ogg"),
+        ("v.webm", "webm", "libvpx", "video/x-matroska"),
+        ("v.wmv", "asf", "wmv2", "video/x-ms-asf"),
+        ("v.flv", "flv", "flv1", "video/x-flv"),
+        ("v.avi", "avi", "mpeg4", "video/x-msvideo"),
+        ("v.3gp", "3gp", "mpeg4", "video/mp4"),
+        ("v.mov", "mov", "mpeg4", "video/quicktime"),
+    ],
+)
+def test_each_container_that_is_named_is_read(
+    tmp_path: Path, name: str, format: str, codec: str, media_type: str
+) -> None:
+    shown = picture(64, 48, faces=[Box(20, 10, 40, 30)])
+    path = tmp_path / name
+    with av.open(path, "w", format=format) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for pts in range(10):
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(format="yuv420p")
+            frame.pts = pts
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert sniff(path.read_bytes()[:4096]) == media_type
+    assert name_fits(name, media_type)
+    frames, facts = read_frames(path, sample="all")
+    assert facts.problems == []
+    assert [frame.index for frame in frames] == list(range(10))
+    seconds = [float(frame.time.seconds) for frame in frames if frame.time]
+    np.testing.assert_allclose(np.diff(seconds), [0.04] * 9, atol=0.001)
+    for frame in frames:
+        assert np.abs(frame.image.astype(int) - shown).mean() < 6
+
+
+@pytest.mark.parametrize("name", ["p.jp2", "p.bmp", "p.ppm", "p.tif", "p.psd", "p.ico"])
+def test_each_kind_of_picture_that_is_named_is_read(tmp_path: Path, name: str) -> None:
+    shown = picture(64, 48, faces=[Box(20, 10, 40, 30)])
+    path = tmp_path / name
+    if name == "p.psd":
+        head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 48, 64, 8, 3)
+        path.write_bytes(head + bytes(12) + b"\0\0" + shown.transpose(2, 0, 1).tobytes())
+    else:
+        sizes = {"sizes": [(32, 24), (64, 48)]} if name == "p.ico" else {}
+        Image.fromarray(shown).save(path, **sizes)
+    (frame,), facts = read_frames(path)
+    assert facts.problems == []
+    np.testing.assert_array_equal(frame.image, shown)
 
 
 def test_a_list_of_other_files_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

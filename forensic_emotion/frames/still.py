@@ -37,6 +37,8 @@ from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.terminal import silenced
 
+PSD = "image/vnd.adobe.photoshop"
+
 FORMATS = {
     "image/jpeg": ("JPEG", "MPO"),
     "image/png": ("PNG",),
@@ -48,7 +50,7 @@ FORMATS = {
     "image/jp2": ("JPEG2000",),
     "image/vnd.microsoft.icon": ("ICO",),
     "image/x-portable-anymap": ("PPM",),
-    "image/vnd.adobe.photoshop": ("PSD",),
+    PSD: ("PSD",),
     "image/heic": ("HEIF",),
     "image/heif": ("HEIF",),
 }
@@ -325,7 +327,7 @@ def _pages(
 
 def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
     """How many pages a file has that can be reached; notes it where its list of pages is broken."""
-    if media_type == "image/vnd.adobe.photoshop":
+    if media_type == PSD:
         return 1  # its further "frames" are the layers of the one picture
     try:
         with libtiff_silenced(media_type):
@@ -413,7 +415,10 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
 def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) -> int | None:
     """Decode a page; its EXIF orientation, 1 to 8, or None without one."""
     with libtiff_silenced(media_type):
-        image.seek(index)  # also to the first: of HEIF another one is at hand when it is opened
+        if (
+            media_type != PSD
+        ):  # whose layers Pillow counts from 1: 0 is none, and no way back to the whole
+            image.seek(index)  # also to the first: of HEIF another one is at hand when it is opened
         if media_type in HEIF:
             _load_heif(image, facts)
             return None
