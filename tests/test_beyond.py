@@ -64,7 +64,7 @@ def test_bytes_between_the_segments_of_a_jpeg_hide_nothing(tmp_path: Path) -> No
 
 
 def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # not what others on this machine take
     path = tmp_path / "p.jpg"
     path.write_bytes(jpeg() + b"\xff\xd8\xff\xd9" * 1_000_000)
     assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 32"]
@@ -72,7 +72,7 @@ def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
     assert told(path) == []
     path.write_bytes(jpeg() + b"\xff\xd8\xff\xe0" * 1_000_000 + jpeg())
     told(path)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_the_pages_of_an_mpo_are_looked_at_and_not_told(tmp_path: Path) -> None:

@@ -211,14 +211,14 @@ def test_a_missing_case_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
     ("arguments", "message"),
     [
         (["scan", "missing"], "No evidence at missing"),
-        (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "0"], "--every: 0.0 is not above 0"),
-        (["scan", ".", "--case", "/tmp/femo_test.db", "--every", "nan"], "--every: nan is not above 0"),
+        (["scan", ".", "--case", "../case.db", "--every", "0"], "--every: 0.0 is not above 0"),
+        (["scan", ".", "--case", "../case.db", "--every", "nan"], "--every: nan is not above 0"),
         (
-            ["scan", ".", "--case", "/tmp/femo_test.db", "--smallest-face", "2"],
+            ["scan", ".", "--case", "../case.db", "--smallest-face", "2"],
             "--smallest-face: 2 is below 4",
         ),
         (["scan", ".", "--case", "inside.db"], "inside"),
-        (["scan", ".", "--case", "/tmp/femo_test.db", "--runtime", "abacus"], "--runtime: 'abacus'"),
+        (["scan", ".", "--case", "../case.db", "--runtime", "abacus"], "--runtime: 'abacus'"),
         (["scan", ""], "An argument is empty"),
         (["scan", ".", "--detector", "mmod", "--confidence", "0.3"], "no effect on mmod"),
         (["train", "f.csv", "--out", "o", "--landmark-dropout", "0.3"], "no effect on --network seed"),
@@ -230,13 +230,15 @@ def test_a_missing_case_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
 def test_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "p.png").write_bytes(encoded(picture()))
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "p.png").write_bytes(encoded(picture()))
     code, out, err = femo(*arguments)
     assert code == 2
     assert message in err
     assert "Traceback" not in err + out
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.png"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["evidence", "p.png"]
 
 
 def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:

@@ -57,8 +57,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = os.environ.get("FEMO_TEST_FOLDER")
     os.environ["FEMO_TEST_FOLDER"] = str(path)
     yield path
-    if before is None:
-        del os.environ["FEMO_TEST_FOLDER"]
+    del os.environ["FEMO_TEST_FOLDER"]
+    if before is not None:
+        os.environ["FEMO_TEST_FOLDER"] = before
 
 
 @pytest.fixture(scope="module")
@@ -139,17 +140,16 @@ NAMES = (
 
 
 @pytest.fixture
-def tree(evidence: Path, folder: Path) -> Path:
+def tree(evidence: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything that a folder can hold against its reader."""
     root = bytes(evidence)
     for name in NAMES:
         with open(root + b"/" + name, "wb") as target:
             target.write(encoded(FACE) + name)
     os.mkfifo(evidence / "pipe.jpg")
-    with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(evidence)
+    with socket.socket(socket.AF_UNIX) as server, monkeypatch.context() as there:
+        there.chdir(evidence)  # the path of a socket is short
         server.bind("socket.png")
-    os.chdir("/")
     (evidence / "loop").symlink_to(".")
     (evidence / "self.png").symlink_to("self.png")
     (evidence / "outside.jpg").symlink_to("/etc/hostname")
