@@ -366,7 +366,7 @@ def sniff(head: bytes) -> str | None:
         return "image/x-portable-anymap"
     if _is_transport_stream(head):
         return "video/mp2t"
-    return None
+    return _mere_stream(head)
 
 
 def _iso_media(head: bytes) -> str:
@@ -384,6 +384,30 @@ def _is_transport_stream(head: bytes) -> bool:
         if len(syncs) == 5 and set(syncs) == {0x47}:
             return True
     return False
+
+
+_UNIT = re.compile(rb"\x00\x00\x01(..)", re.DOTALL)
+_H264_PROFILES = (44, 66, 77, 88, 100, 110, 118, 122, 128, 244)
+
+
+def _mere_stream(head: bytes) -> str | None:
+    """H.264 or H.265 without a container, as recorders export them (annex B of both standards).
+
+    Such a stream begins with a delimiter, parameters or what they are supplemented by; its sequence
+    parameters have to follow. A part that was cut out amid a stream is not told from chance.
+    """
+    if not head.startswith((b"\x00\x00\x00\x01", b"\x00\x00\x01")):
+        return None
+    units = [found[1] for found in _UNIT.finditer(head)]
+    kinds = [unit[0] & 0x1F for unit in units]  # ITU-T H.264, 7.3.1; the highest bit is 0
+    if units and units[0][0] < 0x80 and kinds[0] in (6, 7, 9):
+        profiles = [unit[1] for unit, kind in zip(units, kinds, strict=True) if kind == 7]
+        if profiles and profiles[0] in _H264_PROFILES:
+            return "video/h264"
+    kinds = [unit[0] >> 1 for unit in units]  # ITU-T H.265, 7.3.1.2; layer 0, lowest sub-layer
+    if units and kinds[0] in (32, 33, 35, 39) and units[0][1] == 1 and {32, 33} <= set(kinds):
+        return "video/h265"
+    return None
 
 
 def kind_of(media_type: str | None) -> Kind | None:
@@ -417,14 +441,16 @@ ENDINGS = {
     "video/ogg": ".ogv .ogg",
     "video/mpeg": ".mpg .mpeg .mpe .vob",
     "video/mpeg-es": ".mpg .mpeg .mpe .m2v",
+    "video/h264": ".264 .h264 .avc",
+    "video/h265": ".265 .h265 .hevc",
     "video/mp2t": ".ts .mts .m2ts .m2t",
     "application/mxf": ".mxf",
     "application/vnd.rn-realmedia": ".rm .rmvb",
     "video/x-ivf": ".ivf",
 }
 """Media type → how names of such files end."""
-UNREAD = ".264 .h264 .avc .265 .h265 .hevc .dav .dv .cr3 .crw .mrw .orf .raf .rw2 .x3f"
-"""How names of media end that femo has no reader for: mere streams, recorders' and cameras' own."""
+UNREAD = ".dav .dv .cr3 .crw .mrw .orf .raf .rw2 .x3f"
+"""How names of media end that femo has no reader for: recorders' and cameras' own."""
 _CLAIMS = {ending for endings in (*ENDINGS.values(), UNREAD) for ending in endings.split()}
 
 

@@ -1046,6 +1046,50 @@ def test_each_container_that_is_named_is_read(
         assert np.abs(frame.image.astype(int) - shown).mean() < 6
 
 
+@pytest.mark.parametrize(
+    ("name", "format", "codec", "options"),
+    [
+        ("v.264", "h264", "libx264", {"bf": "0", "g": "10"}),
+        ("v.h264", "h264", "libx264", {"bf": "2", "g": "10", "x264-params": "aud=1"}),
+        ("v.265", "hevc", "libx265", {"x265-params": "keyint=10:bframes=0:log-level=none"}),
+        ("v.hevc", "hevc", "libx265", {"x265-params": "keyint=10:bframes=2:log-level=none"}),
+    ],
+)
+def test_a_stream_without_a_container_is_read_and_has_no_times(
+    tmp_path: Path, name: str, format: str, codec: str, options: dict[str, str]
+) -> None:
+    """As recorders export them: a frame is known by its number, and each is looked at."""
+    path = tmp_path / name
+    with av.open(path, "w", format=format) as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for pts in range(25):
+            shown = av.VideoFrame.from_ndarray(picture(128, 96, background=9 * pts), format="rgb24")
+            frame = shown.reformat(format="yuv420p")
+            frame.pts = pts
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    media_type = "video/h264" if format == "h264" else "video/h265"
+    assert sniff(path.read_bytes()[:4096]) == media_type
+    assert name_fits(name, media_type)
+    for sample in ("all", "every"):
+        frames, facts = read_frames(path, sample=sample)
+        assert [frame.index for frame in frames] == list(range(25))
+        assert [round(frame.image.mean() / 9) for frame in frames] == list(range(25))
+        assert {frame.time for frame in frames} == {None}
+        assert [p.problem for p in facts.problems] == ["no_timestamp"]
+    keys, facts = read_frames(path, sample="keyframes")
+    assert len(keys) >= 2
+    assert "order in which frames are stored" in facts.problems[0].message
+    # What only begins as one is none.
+    content = path.read_bytes()
+    for other in (content[:4], content[:4] + bytes(60), content[8:], b"\0\0\0\1text", b"\0\0\1"):
+        assert sniff(other) is None
+    path.write_bytes(content[: len(content) * 2 // 3])
+    frames, _ = read_frames(path, sample="all")
+    assert 5 < len(frames) < 25
+
+
 @pytest.mark.parametrize("name", ["p.jp2", "p.bmp", "p.ppm", "p.tif", "p.psd", "p.ico"])
 def test_each_kind_of_picture_that_is_named_is_read(tmp_path: Path, name: str) -> None:
     shown = picture(64, 48, faces=[Box(20, 10, 40, 30)])

@@ -47,6 +47,8 @@ FORMATS = {
     "video/ogg": "ogg",
     "video/mpeg": "mpeg",
     "video/mpeg-es": "mpegvideo",
+    "video/h264": "h264",
+    "video/h265": "hevc",
     "video/mp2t": "mpegts",
     "application/mxf": "mxf",
     "application/vnd.rn-realmedia": "rm",
@@ -624,7 +626,10 @@ def _sampled(
     if settings.sample == "keyframes" and facts.last_pts is not None and tally.last_pts is not None:
         facts.last_pts = max(facts.last_pts, tally.last_pts)  # the recording goes on behind its last one
     if untimed:
-        facts.note("no_timestamp", f"{untimed} frames have no presentation timestamp")
+        text = f"{untimed} frames have no presentation timestamp"
+        if settings.sample == "keyframes":
+            text += "; their numbers follow the order in which frames are stored"
+        facts.note("no_timestamp", text)
     if corrupt:
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
 
@@ -972,7 +977,7 @@ VP8 = ("vp8", "libvpx")
 """FFmpeg's decoders of it."""
 SHOW_FRAME = 0x10
 """In the first byte of a VP8 frame."""
-MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo")
+MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
 """Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
 what counts. FFmpeg keeps what it read at the start."""
 
