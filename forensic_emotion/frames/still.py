@@ -339,9 +339,8 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
                 text = f"page {reached}: femo cannot decode a TIFF with {what}, nor reach what follows"
                 facts.note("unsupported", text)
                 return reached
-        last = (
-            image.tell() if media_type == "image/gif" else 0
-        )  # the others' may not be the last sound one
+        # Of other formats the page at which Pillow stands need not be a sound one.
+        last = image.tell() if media_type == "image/gif" else 0
         facts.note("pages_lost", f"its list of pages cannot be read past page {last}: {_text(error)}")
         return last + 1
     if media_type == "image/gif" and not _gif_ends(source):
@@ -415,9 +414,7 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
 def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) -> int | None:
     """Decode a page; its EXIF orientation, 1 to 8, or None without one."""
     with libtiff_silenced(media_type):
-        if (
-            media_type != PSD
-        ):  # whose layers Pillow counts from 1: 0 is none, and no way back to the whole
+        if media_type != PSD:  # its layers are counted from 1, and the whole is what was opened
             image.seek(index)  # also to the first: of HEIF another one is at hand when it is opened
         if media_type in HEIF:
             _load_heif(image, facts)
