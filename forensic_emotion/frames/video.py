@@ -629,6 +629,8 @@ def _sampled(
         text = f"{untimed} frames have no presentation timestamp"
         if settings.sample == "keyframes":
             text += "; their numbers follow the order in which frames are stored"
+        elif settings.sample == "every":
+            text += "; each was looked at, for none can be placed (--sample keyframes looks at fewer)"
         facts.note("no_timestamp", text)
     if corrupt:
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
