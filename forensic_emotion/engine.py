@@ -8,7 +8,7 @@ for any number of workers, and what is in a case after a stop is the beginning o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -93,14 +93,16 @@ def scan(
     Raises:
         KeyboardInterrupt: interrupted; the run is marked so.
     """
-    run_id = store.begin(run, [found.path for found in paths])
+    run_id = store.begin(run)
     state = "failed"
     try:
         finished = store.finished(run_id)
         _mark_changed(paths, finished, store, run_id)
-        left = [found for found in paths if found.path not in finished]
+        there, unread = {found.path for found in paths}, store.unread(run_id)
+        again, listed = unread & there, (unread - there) & set(_folders(there))
+        left = [found for found in paths if found.path not in finished or found.path in again]
         # What was looked at stays in the run, also if it has gone since.
-        expected = len(finished) + len(left)
+        expected = len((finished | there) - listed)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
 
@@ -111,6 +113,7 @@ def scan(
             outcome = _with_tracks(_with_first(looked_at, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)
+        store.take_back(run_id, listed)  # now that all is in the case that lies in them
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
             raise FemoError(
@@ -123,7 +126,15 @@ def scan(
         raise
     finally:
         digest, head = store.end_run(run_id, state, utc_now(), run.arguments)
-    return Ended(summary, len(finished), store.changes(run_id), digest, head)
+    return Ended(summary, len(finished - again), store.changes(run_id), digest, head)
+
+
+def _folders(paths: Iterable[bytes]) -> Iterator[bytes]:
+    """Every folder that paths lie in, the evidence folder as it is named if it cannot be listed."""
+    yield b"."
+    for path in paths:
+        while path := path.rpartition(b"/")[0]:
+            yield path
 
 
 def _mark_changed(paths: list[Found], finished: set[bytes], store: CaseStore, run_id: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from forensic_emotion.case import store
+from forensic_emotion.case import audit, store
 from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.store import CaseStore, _file_row, migrate
@@ -154,6 +155,30 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     scanned(evidence, path)
     with opened_case(path) as opened:
         assert read_run(opened).id == 2
+
+
+def test_hashes_that_an_older_case_lacks_are_made_when_it_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "older.db"
+    run = {"state": "done", "evidence_root": "/e", "evidence_root_bytes": b"/e", "discovered": 0}
+    run |= {"started_at": "t", "ended_at": "t", "arguments": "[]", "settings": "{}", "versions": "{}"}
+    run |= {"model_sha256": "f", "model_name": "m", "model_card": "{}", "host": "h", "user": "u"}
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        MIGRATIONS.apply(Database(connection), stop_before="m004_reviews")
+        connection.execute("INSERT INTO models (sha256, runtime, labels) VALUES ('f', 'onnx', '[]')")
+        for number in (1, 2):
+            names, marks = ", ".join(run), ", ".join("?" * len(run))
+            values = (number, *run.values())
+            connection.execute(f"INSERT INTO runs (id, {names}) VALUES (?, {marks})", values)
+        said = {"at": "t", "action": "scan", "user": "u", "host": "h", "femo": "0"}
+        audit.append(connection, run_id=1, arguments=(), detail={}, **said)
+    migrate(path, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    assert path.with_name("older.db.audit").exists()
+    with closing(sqlite3.connect(path)) as connection:
+        entries = connection.execute("SELECT detail FROM audit WHERE action = 'migrate'").fetchall()
+    told = [json.loads(detail) for (detail,) in entries]
+    assert [("audit_file" in detail) for detail in told] == [True, False], "once"
+    with closing(CaseStore(path)) as store:
+        assert store.audit_fault is None
 
 
 @pytest.mark.parametrize("threshold", [0.39, 0.41])

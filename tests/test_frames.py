@@ -155,6 +155,16 @@ def test_damaged_exif_is_told_among_the_tags(tmp_path: Path) -> None:
     assert "unreadable" in facts.exif
 
 
+@pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.webp"])
+def test_exif_without_a_tag_is_no_damage(tmp_path: Path, name: str) -> None:
+    """As tools leave it that have turned a picture and taken out its orientation."""
+    Image.fromarray(picture()).save(tmp_path / name, exif=Image.Exif().tobytes())
+    with Image.open(tmp_path / name) as image:
+        assert image.info["exif"]
+    _, facts = read_frames(tmp_path / name)
+    assert facts.exif is None
+
+
 @pytest.mark.parametrize(
     ("tags", "recorded", "place"),
     [
@@ -1069,6 +1079,7 @@ def test_a_stream_without_a_container_is_read_and_has_no_times(
             frame.pts = pts
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    content = path.read_bytes()
     media_type = "video/h264" if format == "h264" else "video/h265"
     assert sniff(path.read_bytes()[:4096]) == media_type
     assert name_fits(name, media_type)
@@ -1082,8 +1093,23 @@ def test_a_stream_without_a_container_is_read_and_has_no_times(
     keys, facts = read_frames(path, sample="keyframes")
     assert len(keys) >= 2
     assert "order in which frames are stored" in facts.problems[0].message
+    # A part behind the parameters, up to the next key frame, is missing what it refers to.
+    with av.open(path, format=format) as container:
+        packets = [(bytes(p), p.is_keyframe) for p in container.demux(video=0) if p.size]
+    second = next(i for i, (_, is_key) in enumerate(packets) if is_key and i)
+    units = re.split(rb"(?=\x00\x00\x01)", packets[0][0])[1:]
+    parameters = (7, 8) if format == "h264" else (32, 33, 34)
+    kept = [u for u in units if (u[3] & 31 if format == "h264" else u[3] >> 1) in parameters]
+    path.write_bytes(b"".join([*kept, *(data for data, _ in packets[1:])]))
+    frames, facts = read_frames(path, sample="all")
+    lost = re.findall(
+        r"missing: (\d+)|(\d+) of \d+ pictures", " ".join(p.message for p in facts.problems)
+    )
+    told = sum(int(one or other) for one, other in lost)
+    assert told >= second - 1
+    assert len(frames) + told == len(packets) - 1
+    path.write_bytes(content)
     # What only begins as one is none.
-    content = path.read_bytes()
     for other in (content[:4], content[:4] + bytes(60), content[8:], b"\0\0\0\1text", b"\0\0\1"):
         assert sniff(other) is None
     path.write_bytes(content[: len(content) * 2 // 3])

@@ -28,7 +28,7 @@ from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.records import RGB, Box, Detection, Outcome
+from forensic_emotion.records import RGB, Box, Detection, Outcome, Problem
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.verification import verify
 from tests.builders import (
@@ -267,12 +267,56 @@ def test_what_could_not_be_read_is_looked_at_again(
     assert rows(case, unread) == [("00 gone.png",)]
     rest = "SELECT path, state, faces FROM files WHERE path <> '00 gone.png' ORDER BY path"
     assert rows(case, rest) == rows(tmp_path / "whole.db", rest)
-    ((noted,),) = rows(case, "SELECT detail FROM audit WHERE action = 'resume'")
-    assert json.loads(noted)["looked_at_again"] == 2
+    noted = rows(case, "SELECT detail FROM audit WHERE action = 'scan ended' ORDER BY id DESC LIMIT 1")
+    assert json.loads(noted[0][0])["looked_at_again"] == 2
     with opened_case(case) as opened:
         assert verify(opened, case, 1, None, lambda: None).faults == []
     assert scan_into(mixed, case).summary.run_id == 2, "of a run that ended nothing is taken back"
     assert rows(case, unread) == [("00 gone.png",)]
+
+
+def test_a_path_that_is_to_be_looked_at_again_is_not_lost_meanwhile(mixed: Path, tmp_path: Path) -> None:
+    class Stops(FakeProgress):
+        def start(self, paths: int, size: int) -> None:
+            raise KeyboardInterrupt
+
+    case, row = tmp_path / "case.db", "SELECT path, state FROM files WHERE path = 'gone.png'"
+    (mixed / "gone.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+    class Vanishes(InterruptsAfter):
+        def start(self, paths: int, size: int) -> None:
+            super().start(paths, size)
+            (mixed / "gone.png").unlink()
+
+    with pytest.raises(KeyboardInterrupt):
+        scan_into(mixed, case, Vanishes(things=30))
+    assert rows(case, row) == [("gone.png", "failed")]
+    (mixed / "gone.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(KeyboardInterrupt):
+        scan_into(mixed, case, Stops())
+    (mixed / "gone.png").unlink()
+    scan_into(mixed, case)
+    assert rows(case, row) == [("gone.png", "failed")]
+    assert rows(case, "SELECT class FROM problems WHERE class = 'vanished'") == [("vanished",)]
+
+
+def test_only_what_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
+    found = {
+        b"read": Problem("read", "unreadable", "cannot be read: Input/output error"),
+        b"folder": Problem("discover", "unreadable", "folder cannot be listed"),
+        b"changed": Problem("read", "changed", "its bytes changed: SHA-256 a -> b"),
+        b"altered": Problem("read", "no_permission", "may not be read"),
+    }
+    store = CaseStore(tmp_path / "case.db")
+    run_id = store.begin(fake_run(tmp_path))
+    for path, problem in found.items():
+        store.add(run_id, Outcome(path, path.decode(), "failed", problems=(problem,)))
+    store.add(run_id, Outcome(b"crashed", "crashed", "crashed"))
+    store.add(run_id, Outcome(b"link", "link", "skipped", reason="symbolic link, not followed"))
+    assert store.unread(run_id) == {b"read", b"folder", b"altered"}
+    store._connection.execute("UPDATE problems SET message = '' WHERE class = 'no_permission'")
+    assert store.unread(run_id) == {b"read", b"folder"}, "verify tells of it, and has to go on doing so"
+    store.close()
 
 
 def test_what_was_done_is_not_done_again(mixed: Path, tmp_path: Path, undisturbed: str) -> None:

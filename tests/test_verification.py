@@ -786,6 +786,18 @@ def test_a_command_that_notes_nothing_does_not_make_missing_hashes_anew(
     assert any("is missing beside the case" in fault for fault in verified(case).faults)
 
 
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("?")]
+)
+def test_only_a_damaged_case_is_called_so(case: Path, error: sqlite3.Error) -> None:
+    def fails(_: sqlite3.Connection) -> None:
+        raise error
+
+    with closing(CaseStore(case)) as store, pytest.raises(CaseError) as told:
+        store._read(fails)
+    assert ("damaged" in told.value.remedy) == (type(error) is sqlite3.DatabaseError)
+
+
 def test_an_interruption_while_a_case_is_waited_for_leaves_it_whole(case: Path) -> None:
     """A review is written beside the scan, and somebody presses Ctrl-C meanwhile."""
     other = sqlite3.connect(case, check_same_thread=False, isolation_level=None)

@@ -96,6 +96,9 @@ class CaseStore:
         """The same, until an entry of the audit table has it; so long the file stays as it is."""
         self._noted = False
         """An entry was added in the transaction that is open."""
+        self._again: set[bytes] = set()
+        """See ``unread``."""
+        self._taken_back = 0
         if not path.parent.is_dir():
             raise CaseError(
                 f"The case {path} cannot be made: there is no folder {path.parent}.",
@@ -127,6 +130,8 @@ class CaseStore:
                 if brought_up is not None:
                     self._look_around()
                     self.seal(*brought_up)
+            if self._noted:
+                self._untold, self._noted = None, False
             self._connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error as error:
             self._connection.close()
@@ -187,16 +192,11 @@ class CaseStore:
 
     # ---- a run ----------------------------------------------------------------------------------
 
-    def begin(self, run: Run, there: Collection[bytes] = ()) -> int:
+    def begin(self, run: Run) -> int:
         """Go on with the run like this one that was stopped, or start a new one; its id.
 
         Like this one is a run over the same folder with the same settings, model, lists and libraries;
         anything else would be a mixture.
-
-        Args:
-            run: how it is done.
-            there: the paths that are there now. Those that the run could not read it takes back, so that
-                they are looked at again: a loose cable costs a scan thousands.
 
         Raises:
             ModelError: the model has other classes than a case has columns.
@@ -214,7 +214,7 @@ class CaseStore:
             self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
         self._write_audit_file()
         self._fresh = False
-        run_id = self._go_on(stopped[0], stopped[1], run, there) if stopped else self._start_run(run)
+        run_id = self._go_on(stopped[0], stopped[1], run) if stopped else self._start_run(run)
         # At once: a disk that fills during the scan must not leave a case without it.
         self._write_audit_file()
         return run_id
@@ -224,40 +224,19 @@ class CaseStore:
         if self._untold is None:
             write_audit_file(self._connection, self.path)
 
-    def _go_on(self, run_id: int, was: str, run: Run, there: Collection[bytes]) -> int:
+    def _go_on(self, run_id: int, was: str, run: Run) -> int:
         with self._transaction():
-            detail: dict[str, object] = {"was": was}
+            detail = {"was": was}
             if was != "running" and not self._is_as_it_ended(run_id):
                 # The digests that show it are of the end that is taken back here.
                 text = "paths were added, removed or changed after it stopped and before it went on"
                 detail["changed_before"] = text
-            if unread := self._take_back_unread(run_id, there):
-                detail["looked_at_again"] = unread
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
             )
             detail["begun_digest"] = run_row(self._connection, run_id).begun
             self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
-
-    def _take_back_unread(self, run_id: int, there: Collection[bytes]) -> int:
-        """Forget the paths that were not read, of those that are there now; how many these are.
-
-        Also of a folder, if anything is in it now. What is gone keeps the problem that it had.
-        """
-        there = {part for path in there for part in _with_folders(path)}
-        unread = [
-            (id,)
-            for id, path in self._connection.execute(
-                "SELECT id, path_bytes FROM files"
-                " WHERE run_id = ? AND sha256 IS NULL AND state <> 'skipped'",
-                (run_id,),
-            )
-            if path in there
-        ]
-        self._connection.executemany("DELETE FROM problems WHERE file_id = ?", unread)
-        self._connection.executemany("DELETE FROM files WHERE id = ?", unread)
-        return len(unread)
 
     def _is_as_it_ended(self, run_id: int) -> bool:
         """Whether the paths of a run that ended somehow are those that it then had."""
@@ -354,6 +333,7 @@ class CaseStore:
                 "state": state,
                 "paths": dict(self._connection.execute(states, (run_id,)).fetchall()),
                 **_columns(digests),
+                **({"looked_at_again": self._taken_back} if self._taken_back else {}),
             }
             self._change_run(run_id, state=state, ended_at=ended_at, **_columns(digests))
             detail["run_digest"] = run_row(self._connection, run_id).whole
@@ -369,6 +349,32 @@ class CaseStore:
     def finished(self, run_id: int) -> set[bytes]:
         """Each path that a run has dealt with."""
         return self._read(read_finished, run_id)
+
+    def unread(self, run_id: int) -> set[bytes]:
+        """The paths that a run could not read and may look at again: a loose cable costs thousands.
+
+        Not those whose bytes changed or that cost their process: what was told of these stays. Nor those
+        whose rows are not as they were written, for new ones would hide it.
+        """
+        found = set()
+        for id, path, *stored in self._read(_unread_rows, run_id):
+            digests = self._read(file_digests, id)
+            if tuple(stored) == (digests.rows, digests.results):
+                found.add(path)
+        self._again = found
+        return found
+
+    def take_back(self, run_id: int, folders: Collection[bytes]) -> None:
+        """Forget folders that could not be listed, whose paths are in the case by now."""
+        with self._transaction():
+            for path in folders:
+                self._forget(run_id, path)
+        self._taken_back += len(folders)
+
+    def _forget(self, run_id: int, path: bytes) -> None:
+        file = "SELECT id FROM files WHERE run_id = ? AND path_bytes = ?"
+        self._connection.execute(f"DELETE FROM problems WHERE file_id = ({file})", (run_id, path))
+        self._connection.execute(f"DELETE FROM files WHERE id = ({file})", (run_id, path))
 
     def looked_at(self, run_id: int, path: bytes) -> LookedAt | None:
         """What a run keeps of a path; None if it has not dealt with it, or not read it."""
@@ -437,7 +443,7 @@ class CaseStore:
         detail: dict[str, Any],
     ) -> None:
         """Add to the audit table what was done with the case; within a transaction as a part of it."""
-        if self._untold is not None:
+        if self._untold is not None and not self._noted:
             detail = {**detail, "audit_file": self._untold}
         with self._transaction():
             audit.append(
@@ -491,10 +497,13 @@ class CaseStore:
             problems = (*outcome.problems, Problem("analyse", "fault", text))
             bare = replace(outcome, state="failed", media=None, frames=0, faces=0, results=(), tracks=())
             self._add(run_id, replace(bare, problems=problems))
+        self._taken_back += outcome.path in self._again
 
     def _add(self, run_id: int, outcome: Outcome) -> None:
         evidence = outcome.evidence
         with self._transaction():
+            if outcome.path in self._again:
+                self._forget(run_id, outcome.path)
             if evidence is not None:
                 self._insert("evidence", _evidence_row(evidence, outcome.kind), unless_there=True)
             same_as = None
@@ -556,7 +565,10 @@ class CaseStore:
         try:
             return read(self._connection, *arguments)
         except sqlite3.DatabaseError as error:
-            raise CaseError(f"The case {self.path} cannot be read: {error}.", DAMAGED) from error
+            remedy = DAMAGED
+            if isinstance(error, sqlite3.OperationalError):
+                remedy = "See that it is still there and that nothing else holds it."
+            raise CaseError(f"The case {self.path} cannot be read: {error}.", remedy) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -695,6 +707,21 @@ def _face_row(run_id: int, sha256: str, result: FaceResult) -> dict[str, Any]:
     }
 
 
+NOT_READ = ("unreadable", "no_permission", "vanished")
+"""Classes of problems that are no matter of a file's bytes."""
+
+
+def _unread_rows(case: sqlite3.Connection, run_id: int) -> list[tuple[Any, ...]]:
+    """Number, path and digests of each path that could not be read, and has no other problem."""
+    marks = ", ".join("?" * len(NOT_READ))
+    return case.execute(
+        "SELECT id, path_bytes, row_digest, results_digest FROM files"
+        " WHERE run_id = ? AND sha256 IS NULL AND state = 'failed' AND NOT EXISTS ("
+        f" SELECT 1 FROM problems WHERE file_id = files.id AND class NOT IN ({marks}))",
+        (run_id, *NOT_READ),
+    ).fetchall()
+
+
 def _last_like(case: sqlite3.Connection, identity: tuple[object, ...]) -> tuple[Any, ...] | None:
     """The latest run over a folder with these settings, versions and model."""
     row: tuple[Any, ...] | None = case.execute(
@@ -704,14 +731,6 @@ def _last_like(case: sqlite3.Connection, identity: tuple[object, ...]) -> tuple[
         identity,
     ).fetchone()
     return row
-
-
-def _with_folders(path: bytes) -> Iterator[bytes]:
-    """A path and every folder that it lies in, the last as it is named if it cannot be listed."""
-    yield path
-    while path := path.rpartition(b"/")[0]:
-        yield path
-    yield b"."
 
 
 def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -> None:

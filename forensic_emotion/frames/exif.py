@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, Literal
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
@@ -46,10 +46,21 @@ def read_exif(image: Image.Image, facts: MediaFacts) -> None:
     try:
         exif = image.getexif()
         _read(exif, facts)
-        if not exif and image.info.get("exif"):
+        if not exif and _claims_tags(image.info.get("exif")):
             facts.exif = {"unreadable": "there is EXIF, and no tag in it can be read"}
     except DECODER_ERRORS as error:
         facts.exif = {**(facts.exif or {}), "unreadable": f"{type(error).__name__}: {error}"}
+
+
+def _claims_tags(block: object) -> bool:
+    """Whether a block of EXIF is more than a sound directory of none (TIFF 6.0, section 2)."""
+    if not isinstance(block, bytes) or not block:
+        return False
+    head = block.removeprefix(b"Exif\0\0")
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    place = int.from_bytes(head[4:8], order)
+    count = head[place : place + 2]
+    return head[:4] not in (b"II*\0", b"MM\0*") or len(count) < 2 or int.from_bytes(count, order) > 0
 
 
 def _read(exif: Image.Exif, facts: MediaFacts) -> None:

@@ -716,6 +716,8 @@ class Order:
     """A heap: times of what was decoded and did not come yet; of other streams, until one came."""
     begun: bool = False
     """Whether a frame came, or a key frame was read that begins a stream without times."""
+    before: int = 0
+    """Pictures before that key frame, of a stream that tells no times at all."""
     lost: int = 0
     """Frames before the first one that came: what they refer to is not there."""
     is_second: bool = False
@@ -732,6 +734,10 @@ class Order:
         time = packet.dts if self.by_place else packet.pts
         if self.by_place and packet.is_keyframe and not self.begun:
             self.lost, self.due, self.begun = len(self.due), [], True
+        if packet.pts is None and packet.dts is None and not self.begun:
+            if packet.is_keyframe:
+                self.lost, self.begun = self.before, True
+            self.before += 1
         if time is not None and (self.by_place or not self.begun):
             heapq.heappush(self.due, time)
 
@@ -812,6 +818,11 @@ def _decode(
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if order.lost and piece is None:
         facts.note("damaged", LOST.format(order.lost))
+    if container.format.name in BARE and order.half is None:
+        missing = tally.shown - came - failed - order.lost
+        if missing > 0:
+            text = f"{missing} of {tally.shown} pictures give no frame; what they need may be cut off"
+            facts.note("damaged", text)
     if piece is not None and came != piece.count:
         facts.note("damaged", f"a piece has {came} frames, not {piece.count}")
 
@@ -979,7 +990,9 @@ VP8 = ("vp8", "libvpx")
 """FFmpeg's decoders of it."""
 SHOW_FRAME = 0x10
 """In the first byte of a VP8 frame."""
-MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", "h264", "hevc")
+BARE = ("h264", "hevc")
+"""Demuxers of streams without a container: nothing tells of a frame but its packet."""
+MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", *BARE)
 """Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
 what counts. FFmpeg keeps what it read at the start."""
 
