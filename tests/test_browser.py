@@ -348,6 +348,7 @@ def test_the_figures_of_a_model_can_be_read(page: Any, tmp_path: Path) -> None:
         ferplus=whole.accuracy,
         ten_crop=whole.accuracy,
         robustness={"darkness": whole.accuracy},
+        caution="The model was fitted to most of these pictures.",
     )
     for name in PICTURES:
         (tmp_path / name).write_bytes(encoded(picture()))
