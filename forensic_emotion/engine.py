@@ -99,7 +99,8 @@ def scan(
         finished = store.finished(run_id)
         _mark_changed(paths, finished, store, run_id)
         there, unread = {found.path for found in paths}, store.unread(run_id)
-        again, listed = unread & there, (unread - there) & set(_folders(there))
+        again, gone = unread & there, unread - there
+        listed = gone & set(_folders(there)) if gone else gone
         left = [found for found in paths if found.path not in finished or found.path in again]
         # What was looked at stays in the run, also if it has gone since.
         expected = len((finished | there) - listed)
@@ -113,7 +114,8 @@ def scan(
             outcome = _with_tracks(_with_first(looked_at, store, run_id), run)
             progress.done(found, outcome)
             store.add(run_id, outcome)
-        store.take_back(run_id, listed)  # now that all is in the case that lies in them
+        if listed:
+            store.take_back(run_id, listed)  # now that all is in the case that lies in them
         summary = store.count(run_id)
         if summary.discovered != expected or sum(summary.states.values()) != expected:
             raise FemoError(

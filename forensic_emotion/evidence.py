@@ -56,6 +56,11 @@ def as_text(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
+def in_utf8(said: str) -> str:
+    """A name or an argument as the system gives it, in the form in which a case can hold it."""
+    return as_text(os.fsencode(said))
+
+
 def discover(root: Path) -> Iterator[Found]:
     """Every path below a folder except its folders, in the order of the paths' bytes.
 

@@ -5,7 +5,6 @@ Known says nothing of good or bad: only that a list has the hash.
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.evidence import as_text
+from forensic_emotion.evidence import in_utf8
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.paths import SQLITE_HEADER, read_only
 from forensic_emotion.records import Evidence
@@ -96,11 +95,6 @@ class ListFile:
         return self.sha256 if same else file_sha256(self.path)
 
 
-def _name(path: Path) -> str:
-    """Of a list's file, as a case can hold it, also if it is not UTF-8."""
-    return as_text(os.fsencode(path.name))
-
-
 def _unreadable(path: Path, error: OSError) -> UsageError:
     return UsageError(
         f"The hash list {path} cannot be read: {error.strerror}.",
@@ -124,7 +118,7 @@ def read_hash_set(file: ListFile) -> HashSet:
             if source.read(len(SQLITE_HEADER)) == SQLITE_HEADER:
                 return _database(path, sha256)
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
-            found = HashSet(_name(path), sha256)
+            found = HashSet(in_utf8(path.name), sha256)
             for digest in _digests(path, lines):
                 algorithm = next(name for name, size in BYTES.items() if size == len(digest))
                 found.hashes[algorithm].add(digest)
@@ -197,4 +191,4 @@ def _database(path: Path, sha256: str) -> HashSet:
             "Write them to a text list:"
             f' sqlite3 {path.name} "select distinct sha256 from FILE" > known.txt',
         )
-    return HashSet(_name(path), sha256, database=connection, columns=indexed)
+    return HashSet(in_utf8(path.name), sha256, database=connection, columns=indexed)

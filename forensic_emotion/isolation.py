@@ -329,13 +329,14 @@ class Worker:
             FemoError: the tools cannot be loaded.
             Lost: the process is gone or had to be ended.
         """
-        if self._facts is None:
-            what, value = self._hear(LOADING, None)
-            if what == "failed":
-                self.end()
-                raise value
-            self._facts = value
-        facts: ToolFacts = self._facts
+        if self._facts is not None:
+            return self._facts
+        what, value = self._hear(LOADING, None)
+        if what == "failed":
+            self.end()
+            raise value
+        facts: ToolFacts = value
+        self._facts = facts
         return facts
 
     def ask(self, task: Task, parent: Parent) -> Outcome | Planned:

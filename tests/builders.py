@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import sqlite3
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from forensic_emotion import evidence
 from forensic_emotion.case.queries import Summary
 from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
@@ -308,6 +310,18 @@ def scanned(root: Path, case: Path, **changes: Any) -> Summary:
         return scan(find_evidence(root), store, run, [InProcess(tools)], FakeProgress()).summary
     finally:
         store.close()
+
+
+def loose(*endings: bytes) -> Callable[..., tuple[int, bool]]:
+    """For ``evidence._open_untouched``: paths that end so cannot be read, as behind a loose cable."""
+    really = evidence._open_untouched
+
+    def opens(path: bytes, flags: int = 0) -> tuple[int, bool]:
+        if path.endswith(endings):
+            raise OSError(errno.EIO, "Input/output error")
+        return really(path, flags)
+
+    return opens
 
 
 def tamper(case: Path, *statements: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import multiprocessing
@@ -40,6 +39,7 @@ from tests.builders import (
     encoded,
     fake_run,
     fake_tools,
+    loose,
     picture,
     scanned,
     write_video,
@@ -244,17 +244,12 @@ def test_what_could_not_be_read_is_looked_at_again(
     """As when a cable was loose: what was read stays, and what is gone since keeps its problem."""
     (mixed / "0 folder").mkdir()
     (mixed / "0 folder" / "x.png").write_bytes(encoded(picture(70, 50)))
-    case, untouched = tmp_path / "case.db", evidence._open_untouched
+    case = tmp_path / "case.db"
     scan_into(mixed, tmp_path / "whole.db")
     (mixed / "00 gone.png").write_bytes(b"not to be read")
 
-    def loose(path: bytes, flags: int = 0) -> tuple[int, bool]:
-        if path.endswith((b"00 gone.png", b"05.png", b"0 folder")):
-            raise OSError(errno.EIO, "Input/output error")
-        return untouched(path, flags)
-
     with monkeypatch.context() as broken:
-        broken.setattr(evidence, "_open_untouched", loose)
+        broken.setattr(evidence, "_open_untouched", loose(b"00 gone.png", b"05.png", b"0 folder"))
         with pytest.raises(KeyboardInterrupt):
             scan_into(mixed, case, InterruptsAfter(things=14))
     unread = "SELECT path FROM files WHERE sha256 IS NULL AND state = 'failed' ORDER BY path"

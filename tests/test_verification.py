@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pwd
@@ -33,7 +32,7 @@ from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.records import RGB, Box, CaseData, Detection, Outcome
 from forensic_emotion.verification import FileFate, Verification, verify
-from tests.builders import FakeDetector, encoded, fake_run, picture, scanned, tamper, write_video
+from tests.builders import FakeDetector, encoded, fake_run, loose, picture, scanned, tamper, write_video
 from tests.test_engine import rows
 
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
@@ -407,15 +406,8 @@ def test_the_audit_table_refuses_changes(case: Path) -> None:
 def test_evidence_that_cannot_be_read_any_more_does_not_hold(
     case: Path, evidence: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untouched = evidence_module._open_untouched
-
-    def loose(path: bytes, flags: int = 0) -> tuple[int, bool]:
-        if path.endswith(b"none.png"):
-            raise OSError(errno.EIO, "Input/output error")
-        return untouched(path, flags)
-
     with monkeypatch.context() as broken:
-        broken.setattr(evidence_module, "_open_untouched", loose)
+        broken.setattr(evidence_module, "_open_untouched", loose(b"none.png"))
         code, output = run("verify", case, "--evidence", evidence)
         # What was so at the scan already is as it was.
         scanned(evidence, case.with_name("later.db"))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def arguments() -> tuple[str, ...]:
     """The command line, as a case keeps it."""
-    from forensic_emotion.evidence import as_text
+    from forensic_emotion.evidence import in_utf8
 
-    return tuple(as_text(os.fsencode(argument)) for argument in sys.argv)
+    return tuple(map(in_utf8, sys.argv))
 
 
 def writable(case: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -124,14 +123,14 @@ def query(
     from forensic_emotion.case.presets import PRESETS, find_preset, option
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
     from forensic_emotion.cli.noting import tell_incomplete
-    from forensic_emotion.evidence import as_text
+    from forensic_emotion.evidence import in_utf8
 
     chosen = {
         "run": run,
         "label": label,
         "min_confidence": min_confidence,
         "fault": fault,
-        "path": None if path is None else as_text(os.fsencode(path)),  # as the case has it
+        "path": None if path is None else in_utf8(path),  # as the case has it
         "state": state,
         "from": from_,
         "to": to,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,11 +43,11 @@ def review(
     from forensic_emotion.case.store import account
     from forensic_emotion.cli.noting import arguments, tell_audit_fault, writable
     from forensic_emotion.errors import CaseError, UsageError
-    from forensic_emotion.evidence import as_text
+    from forensic_emotion.evidence import in_utf8
     from forensic_emotion.report.render import review_page
     from forensic_emotion.review import Desk, ReviewServer
 
-    name = account() if reviewer is None else as_text(os.fsencode(reviewer)).strip()
+    name = account() if reviewer is None else in_utf8(reviewer).strip()
     if not name:
         raise UsageError(
             "--reviewer: the name is empty.", "Give a name, or leave it out for the account."

@@ -85,7 +85,7 @@ def scan(
     from contextlib import ExitStack, closing
 
     from forensic_emotion.cli.noting import tell_audit_fault
-    from forensic_emotion.evidence import as_text, utc_now
+    from forensic_emotion.evidence import in_utf8, utc_now
     from forensic_emotion.hashsets import ListFile
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import refuse_inside, refuse_second_name, visible
@@ -119,12 +119,10 @@ def scan(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
             arguments=arguments(),
-            settings={**asdict(settings), "model": as_text(os.fsencode(settings.model))},
+            settings={**asdict(settings), "model": in_utf8(settings.model)},
             versions=first.facts.versions,
             model=first.facts.model,
-            about=CaseData(
-                *(as_text(os.fsencode(said)) for said in (case_number, examiner, agency, note))
-            ),
+            about=CaseData(*(in_utf8(said) for said in (case_number, examiner, agency, note))),
         )
         # Each further one starts when the first path, or piece of a video, comes to it.
         further = (workers or len(os.sched_getaffinity(0))) - 1

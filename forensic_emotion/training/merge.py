@@ -61,11 +61,11 @@ def merge(
         UsageError: fewer than two models, or ``out`` is in use.
         FemoError: the model cannot be written.
     """
-    made_by = commit()
     if len(folders) < 2:
         raise UsageError("One model alone cannot be merged.", "Name two or more.")
     if (out / "model.json").exists():
         raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
+    made_by = commit()
     cards = [ModelCard.find(folder) for folder in folders]
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
     if {trained(card).data_sha256 for card in cards} != {pictures.sha256}:
