@@ -21,7 +21,7 @@ from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.evidence import name_fits, sniff
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.still import still_frames
-from forensic_emotion.frames.video import FORMATS, piece_seconds, video_frames
+from forensic_emotion.frames.video import FORMATS, TIMES, piece_seconds, video_frames
 from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (
@@ -201,6 +201,22 @@ def test_what_a_container_says_of_itself_is_kept(
     assert facts.metadata["streams"][0]["codec"] == "mpeg4"
     assert facts.recorded == recorded
     assert (facts.latitude, facts.longitude) == pytest.approx(place)
+
+
+def test_a_long_text_of_a_container_is_told_by_its_length(tmp_path: Path) -> None:
+    path, long = tmp_path / "v.mov", "ä" * 70_000
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.metadata.update({TIMES[0][0]: long, "title": "short", "note": long})
+        container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode(None))
+    _, facts = read_frames(path)
+    assert facts.metadata is not None
+    kept = {"characters": 70_000, "sha256": hashlib.sha256(long.encode()).hexdigest()}
+    own = facts.metadata["container"]
+    assert (own["note"], own[TIMES[0][0]], own["title"]) == (kept, kept, "short")
+    assert facts.recorded is None
 
 
 def test_orientation_of_a_tiff_is_applied_and_recorded(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def test_heif_is_turned_once_and_its_exif_kept_as_it_stands(tmp_path: Path) -> N
     shown = picture(64, 48, [FACE])
     path = tmp_path / "p.heic"
     # The plugin writes the orientation both into the container, where it counts, and into EXIF.
+    path.write_bytes(heif(shown))
+    read_frames(path)  # from now on Pillow knows the plugin
     Image.fromarray(shown).save(path, "HEIF", exif=exif(6), quality=-1, chroma=444)
     frames, facts = read_frames(path)
     assert close(frames[0].image, np.rot90(shown, -1))

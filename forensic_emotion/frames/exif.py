@@ -103,7 +103,7 @@ def _name(names: dict[int, str], tag: int) -> str:
 
 
 def plain(value: object) -> object:
-    """A tag's value as JSON has it: fractions as text ``1/60``, binary as hex."""
+    """A value of EXIF or of a container as JSON has it: fractions as text ``1/60``, binary as hex."""
     if isinstance(value, IFDRational):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, bytes):

@@ -32,6 +32,7 @@ from av.video.stream import VideoStream
 from forensic_emotion.chips import resize
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.beyond import another_file
+from forensic_emotion.frames.exif import plain
 from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts, Piece, RecordedTime
@@ -638,26 +639,27 @@ def _sampled(
 
 def describe(container: InputContainer, facts: MediaFacts) -> None:
     """What container and streams say of themselves; when and where they say it was recorded."""
-    own = {str(name): str(value) for name, value in container.metadata.items()}
+    own = {str(name): plain(str(value)) for name, value in container.metadata.items()}
     facts.metadata = {
         "container": own,
         "streams": [
             {"index": s.index, "type": s.type, "codec": s.codec_context.name}
-            | {name: value for name, value in s.metadata.items() if name not in OWN}
+            | {name: plain(value) for name, value in s.metadata.items() if name not in OWN}
             for s in container.streams
             if s.type in ("video", "audio") and s.codec_context is not None
         ],
     }
     for tag, zone_source in TIMES:
-        if own.get(tag, "").strip():
-            value = _once(own[tag])
+        said = own.get(tag)
+        if isinstance(said, str) and said.strip():  # no time is so long that only its length is kept
+            value = _once(said)
             # FFmpeg gives creation_time as UTC, as the formats demand; many cameras write local time.
             zone = ZONE.search(value)
             told = zone_source if zone or zone_source == "format" else "none"
             facts.recorded = RecordedTime(value, tag, zone and zone.group(), told)
             break
     for tag in ("com.apple.quicktime.location.ISO6709", "location"):
-        if place := PLACE.match(own.get(tag, "")):
+        if place := PLACE.match(str(own.get(tag))):
             latitude, longitude = float(place[1]), float(place[2])
             if abs(latitude) <= 90 and abs(longitude) <= 180:
                 facts.latitude, facts.longitude = latitude, longitude
