@@ -6,6 +6,8 @@ import io
 import re
 import sqlite3
 import struct
+import subprocess
+import sys
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -127,6 +129,35 @@ def test_a_heif_file_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
     frames, facts = read_frames(path, max_pixels=10_000)
     assert [f.index for f in frames] == [0, 2]
     assert [p.problem for p in facts.problems] == ["too_large"]
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_want_of_memory_is_no_damage(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "p"
+    path.write_bytes(heif(picture()))
+    read_frames(path)  # from now on Pillow knows HEIF
+    Image.new("RGB", (4000, 3000), "grey").save(path, format, quality=30)
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from resource import RLIMIT_DATA, setrlimit
+        from tests.builders import read_frames
+        read_frames(Path(sys.argv[2]))  # what is loaded only then
+        status = Path("/proc/self/status").read_text()
+        used = int(status.split("VmData:")[1].split()[0]) << 10
+        for free in (6, 16, 24, 40, 60):
+            setrlimit(RLIMIT_DATA, (used + (free << 20), -1))
+            try:
+                read_frames(Path(sys.argv[1]))
+            except MemoryError:
+                print("no memory")
+    """
+    small = tmp_path / "small"
+    Image.new("RGB", (64, 64), "grey").save(small, format)
+    told = subprocess.run(
+        [sys.executable, "-c", program, path, small], capture_output=True, text=True, check=False
+    )
+    assert told.stdout == "no memory\n" * 5, told.stderr
 
 
 def test_a_sequence_of_pictures_beside_a_heif_picture_is_told(tmp_path: Path, video: bytes) -> None:
