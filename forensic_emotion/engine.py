@@ -364,9 +364,8 @@ def _with_tracks(outcome: Outcome, run: Run) -> Outcome:
     if outcome.kind != "video" or not outcome.results:
         return outcome
     interval = float(sampling_step(run.settings) or 0)
-    threshold = run.model.card["abstention"]["threshold"]
     # An hour of a crowd has thousands; they wait where the faces do.
     spool = outcome.results.spool if isinstance(outcome.results, Kept) else None
     tracks = Pile[Track](spool)
-    numbers = link(outcome.results, interval, run.model.labels, threshold, tracks.add)
+    numbers = link(outcome.results, interval, run.model.labels, run.model.threshold, tracks.add)
     return replace(outcome, results=Tracked(outcome.results, numbers), tracks=tracks.whole())

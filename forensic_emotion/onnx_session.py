@@ -13,8 +13,6 @@ import onnxruntime
 
 from forensic_emotion.errors import ModelError
 
-# What ONNX Runtime raises has no common base of its own but this.
-RUNTIME_ERRORS = (Exception,)
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 """Where weights outside the file would be looked for; a device holds none."""
 QUIET = 4
@@ -42,7 +40,7 @@ def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.Infere
     options.add_session_config_entry(EXTERNAL_FOLDER, os.devnull)
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except RUNTIME_ERRORS as error:
+    except Exception as error:  # what ONNX Runtime raises has no base of its own
         raise ModelError(
             f"{path} cannot be loaded by ONNX Runtime: {error}.",
             "Restore the file; one that ships with femo comes back by installing femo again.",

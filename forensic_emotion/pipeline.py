@@ -89,6 +89,8 @@ class Tools:
                 card.name,
                 self.settings.runtime,
                 card.labels,
+                card.threshold,
+                card.coverage,
                 card.facts,
             ),
             {

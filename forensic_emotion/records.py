@@ -430,6 +430,10 @@ class Model:
     name: str
     runtime: str
     labels: tuple[str, ...]
+    threshold: float
+    """Below it a face's label is ``uncertain``."""
+    coverage: float
+    """Share of the held-out pictures that were answered at it."""
     card: dict[str, Any]
     """``model.json`` as it stood."""
 

@@ -272,7 +272,8 @@ class InterruptsAfter(FakeProgress):
 
 def fake_run(root: Path, classifier: Any = None, settings: ScanSettings | None = None) -> Run:
     card = (classifier or FakeClassifier()).card
-    model = Model("f" * 64, card.name, "fake", card.labels, card.facts)
+    told = card.labels, card.threshold, card.coverage, card.facts
+    model = Model("f" * 64, card.name, "fake", *told)
     chosen = asdict(settings or ScanSettings())
     return Run(bytes(root), "2026-01-01T00:00:00.000000Z", ("femo",), chosen, {"femo": "0"}, model)
 

@@ -94,8 +94,13 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
         ModelCard.find(str(tmp_path)).weights("model.onnx")
     with pytest.raises(ModelError, match="cannot be read"):
         ModelCard.find(str(tmp_path)).weights("model.h5")
-    (tmp_path / "model.json").write_text(json.dumps({**card, "abstention": {"threshold": 1.5}}))
+    (tmp_path / "model.json").write_text(
+        json.dumps({**card, "abstention": {"threshold": 1.5, "coverage": 1}})
+    )
     with pytest.raises(ModelError, match=r"threshold 1\.5"):
+        ModelCard.find(str(tmp_path))
+    (tmp_path / "model.json").write_text(json.dumps({**card, "abstention": {"threshold": 0.5}}))
+    with pytest.raises(ModelError, match="no model card: KeyError: 'coverage'"):
         ModelCard.find(str(tmp_path))
     (tmp_path / "model.json").write_text(json.dumps({**card, "preprocessing": "other"}))
     with pytest.raises(ModelError, match="preprocessing 'other'"):

@@ -58,8 +58,8 @@ def append(
     femo: str,
     arguments: tuple[str, ...],
     detail: dict[str, Any],
-) -> str:
-    """Add an entry within the caller's transaction; returns the new head."""
+) -> None:
+    """Add an entry within the caller's transaction."""
     values = (
         *(at, action, run_id, user, host, femo, canonical(list(arguments)), canonical(detail)),
         head(case),
@@ -67,7 +67,6 @@ def append(
     sha256 = _hash(values)
     marks = ", ".join("?" * (len(COLUMNS) + 1))
     case.execute(f"INSERT INTO audit ({', '.join(COLUMNS)}, sha256) VALUES ({marks})", (*values, sha256))
-    return sha256
 
 
 def head(case: sqlite3.Connection, *, results_only: bool = False) -> str:

@@ -126,7 +126,7 @@ def changed_paths(case: sqlite3.Connection, run_id: int) -> Iterator[int]:
             yield file_id
 
 
-BEGUN = frozenset(("state", "ended_at", "discovered", "row_digest", "results_digest"))
+SETTLED_LATER = frozenset(("state", "ended_at", "discovered", "row_digest", "results_digest"))
 """Columns of ``runs`` that are not settled yet when a run begins."""
 
 
@@ -144,7 +144,7 @@ def run_row(case: sqlite3.Connection, run_id: int) -> RunRow:
     """The digests of a run's row as a case holds it now."""
     (run,) = _select(case, "SELECT * FROM runs WHERE id = ?", run_id)
     model = list(_select(case, "SELECT * FROM models WHERE sha256 = ?", run["model_sha256"]))
-    begun = {name: value for name, value in run.items() if name not in BEGUN}
+    begun = {name: value for name, value in run.items() if name not in SETTLED_LATER}
     return RunRow(_sha256([begun, *model]), _sha256([run, *model]))
 
 

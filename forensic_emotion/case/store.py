@@ -301,8 +301,8 @@ class CaseStore:
                     # As it stood: the same weights may be measured, or named, anew between two runs.
                     "model_name": model.name,
                     "model_card": _json(model.card),
-                    "threshold": model.card["abstention"]["threshold"],
-                    "coverage": model.card["abstention"]["coverage"],
+                    "threshold": model.threshold,
+                    "coverage": model.coverage,
                     "host": socket.gethostname(),
                     "user": account(),
                     **asdict(run.about),

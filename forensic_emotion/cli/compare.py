@@ -71,7 +71,7 @@ def compare(
         for one_thing in found.differences:
             print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
         for side in compared:
-            digest = visible(str(side["results_digest"]))
+            digest = visible(str(side["results_digest"] or "none yet, it has not ended"))
             print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
         for fault in found.faults:
             print(f"FAULT  {visible(fault)}")

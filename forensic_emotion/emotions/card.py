@@ -40,6 +40,11 @@ class ModelCard:
         """A face is answered if its highest probability is above this; else it is ``uncertain``."""
         return float(self.facts["abstention"]["threshold"])
 
+    @property
+    def coverage(self) -> float:
+        """Share of the held-out pictures that were answered at that threshold."""
+        return float(self.facts["abstention"]["coverage"])
+
     @classmethod
     def find(cls, model: str | Path) -> ModelCard:
         """The card of a shipped model, by its name, or of a folder.
@@ -57,7 +62,7 @@ class ModelCard:
             facts = json.loads(path.read_text(encoding="utf-8"))
             card = cls(folder, facts)
             complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
-            threshold = card.threshold
+            shares = {"threshold": card.threshold, "coverage": card.coverage}
         except OSError as error:
             raise ModelError(
                 f"There is no model {str(model)!r}: {path} cannot be read ({error.strerror}).",
@@ -74,11 +79,12 @@ class ModelCard:
                 f"{path} is no model card: its name, classes, files or preprocessing are missing.",
                 RESTORE,
             )
-        if not 0 <= threshold <= 1:
-            raise ModelError(
-                f"{path} names the threshold {threshold}, which is no probability.",
-                RESTORE,
-            )
+        for what, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ModelError(
+                    f"{path} names the {what} {share}, which does not lie between 0 and 1.",
+                    RESTORE,
+                )
         if facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
                 f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"

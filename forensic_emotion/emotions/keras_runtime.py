@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 
 import numpy as np
@@ -19,7 +18,6 @@ class KerasClassifier:
     """Computes ``model.h5`` with Keras' backend (TensorFlow, unless ``KERAS_BACKEND`` names another)."""
 
     def __init__(self, card: ModelCard) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its start-up notices are no news
         if find_spec("keras") is not None:
             check_backend()
         try:

@@ -11,7 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -162,10 +162,7 @@ def libtiff_silenced(media_type: str) -> Iterator[None]:
 
     It writes to the process's standard error itself; Pillow raises what matters.
     """
-    if media_type != "image/tiff":
-        yield
-        return
-    with silenced():
+    with silenced() if media_type == "image/tiff" else nullcontext():
         yield
 
 
@@ -184,7 +181,7 @@ def _open(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
             text = f"femo cannot decode a TIFF with {what}"
             raise UndecodableMedia("unsupported", text) from error
         if media_type in HEIF:
-            return _open_cut_off(source, media_type, facts)
+            return _open_cut_off(source, media_type, facts, error)
         if media_type == "image/png" and (image := _open_leniently(source)):
             if "too large" in str(error):  # Pillow's limit for a text that is compressed
                 facts.note("not_looked_at", "a text before its pixels is too large, and was left out")
@@ -217,15 +214,20 @@ def _lenient() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _open_cut_off(source: BinaryIO, media_type: str, facts: MediaFacts) -> Image.Image:
-    """A HEIF file of which the end is missing, with zeros in its place; libheif opens no other one."""
+def _open_cut_off(
+    source: BinaryIO, media_type: str, facts: MediaFacts, reason: Exception
+) -> Image.Image:
+    """A HEIF file of which the end is missing, with zeros in its place; libheif opens no other one.
+
+    Args:
+        reason: why Pillow cannot open it as it is.
+    """
     import pillow_heif
 
     source.seek(0)
     data = source.read()
     try:  # once more, for Pillow does not hand on what libheif says
         pillow_heif.open_heif(io.BytesIO(data))
-        raise AssertionError("Pillow could not open what libheif can")
     except DECODER_ERRORS as error:
         reason = error
     try:

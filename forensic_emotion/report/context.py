@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
@@ -619,17 +619,14 @@ def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool)
     )
 
 
-def in_zone(zone: str | None) -> ZoneInfo | None:
-    """The time zone of that name.
+def check_zone(zone: str) -> None:
+    """See that there is a time zone of that name.
 
     Raises:
         UsageError: there is none.
     """
-    if zone is None:
-        return None
     # "localtime" and the like are files of this machine, whose name tells a reader nothing.
     if zone not in available_timezones() - {"localtime", "Factory"}:
         raise UsageError(
             f"There is no time zone {zone!r} on this machine.", "Name one as Europe/Vienna or UTC."
         )
-    return ZoneInfo(zone)

@@ -14,7 +14,7 @@ from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
 from forensic_emotion.paths import head_of, refuse_to_replace, written_whole
-from forensic_emotion.report.context import ReportContext, build_context, in_zone
+from forensic_emotion.report.context import ReportContext, build_context, check_zone
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
@@ -50,7 +50,8 @@ def write_report(
             would lie inside the evidence or on something that is no report.
         FemoError: the file cannot be written.
     """
-    in_zone(settings.tz)
+    if settings.tz is not None:
+        check_zone(settings.tz)
     picture = _logo(logo) if logo else None
     with opened_case(case) as opened:
         target = Path(os.path.realpath(out))  # through a link, to what it names

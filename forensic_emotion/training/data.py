@@ -20,7 +20,7 @@ from forensic_emotion.errors import DataError, FemoError
 from forensic_emotion.faces.hog import HogDetector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.records import RGB, Box
-from forensic_emotion.settings import ScanSettings
+from forensic_emotion.settings import DLIB_FACE, ScanSettings
 from forensic_emotion.training.sources import (
     FERPLUS,
     LABELS,
@@ -35,7 +35,7 @@ from forensic_emotion.training.sources import (
 # border, is what finds most of them; larger finds no more.
 ENLARGED = 96
 BORDER = ENLARGED // 4
-AS_IT_IS = ScanSettings(detector="hog", smallest_face=80)
+AS_IT_IS = ScanSettings(detector="hog", smallest_face=DLIB_FACE)
 """The detector looks at the enlarged picture and scales it no further."""
 SPLIT_SEED = 1
 """Which Training pictures are held out."""
