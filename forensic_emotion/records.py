@@ -38,6 +38,10 @@ def answer(
     return labels[best], confidence, labels[best] if confidence > threshold else UNCERTAIN
 
 
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Expressions as FER2013 names them, by its label numbers 0 to 6; models tell them apart, and a case has
+columns for them."""
+
 Kind = Literal["still", "video"]
 
 State = Literal[
@@ -51,6 +55,8 @@ at, for the reason given. ``failed``: should have been looked at and could not b
 ``timeout``, ``out_of_memory``: the same, as it cost the process that looked at it, twice.
 """
 STATES: tuple[State, ...] = get_args(State)
+LOOKED_AT: tuple[State, ...] = ("faces", "no_face", "partial")
+"""Of paths whose faces were looked for."""
 
 
 Stamp = tuple[int, str, str]

@@ -28,6 +28,11 @@ def setting(
     return field(default=default, metadata={"help": help, **limits})
 
 
+def option(name: str) -> str:
+    """How the command line spells the option of that name."""
+    return f"--{name.replace('_', '-')}"
+
+
 class Settings:
     """The base of the settings records: checks each value against its field's range."""
 
@@ -35,7 +40,7 @@ class Settings:
         for spec in fields(self):  # type: ignore[arg-type]
             wrong = _out_of_range(spec, getattr(self, spec.name))
             if wrong:
-                raise UsageError(f"--{spec.name.replace('_', '-')}: {wrong}.")
+                raise UsageError(f"{option(spec.name)}: {wrong}.")
 
     def refuse_useless(self, given: Container[str]) -> None:
         """Refuse settings that were given, by these names, and have no effect beside the others.
@@ -148,7 +153,7 @@ class ScanSettings(Settings):
             for name in ("every", "per_second"):
                 if name in given:
                     raise UsageError(
-                        f"--{name.replace('_', '-')} has no effect on --sample {self.sample}.",
+                        f"{option(name)} has no effect on --sample {self.sample}.",
                         "Leave one of them out: it is for --sample every.",
                     )
         if "every" in given and "per_second" in given:
@@ -294,7 +299,7 @@ class TrainSettings(Settings):
         for name in ("landmark_dropout", "ferplus_weight"):
             if self.network == "seed" and name in given:
                 raise UsageError(
-                    f"--{name.replace('_', '-')} has no effect on --network seed, which takes landmarks"
+                    f"{option(name)} has no effect on --network seed, which takes landmarks"
                     " as they are and learns from no votes.",
                     "Leave it out, or train another network.",
                 )

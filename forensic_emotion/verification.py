@@ -15,7 +15,7 @@ from forensic_emotion.case.audit_file import audit_fault
 from forensic_emotion.case.digest import (
     changed_paths,
     face_key,
-    run_digests,
+    is_as_ended,
     run_row,
     tolerant,
 )
@@ -190,8 +190,7 @@ def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
             if (rows, results) != (None, None):
                 yield f"run {run_id}: it has digests of an end that the audit table does not note"
         else:
-            now = run_digests(case, run_id)
-            if (now.rows, now.results) != (rows, results):
+            if not is_as_ended(case, run_id):
                 yield f"run {run_id}: paths were added, removed or changed after it ended"
             noted = (last.detail.get("state"), last.detail.get("row_digest"))
             if last.action not in ENDING or noted != (state, rows):

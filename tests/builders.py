@@ -20,7 +20,6 @@ from PIL import Image
 
 from forensic_emotion import evidence
 from forensic_emotion.case.queries import Summary
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
@@ -34,6 +33,7 @@ from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.isolation import Aside
 from forensic_emotion.pipeline import OnFrame, Seen, Tools, analyse, analyse_piece
 from forensic_emotion.records import (
+    CLASSES,
     RGB,
     Box,
     Detection,

@@ -24,7 +24,6 @@ from typer.testing import CliRunner
 
 from forensic_emotion.case import audit
 from forensic_emotion.case.queries import opened_case
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
 from forensic_emotion.cli.export import Name
@@ -32,7 +31,7 @@ from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, readable_cell, safe_name
 from forensic_emotion.frames.readers import READERS
-from forensic_emotion.records import Box
+from forensic_emotion.records import CLASSES, Box
 from forensic_emotion.settings import ScanSettings
 from tests.builders import encoded, fake_run, picture, scanned, write_video
 

@@ -135,6 +135,6 @@ def test_every_error_says_what_to_do() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
                 text = ast.get_source_segment(source, node) or ""
-                if len(node.args) < 2 and '(f"--' not in text:
+                if len(node.args) < 2 and '(f"{option(' not in text:
                     silent.append((path.name, node.lineno, text))
     assert silent == []

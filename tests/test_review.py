@@ -27,12 +27,11 @@ from forensic_emotion.case import audit, reviews
 from forensic_emotion.case.digest import face_key, run_digests
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Agreement, Judgement, Review, cohens_kappa
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app, noting
 from forensic_emotion.errors import CaseError, FemoError, UsageError
 from forensic_emotion.intervals import wilson
-from forensic_emotion.records import Box
+from forensic_emotion.records import CLASSES, Box
 from forensic_emotion.report.render import review_page
 from forensic_emotion.review import MAX_BODY, Desk, ReviewServer
 from forensic_emotion.verification import verify

@@ -21,7 +21,7 @@ from forensic_emotion.case.digest import (
     run_digests,
     tolerant,
 )
-from forensic_emotion.case.schema import CLASSES
+from forensic_emotion.records import CLASSES
 
 Side = tuple[sqlite3.Connection, int]
 """A case and the number of its run."""

@@ -85,6 +85,18 @@ def file_digests(case: sqlite3.Connection, file_id: int) -> Digests:
     return _digests(file, chain.from_iterable(rows for _, rows in _parts(case, file)))
 
 
+def is_as_written(case: sqlite3.Connection, file_id: int) -> bool:
+    """Whether a path's rows are what they were when they were written; they are read one by one."""
+    (stored,) = case.execute("SELECT row_digest, results_digest FROM files WHERE id = ?", (file_id,))
+    return file_digests(case, file_id) == Digests(*stored)
+
+
+def is_as_ended(case: sqlite3.Connection, run_id: int) -> bool:
+    """Whether a run's paths are those that it had when it ended; not if it has not."""
+    (stored,) = case.execute("SELECT row_digest, results_digest FROM runs WHERE id = ?", (run_id,))
+    return run_digests(case, run_id) == Digests(*stored)
+
+
 def _digests(file: Row, others: Iterable[Row]) -> Digests:
     """Over the JSON list of the rows, the file's first, without ever holding all of it."""
     own = list(_columns(file))
@@ -117,12 +129,9 @@ def run_digests(case: sqlite3.Connection, run_id: int) -> Digests:
 def changed_paths(case: sqlite3.Connection, run_id: int) -> Iterator[int]:
     """Number of each path of a run whose rows are not what they were when they were written, in the
     order of the paths' bytes. Every row of the run is read."""
-    stored = case.execute(
-        "SELECT id, row_digest, results_digest FROM files WHERE run_id = ? ORDER BY path_bytes",
-        (run_id,),
-    ).fetchall()
-    for file_id, rows, results in stored:
-        if file_digests(case, file_id) != Digests(rows, results):
+    paths = "SELECT id FROM files WHERE run_id = ? ORDER BY path_bytes"
+    for (file_id,) in case.execute(paths, (run_id,)).fetchall():
+        if not is_as_written(case, file_id):
             yield file_id
 
 

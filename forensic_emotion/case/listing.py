@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, problems_of, select_files
-from forensic_emotion.case.schema import CLASSES
-from forensic_emotion.records import Problem
+from forensic_emotion.records import CLASSES, Problem
 
 
 @dataclass(frozen=True, kw_only=True)

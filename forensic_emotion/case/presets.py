@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import UsageError
-from forensic_emotion.records import FAULTS, UNCERTAIN
+from forensic_emotion.records import CLASSES, FAULTS, UNCERTAIN
 
 WITHOUT, WITH = "none", "any"
 FAULT_CHOICES = (*FAULTS, WITH, WITHOUT)
@@ -396,11 +395,6 @@ PRESETS = {
         PROBLEMS,
     )
 }
-
-
-def option(name: str) -> str:
-    """The option of the command line that gives a parameter."""
-    return f"--{name.replace('_', '-')}"
 
 
 def find_preset(name: str) -> Preset:

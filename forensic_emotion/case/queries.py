@@ -13,11 +13,11 @@ from typing import Any
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
+    CLASSES,
     STATES,
     UNCERTAIN,
     MediaFacts,

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forensic_emotion.case.schema import CLASSES, REVIEW_VERDICTS
+from forensic_emotion.case.schema import REVIEW_VERDICTS
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
-from forensic_emotion.records import UNCERTAIN
+from forensic_emotion.records import CLASSES, UNCERTAIN
 
 MOST_NOTE = 10_000
 """Characters of a note."""

@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 
 from forensic_emotion.case.database import Database, Migrations
-from forensic_emotion.records import STATES
+from forensic_emotion.records import CLASSES, STATES
 
 MIGRATIONS = Migrations("femo")
-
-CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""The columns of probabilities in ``faces``."""
 
 
 FIRST_STATES = ("faces", "no_face", "partial", "skipped", "failed")

@@ -20,7 +20,15 @@ from forensic_emotion import __version__
 from forensic_emotion.case import audit
 from forensic_emotion.case.audit_file import audit_fault, put_aside, write_audit_file
 from forensic_emotion.case.database import Database
-from forensic_emotion.case.digest import Digests, face_key, file_digests, run_digests, run_row
+from forensic_emotion.case.digest import (
+    Digests,
+    face_key,
+    file_digests,
+    is_as_ended,
+    is_as_written,
+    run_digests,
+    run_row,
+)
 from forensic_emotion.case.queries import (
     Changes,
     LookedAt,
@@ -35,7 +43,7 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.rows import MEDIA_COLUMNS
-from forensic_emotion.case.schema import CLASSES, MIGRATIONS
+from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
 from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
 from forensic_emotion.paths import (
@@ -46,6 +54,7 @@ from forensic_emotion.paths import (
     refuse_second_name,
 )
 from forensic_emotion.records import (
+    CLASSES,
     Evidence,
     FaceResult,
     Kind,
@@ -55,6 +64,7 @@ from forensic_emotion.records import (
     Run,
     Track,
 )
+from forensic_emotion.settings import option
 
 T = TypeVar("T")
 
@@ -227,7 +237,7 @@ class CaseStore:
     def _go_on(self, run_id: int, was: str, run: Run) -> int:
         with self._transaction():
             detail = {"was": was}
-            if was != "running" and not self._is_as_it_ended(run_id):
+            if was != "running" and not is_as_ended(self._connection, run_id):
                 # The digests that show it are of the end that is taken back here.
                 text = "paths were added, removed or changed after it stopped and before it went on"
                 detail["changed_before"] = text
@@ -237,14 +247,6 @@ class CaseStore:
             detail["begun_digest"] = run_row(self._connection, run_id).begun
             self.note("resume", run_id, run.started_at, run.arguments, detail)
         return run_id
-
-    def _is_as_it_ended(self, run_id: int) -> bool:
-        """Whether the paths of a run that ended somehow are those that it then had."""
-        stored = self._connection.execute(
-            "SELECT row_digest, results_digest FROM runs WHERE id = ?", (run_id,)
-        ).fetchone()
-        now = run_digests(self._connection, run_id)
-        return bool(tuple(stored) == (now.rows, now.results))
 
     def lock(self) -> None:
         """Keep other scans out, until this process ends, however it ends.
@@ -356,13 +358,9 @@ class CaseStore:
         Not those whose bytes changed or that cost their process: what was told of these stays. Nor those
         whose rows are not as they were written, for new ones would hide it.
         """
-        found = set()
-        for id, path, *stored in self._read(_unread_rows, run_id):
-            digests = self._read(file_digests, id)
-            if tuple(stored) == (digests.rows, digests.results):
-                found.add(path)
-        self._again = found
-        return found
+        unread = self._read(_unread_rows, run_id)
+        self._again = {path for file_id, path in unread if self._read(is_as_written, file_id)}
+        return self._again
 
     def take_back(self, run_id: int, folders: Collection[bytes]) -> None:
         """Forget folders that could not be listed, whose paths are in the case by now."""
@@ -386,11 +384,7 @@ class CaseStore:
         Rows that are not as they were written stay so: new digests would hide it.
         """
         with self._transaction():
-            stored = self._connection.execute(
-                "SELECT row_digest, results_digest FROM files WHERE id = ?", (file_id,)
-            ).fetchone()
-            digests = file_digests(self._connection, file_id)
-            if tuple(stored) != (digests.rows, digests.results):
+            if not is_as_written(self._connection, file_id):
                 return
             self._add_problem(run_id, file_id, Problem("read", "changed", text))
             self._connection.execute(
@@ -712,10 +706,10 @@ NOT_READ = ("unreadable", "no_permission", "vanished")
 
 
 def _unread_rows(case: sqlite3.Connection, run_id: int) -> list[tuple[Any, ...]]:
-    """Number, path and digests of each path that could not be read, and has no other problem."""
+    """Number and path of each that could not be read, and has no other problem."""
     marks = ", ".join("?" * len(NOT_READ))
     return case.execute(
-        "SELECT id, path_bytes, row_digest, results_digest FROM files"
+        "SELECT id, path_bytes FROM files"
         " WHERE run_id = ? AND sha256 IS NULL AND state = 'failed' AND NOT EXISTS ("
         f" SELECT 1 FROM problems WHERE file_id = files.id AND class NOT IN ({marks}))",
         (run_id, *NOT_READ),
@@ -737,10 +731,10 @@ def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -
     """What is said of a run is said when it begins, and held by the digest of that."""
     for (name, said), was in zip(asdict(run.about).items(), before, strict=True):
         if said and said != (was or ""):
-            option = f"--{name.replace('_', '-')}"
+            flag = option(name)
             raise UsageError(
-                f"Run {run_id}, which would go on, has {option} {was or ''!r}.",
-                f"Leave {option} out, or give it as it was; the audit table notes who goes on with it.",
+                f"Run {run_id}, which would go on, has {flag} {was or ''!r}.",
+                f"Leave {flag} out, or give it as it was; the audit table notes who goes on with it.",
             )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from forensic_emotion.settings import Settings
+from forensic_emotion.settings import Settings, option
 
 
 class Format(str, Enum):
@@ -77,9 +77,9 @@ def _option(spec: Field[Any]) -> Any:
         help_text += f" One of: {', '.join(spec.metadata['choices'])}."
     if allowed := _range(spec.metadata):
         help_text += f" Allowed: {allowed}."
-    flag = f"--{spec.name.replace('_', '-')}"
+    flag = option(spec.name)
     if spec.default is True:
-        flag += f"/--no-{spec.name.replace('_', '-')}"
+        flag += f"/{option(f'no_{spec.name}')}"
     return typer.Option(flag, help=help_text)
 
 

@@ -16,6 +16,7 @@ from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.cli.rows import Row, RowFormat, print_rows
 from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
+from forensic_emotion.settings import option
 
 MOST_ROWS = 2**63 - 1
 """As many as SQLite can count; whoever asks for more gets all there are."""
@@ -120,7 +121,7 @@ def query(
 
     In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    from forensic_emotion.case.presets import PRESETS, find_preset, option
+    from forensic_emotion.case.presets import PRESETS, find_preset
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
     from forensic_emotion.cli.noting import tell_incomplete
     from forensic_emotion.evidence import in_utf8
@@ -184,7 +185,6 @@ def _tell_less(n: int, given: dict[str, Any]) -> None:
 
 def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None:
     """An option without effect would let somebody believe in a narrower answer than there is."""
-    from forensic_emotion.case.presets import option
 
     more = [option(name) for name in given if name not in taken]
     if more:
@@ -197,8 +197,7 @@ def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None
 def _check(given: dict[str, Any]) -> None:
     """Refuse what could only give an empty answer that looks like a finding."""
     from forensic_emotion.case.presets import FAULT_CHOICES
-    from forensic_emotion.case.schema import CLASSES
-    from forensic_emotion.records import STATES, UNCERTAIN
+    from forensic_emotion.records import CLASSES, STATES, UNCERTAIN
 
     choices = {"label": (*CLASSES, UNCERTAIN), "state": STATES, "fault": FAULT_CHOICES}
     for name, allowed in choices.items():
@@ -209,7 +208,7 @@ def _check(given: dict[str, Any]) -> None:
     for name in ("from", "to", "step", "min_confidence"):
         if not math.isfinite(given.get(name, 0)):
             raise UsageError(
-                f"--{name.replace('_', '-')}: {given[name]} is no number to compare with.",
+                f"{option(name)}: {given[name]} is no number to compare with.",
                 "Give a finite number.",
             )
     if given.get("from", -math.inf) > given.get("to", math.inf):

@@ -12,10 +12,9 @@ from itertools import groupby
 from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import NOTICE, hex_if_not_text, model_line, plain_json
-from forensic_emotion.records import UNCERTAIN
+from forensic_emotion.records import CLASSES, UNCERTAIN
 
 PARTS = (
     ("jaw", 17),

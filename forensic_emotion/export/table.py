@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import NOTICE
+from forensic_emotion.records import CLASSES
 
 TEXT, WHOLE, REAL, BYTES, POINTS = "text", "whole", "real", "bytes", "points"
 

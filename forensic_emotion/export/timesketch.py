@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 from forensic_emotion.case.listing import ListedFile, labels_of
 from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import LOOKED_AT, NOTICE, answer, hex_if_changed, plain_json
+from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
 from forensic_emotion.paths import visible
+from forensic_emotion.records import LOOKED_AT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)

@@ -17,7 +17,6 @@ from typing import TextIO
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
-    LOOKED_AT,
     NOTICE,
     answer,
     hex_if_changed,
@@ -26,6 +25,7 @@ from forensic_emotion.export.words import (
     state_line,
 )
 from forensic_emotion.paths import visible
+from forensic_emotion.records import LOOKED_AT
 from forensic_emotion.settings import sampling_step
 
 

@@ -30,10 +30,6 @@ def model_line(run: RunInfo) -> str:
     return f"Model {run.model_name}, SHA-256 {run.model_sha256}, threshold {threshold}"
 
 
-LOOKED_AT = ("faces", "no_face", "partial")
-"""States of paths whose faces were looked for."""
-
-
 def state_line(run: RunInfo) -> str | None:
     """That a run is not complete; None if it is."""
     if run.state == "done":

@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import changed_paths, run_digests
+from forensic_emotion.case.digest import changed_paths, is_as_ended
 from forensic_emotion.case.queries import (
     Counts,
     FileInfo,
@@ -31,12 +31,11 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
 from forensic_emotion.case.rows import problems_of
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
 from forensic_emotion.paths import visible
-from forensic_emotion.records import FAULTS, STATES, Problem
+from forensic_emotion.records import CLASSES, FAULTS, LOOKED_AT, STATES, Problem
 from forensic_emotion.report.data import (
     Gallery,
     as_json,
@@ -363,9 +362,7 @@ def build_context(
 def _altered(case: sqlite3.Connection, run: RunInfo) -> int:
     """See ``ReportContext.altered``."""
     paths = sum(1 for _ in changed_paths(case, run.id))
-    ended = run.row_digest is not None
-    now = run_digests(case, run.id)
-    return paths + (ended and (now.rows, now.results) != (run.row_digest, run.results_digest))
+    return paths + (run.row_digest is not None and not is_as_ended(case, run.id))
 
 
 def _setting(value: object, redact: bool) -> str:
@@ -464,8 +461,7 @@ def _not_covered(
     reasons = Counter(
         (f.reason or f.state).split(":")[0]
         for f in files
-        if f.state in ("skipped", "failed", "crashed", "timeout", "out_of_memory")
-        and not (f.reason or "").startswith("same bytes")
+        if f.state not in LOOKED_AT and not (f.reason or "").startswith("same bytes")
     )
     if reasons:
         why = ", ".join(f"{n} {visible(reason)}" for reason, n in reasons.most_common())

@@ -17,10 +17,9 @@ import numpy as np
 
 from forensic_emotion.case.queries import FaceInfo, FileInfo, TrackInfo
 from forensic_emotion.case.reviews import Review
-from forensic_emotion.case.schema import CLASSES
 from forensic_emotion.case.times import moment
 from forensic_emotion.paths import visible
-from forensic_emotion.records import FAULTS, Box
+from forensic_emotion.records import CLASSES, FAULTS, Box
 from forensic_emotion.thumbnails import shown_part
 
 STEPS = 4095

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.errors import ModelError
-from forensic_emotion.settings import TrainSettings
+from forensic_emotion.settings import TrainSettings, option
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ def command_line(
 ) -> str:
     """The ``femo train`` command with every setting that is not its default; files by their names."""
     words = ["femo", "train", source.name, "--out", out.resolve().name]
-    for option, path in (("--ferplus", ferplus), ("--init", init)):
-        words += [option, path.name] if path else []
+    for flag, path in (("--ferplus", ferplus), ("--init", init)):
+        words += [flag, path.name] if path else []
     for teacher in teachers:
         words += ["--distill", teacher.resolve().name]
     for spec in fields(TrainSettings):
-        value, flag = getattr(settings, spec.name), spec.name.replace("_", "-")
+        value = getattr(settings, spec.name)
         if value == spec.default:
             continue
         if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
+            words.append(option(spec.name if value else f"no_{spec.name}"))
         else:
-            words += [f"--{flag}", str(value)]
+            words += [option(spec.name), str(value)]
     return shlex.join(words)
 
 

@@ -22,9 +22,9 @@ from PIL import Image
 from forensic_emotion.chips import SIDE
 from forensic_emotion.errors import DataError
 from forensic_emotion.hashes import file_sha256
+from forensic_emotion.records import CLASSES
 
-LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's classes, in the order of its label numbers 0 to 6."""
+LABELS = CLASSES
 FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """The classes that FER+ taggers voted for; beside them stand ``unknown`` and ``NF``, not a face."""
 VOTES = (*FERPLUS, "unknown", "NF")
