@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sqlite3
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -316,3 +317,55 @@ def test_a_model_with_other_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="classes yes, no"):
         store.begin(fake_run(tmp_path, classifier))
     store.close()
+
+
+# ---- a case folder from somebody else ---------------------------------------------------------------
+
+
+def journal_that_names(case: Path, victim: Path) -> bytes:
+    """A rollback journal without a page, of a change that claims to be one of several databases.
+
+    After SQLite's description of its file format (sqlite.org/fileformat.html, 3, and pager.c).
+    """
+    pages, name = case.stat().st_size // 4096, os.fsencode(victim)
+    head = JOURNAL + struct.pack(">IIIII", 0, 0x1234, pages, 512, 4096)
+    beyond = 0x40000000 // 4096 + 1  # the page that holds SQLite's locks
+    names = struct.pack(">I", beyond) + name + struct.pack(">II", len(name), sum(name))
+    return head.ljust(512, b"\0") + names + JOURNAL
+
+
+JOURNAL = bytes.fromhex("d9d505f920a163d7")
+
+
+def test_a_journal_beside_a_case_deletes_nothing(case: Path, evidence: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "precious.jpg"
+    victim.write_bytes(b"precious")
+    journal = Path(f"{case}-journal")
+    journal.write_bytes(journal_that_names(case, victim))
+    with pytest.raises(CaseError, match="names another file, which SQLite would delete"):
+        scanned(evidence, case)
+    with pytest.raises(CaseError, match="names another file"):
+        migrate(case, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    with pytest.raises(CaseError, match="cannot be read") as told, opened_case(case):
+        pass
+    assert "case.db-journal tells of a change" in str(told.value.remedy)
+    assert victim.read_bytes() == b"precious"
+    # So it was: SQLite itself takes the name for that of its own file.
+    with closing(sqlite3.connect(case)) as connection:
+        connection.execute("SELECT * FROM runs").fetchall()
+    assert not victim.exists()
+
+
+def test_the_audit_file_is_written_through_no_link(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "precious.jpg"
+    victim.write_bytes(b"precious")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0")  # as if it could be guessed
+    (case.parent / ".case.db.audit.0.new").symlink_to(victim)
+    opened = CaseStore(case)
+    opened.note("report", 1, "2026-01-01T00:00:00Z", ("femo",), {})
+    with pytest.raises(CaseError, match="cannot be written: File exists"):
+        opened.close()
+    assert victim.read_bytes() == b"precious"
+    assert not Path(f"{case}.audit").is_symlink()

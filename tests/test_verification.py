@@ -1036,6 +1036,16 @@ def test_no_output_takes_the_name_of_a_file_of_the_case(case: Path, command: str
     assert {p.name: p.read_bytes() for p in case.parent.iterdir() if p.is_file()} == before
 
 
+def test_a_report_without_a_name_follows_no_link(case: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    case.with_suffix(".html").symlink_to(elsewhere)
+    code, output = run("report", case)
+    assert (code, "is a link, and leads elsewhere" in output) == (2, True), output
+    assert not elsewhere.exists()
+    assert run("report", case, "--out", case.with_suffix(".html"))[0] == 0
+    assert elsewhere.is_file()
+
+
 def test_the_evidence_is_compared_with_the_run_of_its_folder(
     case: Path, evidence: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import suppress
 from itertools import count
@@ -94,9 +95,10 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
         return  # so that a full disk does not matter where there is nothing to say
     if there is not None and not audit.is_beginning(there.splitlines(), lines):
         return  # it shows that the chain is another one; femo verify says so
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.new")
+    # A name that nobody can guess, and no link: the folder may come from somebody else.
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.new")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with unfinished.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can leave an empty one, which shows another chain

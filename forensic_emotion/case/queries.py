@@ -59,6 +59,8 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         wal = beside(path, "-wal")
         if wal.exists() and not os.access(wal.parent, os.W_OK):
             remedy = f"A part of it is in {wal.name}: copy both to a folder that you may write to."
+        elif (journal := beside(path, "-journal")).exists():
+            remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
     finally:
         connection.close()

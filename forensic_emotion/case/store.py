@@ -44,7 +44,12 @@ from forensic_emotion.case.queries import (
 from forensic_emotion.case.reviews import Judgement, check_judgement
 from forensic_emotion.case.rows import MEDIA_COLUMNS
 from forensic_emotion.case.schema import MIGRATIONS
-from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
+from forensic_emotion.case.version import (
+    check_is_case,
+    check_is_current,
+    check_is_database,
+    refuse_foreign_journal,
+)
 from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
 from forensic_emotion.paths import (
     SQLITE_BESIDE,
@@ -116,6 +121,7 @@ class CaseStore:
             )
         check_is_database(path)
         refuse_second_name(path)
+        refuse_foreign_journal(path)
         self._fresh = not path.exists() or path.stat().st_size == 0
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -785,6 +791,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
     if not path.is_file():
         raise CaseError(f"There is no case {path}.", "Name the case file that the older femo wrote.")
     check_is_database(path)
+    refuse_foreign_journal(path)
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             db = Database(connection)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
-from forensic_emotion.paths import SQLITE_HEADER
+from forensic_emotion.paths import SQLITE_HEADER, beside
 
 
 def check_is_database(path: Path) -> None:
@@ -31,6 +32,33 @@ def check_is_database(path: Path) -> None:
         ) from error
     if head not in (b"", SQLITE_HEADER):
         raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
+
+
+SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+"""What a rollback journal ends with that names another journal, of a change to several databases."""
+
+
+def refuse_foreign_journal(case: Path) -> None:
+    """Refuse to write to a case beside which a rollback journal lies that is none of femo's.
+
+    SQLite deletes the file that such a journal names, whatever it is. The case may come from somebody
+    else; femo never changes several databases at once.
+
+    Raises:
+        CaseError: there is one.
+    """
+    journal = beside(case, "-journal")
+    try:
+        with journal.open("rb") as source:
+            source.seek(-len(SUPER_JOURNAL), os.SEEK_END)
+            end = source.read()
+    except OSError:  # none, or next to nothing in it
+        return
+    if end == SUPER_JOURNAL:
+        raise CaseError(
+            f"{journal} is no journal of femo's: it names another file, which SQLite would delete.",
+            "Ask where it comes from. On a copy without it, femo verify says whether the case is whole.",
+        )
 
 
 def check_is_case(db: Database, path: Path) -> None:

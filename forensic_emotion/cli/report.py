@@ -11,6 +11,7 @@ import typer
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ReportSettings
 
@@ -53,6 +54,11 @@ def report(
     if pdf:
         find_browser()  # before anything is written
     target = out or case.parent / f"{case.stem}{'' if run is None else f'-run-{run}'}.html"
+    if out is None and target.is_symlink():  # the folder may come from somebody else
+        raise UsageError(
+            f"{target} is a link, and leads elsewhere.",
+            "Say by --out where the report is to be written.",
+        )
     made = write_report(case, target, run, settings, logo)
     number = made.run.id
     written = {"name": target.name, "sha256": file_sha256(target)}
