@@ -16,8 +16,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from forensic_emotion.case.presets import PRESETS, option
+from forensic_emotion.case.presets import PRESETS
 from forensic_emotion.cli import EXIT_CODES, PANELS, PROBLEMS_MEAN, app
+from forensic_emotion.settings import option
 
 PAGE = Path(__file__).parent / "cli.md"
 NOTE = "<!-- Made by docs/make_cli.py; change the commands, then run it. -->"

@@ -301,7 +301,7 @@ def _no_media(found: Found, evidence: Evidence) -> Outcome:
     reason = "empty: zero bytes" if empty else "not media: no signature of a picture or a video"
     problems = []
     if empty or claims:
-        text = reason + (", though it is named like one" if claims else "")
+        text = reason + (", though its name says picture or video" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))
     return Outcome(found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems))
 

@@ -261,6 +261,7 @@
     return list;
   }
   function worth(i) {
+    if (F.faults[i]) return fill(T.worth_poor, {words: faults(i).join(", ")});
     const bin = D.reliability.find(b => score(i) / 1000 >= b.low && score(i) / 1000 < b.high) ??
       (score(i) >= 1000 ? D.reliability.at(-1) : null);
     return bin ? fill(T.worth, {low: bin.low.toFixed(1), high: bin.high.toFixed(1), right: percent(bin.right.value),
@@ -459,10 +460,11 @@
     charts.forEach(drawChart);
     const place = $("printed");
     if (!place || place.firstChild) return;
-    const some = shown.slice(0, PRINTED);
+    const some = shown.slice(0, PRINTED), cut = shown.length - some.length;
     const filters = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name] && !["sort", "blur", "face"].includes(name))
       .map(([name, value]) => `${titles[name]} ${name === "file" ? D.files[value]?.name ?? value : value}`).join(", ") || T.no_filters;
-    place.append(make("p", {}, fill(T.printing, {n: some.length, all: N, filters})));
+    const printing = fill(T.printing, {n: some.length, all: N, sort: T["sort_" + state.sort], filters});
+    place.append(make("p", {}, printing, cut ? " " + fill(T.printing_cut, {n: cut, most: PRINTED}) : ""));
     for (const i of some) {
       const seen = picture(i), said = reviews.get(F.id[i]);
       place.append(make("div", {class: "print-face"},
@@ -470,7 +472,7 @@
         make("div", {}, make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
           make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · pts ${F.pts[i]} × ${F.time_base[i]} s`, make("br"),
           D.classes.map((c, k) => `${c} ${three(F.p[i * C + k])}`).join(", "), make("br"),
-          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.faults[i] ? [fill(T.faults, {words: faults(i).join(", ")})] : []), ...(said ? [verdict(said)] : [])].join(" · "), make("br"),
+          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.faults[i] ? [fill(T.faults, {words: faults(i).join(", ")})] : []), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
           make("span", {class: "hash"}, file(i).hashes[0]))));
     }
   }

@@ -175,8 +175,8 @@ def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: 
     scanned(evidence, case, classifier=FakeClassifier(metrics=metrics))
     html = report(case)
     (row,) = re.findall(r">happy</a></th>.*?</tr>", html, re.DOTALL)
-    cells = re.findall(r'<td class="n">([^<]*)</td>', row)
-    assert cells == ["1", "80.0 %", "20.0 %", "10"]  # 2 of 4 that were answered are 2 of 10
+    cells = re.findall(r'<td class="n[ wide]*">([^<]*)</td>', row)
+    assert cells == ["1", "1", "80.0 %", "20.0 %", "10"]  # 2 of 4 that were answered are 2 of 10
     for each in classes:
         each["answered"] = 3
     other = case.parent / "counted.db"
@@ -248,7 +248,9 @@ def test_key_frames_are_told_as_such(evidence: Path, case: Path) -> None:
     assert TEXTS["not_covered_keys"] in text
     assert TEXTS["not_covered_all_frames"] not in text
     # A key frame each twelfth or less often: the recording lasts beyond the last of them.
-    assert re.search(r"0:00:25.000 long, [1-3] of [1-3] key frames looked at", text)
+    assert re.search(
+        r"last frame 0:00:25.000 after the first, [1-3] of [1-3] key frames looked at", text
+    )
 
 
 def test_paths_that_read_alike_are_told_apart(evidence: Path, case: Path) -> None:
@@ -350,7 +352,7 @@ def test_a_recording_is_told_from_its_start_to_its_end(evidence: Path, case: Pat
     write_video(evidence / "v.mkv", range(0, 10_000, 1000), draw)
     scanned(evidence, case)
     html = report(case)
-    assert "0:00:09.000 long" in Page(html).text
+    assert "last frame 0:00:09.000 after the first" in Page(html).text
     (file,) = told(html)["files"].values()
     assert (file["start"], file["end"]) == (0.0, 9.0)
     assert told(html)["tracks"][0][2] == 3
@@ -414,6 +416,59 @@ def test_a_broken_thumbnail_costs_only_itself(evidence: Path, case: Path) -> Non
     connection.close()
     assert told(report(case))["faces"]["picture"] == [-1, 0, 1]
     assert told(report(case, redact=True))["faces"]["picture"] == [-1, -1, 0]
+
+
+def test_access_times_that_were_not_kept_are_told(
+    evidence: Path, case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(FACE)
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    scanned(evidence, case)
+    assert "access time" not in Page(report(case)).text
+    really = os.open
+
+    def others(path: bytes, flags: int, *more: int, **named: int) -> int:
+        """Of another account: only the owner of a file may leave its access time alone."""
+        if flags & os.O_NOATIME and not os.fsdecode(path).endswith("p.png"):
+            raise PermissionError(1, "Operation not permitted")
+        return really(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", others)
+    other = case.with_name("other.db")
+    assert scanned(evidence, other).access_times_not_kept == 2
+    text = Page(report(other)).text
+    assert "The access times of 2 files may have been changed by this scan" in text
+    assert text.count(TEXTS["not_kept"]) == 2
+
+
+def test_poor_faces_and_what_belongs_to_the_figures_are_told(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (evidence / "b.png").write_bytes(encoded(picture(faces=[Box(2, 2, 14, 14)])))
+    scanned(evidence, case, classifier=FakeClassifier(notes=["Labels are <noisy>."]))
+    with closing(sqlite3.connect(case)) as connection:
+        faults = [row[0] for row in connection.execute("SELECT faults FROM faces")]
+        connection.execute("UPDATE faces SET faults = '' WHERE id = 1")
+        connection.commit()
+    assert all(faults)  # both are drawn, without shades
+    html = report(case)
+    (row,) = re.findall(r">uncertain</a></th>.*?</tr>|>happy</a></th>.*?</tr>", html, re.DOTALL)[:1]
+    assert re.findall(r'<td class="n">([^<]*)</td>', row)[:2] == ["2", "1"]
+    assert "Labels are <noisy>." in Page(html).text
+
+
+def test_a_redacted_report_names_no_list(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    lists = [case.with_name(f"about {name}.txt") for name in ("Ann", "Bob")]
+    for each in lists:
+        each.write_text(hashlib.sha256(FACE).hexdigest())
+    paths = [arg for each in lists for arg in ("--notable", str(each))]
+    assert RUNNER.invoke(app, ["scan", str(evidence), "--case", str(case), *paths]).exit_code == 0
+    plain, redacted = report(case), report(case, redact=True)
+    for each in lists:
+        assert each.stem in Page(plain).text
+        assert each.stem not in redacted
+    assert "notable hash lists SHA-256" in Page(redacted).text
 
 
 def test_a_redacted_report_names_no_file_and_shows_no_face(evidence: Path, case: Path) -> None:

@@ -160,13 +160,14 @@ def refuse_output(connection: sqlite3.Connection, case: Path, out: Path, what: s
 class FileInfo(FileRow):
     """A path of a run with what is known of its bytes."""
 
+    access_time_kept: int | None
     name_fits: int | None
     frames_hidden: int
     smallest_face: float | None
     faces: int
 
 
-_OF_INFO = ("name_fits", "frames_hidden", "smallest_face", "faces")
+_OF_INFO = ("access_time_kept", "name_fits", "frames_hidden", "smallest_face", "faces")
 
 
 def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
@@ -232,6 +233,8 @@ class Counts:
     faces: int
     labels: dict[str, int]
     """Faces by their label: each class, and those that are uncertain."""
+    poor: dict[str, int]
+    """Those of them that have a fault, such as being small or blurred."""
 
 
 def count(case: sqlite3.Connection, run_id: int) -> Counts:
@@ -241,15 +244,19 @@ def count(case: sqlite3.Connection, run_id: int) -> Counts:
         " WHERE run_id = ? AND same_as IS NULL",
         (run_id,),
     ).fetchone()
-    labels = case.execute("SELECT label, COUNT(*) FROM faces WHERE run_id = ? GROUP BY label", (run_id,))
-    found = dict(labels.fetchall())
+    found = case.execute(
+        "SELECT label, COUNT(*), COUNT(NULLIF(faults, '')) FROM faces WHERE run_id = ? GROUP BY label",
+        (run_id,),
+    ).fetchall()
+    labels, poor = ({label: row[n] for label, *row in found} for n in (0, 1))
     return Counts(
         states=dict(states.fetchall()),
         frames_decoded=int(frames[0]),
         frames_hidden=int(frames[1]),
         frames=int(frames[2]),
         faces=int(frames[3]),
-        labels={name: found.get(name, 0) for name in (*CLASSES, UNCERTAIN)},
+        labels={name: labels.get(name, 0) for name in (*CLASSES, UNCERTAIN)},
+        poor={name: poor.get(name, 0) for name in (*CLASSES, UNCERTAIN)},
     )
 
 
@@ -269,6 +276,8 @@ class Summary:
     """Paths that were skipped as their hash is in a list of known ones."""
     notable: int
     """Paths whose hash is in a list of notable ones."""
+    access_times_not_kept: int
+    """Files whose access time the system may have changed when they were read."""
 
 
 def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
@@ -278,10 +287,10 @@ def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
             "SELECT state, COUNT(*) FROM files WHERE run_id = ? GROUP BY state", (run_id,)
         ).fetchall()
     )
-    paths, frames, faces, known, notable = case.execute(
+    paths, frames, faces, known, notable, not_kept = case.execute(
         "SELECT COUNT(*), TOTAL(CASE WHEN same_as IS NULL THEN frames END),"
-        " TOTAL(CASE WHEN same_as IS NULL THEN faces END), COUNT(known), COUNT(notable)"
-        " FROM files WHERE run_id = ?",
+        " TOTAL(CASE WHEN same_as IS NULL THEN faces END), COUNT(known), COUNT(notable),"
+        " TOTAL(access_time_kept = 0) FROM files WHERE run_id = ?",
         (run_id,),
     ).fetchone()
     (problems,) = case.execute("SELECT COUNT(*) FROM problems WHERE run_id = ?", (run_id,)).fetchone()
@@ -294,6 +303,7 @@ def read_summary(case: sqlite3.Connection, run_id: int) -> Summary:
         problems,
         known,
         notable,
+        int(not_kept),
     )
 
 

@@ -15,8 +15,8 @@ MOST_NOTE = 10_000
 """Characters of a note."""
 
 CAVEAT = (
-    "Reviewers saw the machine's answer, unless they were kept from it, and chose what to review: this"
-    " tells how far they agree with it and is no error rate."
+    "Reviewers saw the machine's answer before they gave theirs, and chose what to review: this tells"
+    " how far they agree with it and is no error rate."
 )
 """Stands wherever the agreement is shown."""
 

@@ -152,6 +152,11 @@ class ScanProgress:
         )
         if summary.known or summary.notable:
             console.print(f"Known and skipped: {summary.known}. Notable: {summary.notable}.")
+        if summary.access_times_not_kept:
+            console.print(
+                f"Access times not kept: {summary.access_times_not_kept} files. Their system lets only"
+                " their owner read them without a trace; the case has the times from before."
+            )
         if ended.done_before:
             console.print(f"Went on with run {summary.run_id}; done before: {ended.done_before} paths.")
         if changes := ended.changes:

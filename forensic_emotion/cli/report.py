@@ -43,13 +43,14 @@ def report(
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline.
 
-    Its SHA-256 is written beside it. The same case gives the same report, byte for byte. The rows are
-    held against their digests first; exit code 3 says that they were altered, and so does the report.
+    Its SHA-256 is written beside it, as is that of the PDF. The same case gives the same report, byte
+    for byte. The rows are held against their digests first; exit code 3 says that they were altered,
+    and so does the report.
     """
     from forensic_emotion.cli.noting import note, tell_incomplete
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
-    from forensic_emotion.report.render import write_report
+    from forensic_emotion.report.render import write_report, write_sum
 
     if pdf:
         find_browser()  # before anything is written
@@ -68,6 +69,7 @@ def report(
         if paper:
             write_pdf(target, paper)
             written |= {"pdf": paper.name, "pdf_sha256": file_sha256(paper)}
+            write_sum(paper, written["pdf_sha256"])
     finally:  # the report is there, also if it cannot be printed
         note(case, "report", number, written)
     if as_json:

@@ -72,6 +72,8 @@ class LabelCount:
 
     label: str
     faces: int
+    poor: int
+    """Of them, those with a fault."""
     share: float
     """Of all faces, 0 to 1."""
     precision: float | None
@@ -137,6 +139,8 @@ class RecordingView:
 
     number: int
     name: str
+    partly: bool
+    """Not all of it could be looked at."""
     length: str
     frames: int
     decoded: int
@@ -167,6 +171,8 @@ class ReportContext:
     """State, number of paths, what it means."""
     labels: list[LabelCount]
     error_rate: ErrorRate | None
+    notes: list[str]
+    """What its model card says of how the model was made and measured."""
     not_covered: list[str]
     by_file: list[Share]
     more_files: int
@@ -190,6 +196,7 @@ class ReportContext:
     settings: list[tuple[str, str, str]]
     """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
+    versions: dict[str, str]
     legal: tuple[tuple[str, str], ...]
     audit_head: str
     """Of the last entry that may have changed results, so that one case gives one report."""
@@ -251,7 +258,7 @@ def build_context(
     problems = list(problems_of(case, run.id))
     tracks_in = Counter(t.sha256 for t in tracks)
     matches = [
-        (names[f.id], kind, visible(found))
+        (names[f.id], kind, WITHHELD if settings.redact else visible(found))
         for f in every_file
         for kind, found in (("notable", f.notable), ("known", f.known))
         if found is not None
@@ -271,6 +278,7 @@ def build_context(
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
         labels=list(_label_counts(counts, metrics)),
         error_rate=error_rate,
+        notes=[str(note) for note in run.model_card.get("notes") or ()],
         not_covered=[
             *_gone_on_with(case, run, settings.tz),
             *_not_covered(run, counts, every_file, problems),
@@ -295,6 +303,7 @@ def build_context(
                 *(
                     f.id,
                     names[f.id],
+                    f.state == "partial",
                     "?" if f.lasts is None else clock(float(f.lasts)),
                     f.frames,
                     f.frames_decoded,
@@ -329,6 +338,7 @@ def build_context(
             for n, v in run.settings.items()
         ],
         model_facts=list(_model_facts(run)),
+        versions=_without_lists(run.versions) if settings.redact else run.versions,
         legal=LEGAL,
         audit_head=audit.head(case, results_only=True),
         left_out=counts.faces - len(gallery),
@@ -485,6 +495,8 @@ def _not_covered(
         yield t["not_covered_frames"].format(n=missed, all=counts.frames_decoded, sampling=sampling)
     elif whole and counts.frames and sampling != "keyframes":
         yield t["not_covered_all_frames"]
+    if not_kept := sum(f.access_time_kept == 0 for f in files):
+        yield t["access_times"].format(n=not_kept)
     if counts.frames_hidden:
         yield t["not_covered_hidden"].format(n=counts.frames_hidden)
     sizes = [f.smallest_face for f in files if f.smallest_face is not None]
@@ -553,6 +565,18 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
         )
 
 
+def _without_lists(versions: dict[str, str]) -> dict[str, str]:
+    """Versions without the names of lists of hashes, which may say whom a case is about."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, value in versions.items():
+        found[HASH_LIST.sub(" hash lists SHA-256", name)].append(value)
+    return {name: ", ".join(values) for name, values in found.items()}
+
+
+HASH_LIST = re.compile(r" hash list .* SHA-256$", re.DOTALL)
+"""What ``pipeline.Tools`` calls a list among the versions, after its role."""
+
+
 def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
     """Each label, and how such answers fared on test faces: one left uncertain is not found."""
     of_all = {c["label"]: c for c in (metrics or {}).get("classes", [])}
@@ -560,14 +584,15 @@ def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[La
     of_answered = {c["label"]: c for c in answered["classes"]} if answered else of_all
     for label, faces in counts.labels.items():
         share = faces / counts.faces if counts.faces else 0.0
+        poor = counts.poor[label]
         every = of_all[label]["n"] if label in of_all else None
         named = of_answered.get(label)
         if named is None or not every:
-            yield LabelCount(label, faces, share, None, None, None, every)
+            yield LabelCount(label, faces, poor, share, None, None, None, every)
             continue
         right = round((named["recall"] or 0.0) * named["n"])
         answers = wilson(right, n) if (n := named.get("answered")) else None
-        yield LabelCount(label, faces, share, named["precision"], answers, right / every, every)
+        yield LabelCount(label, faces, poor, share, named["precision"], answers, right / every, every)
 
 
 SPLITS = ("PrivateTest", "PublicTest")

@@ -57,7 +57,7 @@ def write_report(
         target = Path(os.path.realpath(out))  # through a link, to what it names
         sums = target.with_name(f"{target.name}.sha256")
         # What is written beside it too: one file may be all of the evidence.
-        for path in (out, sums, target.with_suffix(".pdf")):
+        for path in (out, sums, target.with_suffix(".pdf"), target.with_suffix(".pdf.sha256")):
             refuse_output(opened, case, path, "report")
         refuse_to_replace(out, "report of femo", FIRST_LINES)
         _refuse_other_sums(sums, target.name)
@@ -66,9 +66,21 @@ def write_report(
     html = page(context).encode("utf-8")
     with written_whole(target, "report") as unfinished:
         unfinished.write_bytes(html)
-    with written_whole(sums, "checksum file") as unfinished:
-        unfinished.write_bytes(sum_line(hashlib.sha256(html).hexdigest(), os.fsencode(target.name)))
+    write_sum(target, hashlib.sha256(html).hexdigest())
     return Written(context.run, context.altered or 0)
+
+
+def write_sum(target: Path, sha256: str) -> None:
+    """Write ``TARGET.sha256`` beside a file, for ``sha256sum -c``.
+
+    Raises:
+        UsageError: something else lies there.
+        FemoError: it cannot be written.
+    """
+    sums = target.with_name(f"{target.name}.sha256")
+    _refuse_other_sums(sums, target.name)
+    with written_whole(sums, "checksum file") as unfinished:
+        unfinished.write_bytes(sum_line(sha256, os.fsencode(target.name)))
 
 
 def _refuse_other_sums(sums: Path, name: str) -> None:
@@ -115,7 +127,8 @@ def _paper(context: ReportContext) -> str:
     number = "".join(c for c in context.run.case_number or "" if c.isalnum() or c in " -_./")[:40]
     return (
         "@page { size: A4; margin: 16mm 14mm 18mm;"
-        f' @bottom-left {{ content: "{number or "femo"} · results {digest}"; font: 7pt monospace; }}'
+        f' @bottom-left {{ content: "{number or "femo"} · results {digest}\\A scores of a'
+        ' classifier, not findings about what anyone felt"; white-space: pre; font: 7pt monospace; }'
         ' @bottom-right { content: counter(page) " / " counter(pages); font: 8pt sans-serif; } }\n'
     )
 

@@ -26,9 +26,12 @@ TEXTS: dict[str, str] = {
     "nav_problems": "Problems",
     "nav_methods": "Methods",
     "paths": "paths discovered",
+    "access_times": "The access times of {n} files may have been changed by this scan: the system lets only"
+    " a file's owner read it without that. The evidence table has the times from before; “not kept” marks them.",
+    "not_kept": "access time not kept",
     "frames": "frames looked at, of {decoded} decoded (copies counted once)",
     "hidden_frames": "{n} more hidden by edit lists",
-    "faces_found": "faces detected (copies counted once)",
+    "faces_found": "detections of faces, frame by frame (copies counted once)",
     "uncertain_share": "of the faces are uncertain",
     "no_threshold": "the model has no threshold: each face is answered",
     "altered": "This case was altered",
@@ -37,8 +40,9 @@ TEXTS: dict[str, str] = {
     "not_altered": "When this report was made, all rows of the run were what the scan had written.",
     "problems_found": "problems",
     "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
-    " files say of themselves, their times, the words of problems, and notes are left out. Hashes of files"
-    " stay: whoever has a file can tell that it is among them.",
+    " files say of themselves, their times, the words of problems, names of hash lists, and notes are left"
+    " out. The names of the case file, of examiner, agency, reviewers, account and host stay, and hashes of"
+    " files: whoever has a file can tell that it is among them.",
     "withheld": "(withheld)",
     "incomplete": "This run is not complete",
     "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
@@ -83,14 +87,18 @@ TEXTS: dict[str, str] = {
     "not_covered_keys": "Of video only key frames were decoded; the frames between them were not looked at"
     " and not counted.",
     "not_covered_hidden": "{n} frames that edit lists hide were not looked at.",
-    "not_covered_size": "Faces smaller than {least} pixels were not looked for; in large pictures up to"
-    " {most} pixels (column “smallest face” of the evidence).",
-    "not_covered_size_one": "Faces smaller than {least} pixels were not looked for.",
+    "not_covered_size": "Faces smaller than {least} pixels, in large pictures than up to {most} pixels, are"
+    " found only by chance (see “Frames looked at” of each file).",
+    "not_covered_size_one": "Faces smaller than {least} pixels are found only by chance.",
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
     # ---- findings ----
     "findings": "At a glance",
     "by_label": "Faces by label, and how such answers fared on {split}. A test face that was left"
-    " uncertain is not found",
+    " uncertain is not found. The shares hold for the test set's mix of classes and for faces as good as"
+    " its: where a class is rarer than there, or a face is poor, more of the answers are wrong",
+    "counted": "A face is counted in each frame that was looked at: one person in ten frames counts ten"
+    " times, so that these numbers follow the sampling.",
+    "poor_faces": "Of these poor",
     "not_measured": "the test set (not measured)",
     "label": "Label",
     "faces": "Faces",
@@ -141,8 +149,9 @@ TEXTS: dict[str, str] = {
     " frames; where there is no line, no face was detected or looked for. A track links faces by place"
     " and motion, it is no identity.",
     "no_recordings": "There is no face in a recording.",
-    "recording_facts": "{length} long, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
-    "recording_keys": "{length} long, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
+    "recording_partly": "looked at in part;",
+    "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
+    "recording_keys": "last frame {length} after the first, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
     " {tracks}",
     "recording_left_out": "{n} of its faces are not shown in this report (--max-faces).",
     # ---- evidence ----
@@ -166,7 +175,7 @@ TEXTS: dict[str, str] = {
     "zone_none": "no time zone",
     "place": "place {latitude}, {longitude}",
     "camera": "camera {name}",
-    "smallest": "smallest face {n} px",
+    "smallest": "faces from {n} px",
     "duplicates": "The same bytes under several paths",
     "copies": "Paths",
     "none": "None.",
@@ -226,7 +235,8 @@ TEXTS: dict[str, str] = {
     "model_hash": "Model weights",
     "legal": "Notes on the law and on the science",
     "versions": "Versions",
-    "footer": "Written by femo {version} from {title}, run {run}.",
+    "measured_notes": "How the model was made and measured:",
+    "footer": "Scores of a classifier, not findings about what anyone felt. Written by femo {version} from {title}, run {run}.",
     "footer_model": "Model {hash}.",
 }
 
@@ -309,6 +319,8 @@ SCRIPT: dict[str, str] = {
     "scores": "Scores of the seven classes",
     "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were right"
     " (95 % interval {from} to {to}, n = {n}).",
+    "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was not"
+    " measured; on test faces made worse fewer were right (see Methods).",
     "worth_unknown": "How often such a score is right was not measured.",
     "where": "Where and when",
     "still": "still picture",
@@ -361,6 +373,7 @@ SCRIPT: dict[str, str] = {
     "chart": "Highest score of each face over the recording, by track; the faces are in the gallery",
     "track_row": "track {n}, {faces} faces",
     "no_track": "no track",
-    "printing": "Printed below: {n} of {all} faces. Filters: {filters}.",
+    "printing": "Printed below: {n} of the {all} faces that this page holds, sorted by: {sort}. Filters: {filters}.",
+    "printing_cut": "{n} more meet the filters; at most {most} are printed.",
     "no_filters": "none",
 }
