@@ -66,10 +66,12 @@ def test_bytes_between_the_segments_of_a_jpeg_hide_nothing(tmp_path: Path) -> No
 def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
     started = time.process_time()  # not what others on this machine take
     path = tmp_path / "p.jpg"
-    path.write_bytes(jpeg() + b"\xff\xd8\xff\xd9" * 1_000_000)
-    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 32"]
+    many = ["what looks like pictures behind the end of the last one (JPEG), 32 times or more"]
+    for fake in (b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\0"):
+        path.write_bytes(jpeg() + fake * 1_000_000 + jpeg())
+        assert told(path) == many
     path.write_bytes(jpeg() + b"\xff\xd8" + b"\xff\xda\0\2\0" * 1_000_000)
-    assert told(path) == []
+    assert told(path) == ["what lies behind 10000 parts of the file, which were not followed further"]
     path.write_bytes(jpeg() + b"\xff\xd8\xff\xe0" * 1_000_000 + jpeg())
     told(path)
     assert time.process_time() - started < 20
@@ -80,6 +82,118 @@ def test_the_pages_of_an_mpo_are_looked_at_and_not_told(tmp_path: Path) -> None:
     Image.fromarray(SHOWN).save(path, save_all=True, append_images=[Image.fromarray(SHOWN)])
     assert len(read_frames(path)[0]) == 2
     assert told(path) == []
+
+
+def test_a_page_list_hides_no_picture(tmp_path: Path) -> None:
+    """A multi-picture file whose second page lies within the first, and another picture behind."""
+    path = tmp_path / "p.mpo"
+    small = io.BytesIO()
+    Image.fromarray(SHOWN).save(small, "MPO", save_all=True, append_images=[Image.fromarray(SHOWN)])
+    data = small.getvalue()
+    listed = data.index(b"MPF\0") + 4
+    behind = struct.pack("<I", data.rindex(b"\xff\xd8\xff") - listed)
+    assert data.count(behind) == 1
+    other = jpeg()
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(data)) + data
+    start = data.index(b"\xff\xdb")
+    within = data[:start] + comment + data[start : data.rindex(b"\xff\xd8\xff")]
+    within = within.replace(behind, struct.pack("<I", start + 4 - listed), 1)
+    path.write_bytes(within + other)
+    frames, facts = read_frames(path)
+    assert len(frames) == 2
+    assert "pictures that follow behind the end of the last one (JPEG): 1" in [
+        p.message for p in facts.problems
+    ]
+
+
+def test_fill_bytes_in_a_jpeg_hide_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    path.write_bytes(jpeg()[:2] + b"\xff" * 20_000 + jpeg()[2:] + jpeg())
+    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 1"]
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "BMP"])
+def test_a_second_picture_behind_the_end_is_told(tmp_path: Path, format: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8)
+    path = tmp_path / "p"
+    for size in ((47, 31), (46, 30), (8, 8)):  # rows and lengths that are padded, and not
+        target = io.BytesIO()
+        shown = Image.fromarray(noise).crop((0, 0, *size))
+        more = {"save_all": True, "append_images": [shown.rotate(180)]} if format == "GIF" else {}
+        shown.save(target, format, **more)
+        data = target.getvalue()
+        for rest, n in ((b"", 0), (bytes(100), 0), (data, 1), (jpeg(), 1)):
+            path.write_bytes(data + rest)
+            expected = [f"bytes that follow behind the end of the picture: {len(rest)}"] * n
+            assert told(path) == expected, (size, rest[:4])
+
+
+def test_a_gif_that_is_cut_off_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "p.gif"
+    Image.fromarray(SHOWN).save(path, save_all=True, append_images=[Image.fromarray(SHOWN[::-1])])
+    data = path.read_bytes()
+    for length in range(1, len(data) - 400, 97):
+        path.write_bytes(data[:-length])
+        assert [p.problem for p in read_frames(path)[1].problems][:1] == ["truncated"], length
+
+
+def test_strips_and_tiles_of_one_page_are_told(tmp_path: Path) -> None:
+    entries = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 16)]
+    entries += [(279, 256), (322, 16), (323, 16), (324, 8), (325, 256)]
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    path = tmp_path / "p.tif"
+    head = b"II*\0" + struct.pack("<I", 8)
+    path.write_bytes(head + struct.pack("<H", len(entries)) + packed + bytes(4) + bytes(512))
+    assert "pages whose pixels lie in strips and in tiles, of which one was looked at: 1" in [
+        p.message for p in read_frames(path)[1].problems
+    ]
+
+
+def test_an_animation_that_pillow_cannot_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    Image.fromarray(SHOWN).save(path, save_all=True, append_images=[Image.fromarray(SHOWN[::-1])])
+    assert len(read_frames(path)[0]) == 2
+    data = path.read_bytes()
+    start = data.index(b"acTL") - 4
+    path.write_bytes(data[:start] + data[start : start + 20] * 2 + data[start + 20 :])
+    _, facts = read_frames(path)
+    assert [p.problem for p in facts.problems] == ["pages_lost"]
+
+
+def test_what_transparency_hides_is_told(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (100, 130, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(noise[:10, :13]).resize((130, 100)))
+    opaque = np.full((100, 130, 1), 255, np.uint8)
+    path = tmp_path / "p.png"
+
+    def told_of(colours: np.ndarray, alpha: np.ndarray) -> list[str]:
+        Image.fromarray(np.concatenate([colours, alpha], axis=2)).save(path)
+        return told(path)
+
+    assert told_of(smooth, opaque) == []
+    assert told_of(smooth, opaque // 2) == []
+    for opacity in (0, 1, 15):
+        assert told_of(smooth, np.full_like(opaque, opacity)) == [
+            "colours that lie beneath its transparent parts"
+        ]
+    assert told_of(np.full_like(smooth, 255), smooth[:, :, :1]) == [
+        "what its transparent parts show before a dark background"
+    ]
+    # A picture that was cut out, with nothing beneath, and a black drawing.
+    cut = opaque.copy()
+    cut[:, :65] = 0
+    assert told_of(np.where(cut, smooth, 0).astype(np.uint8), cut) == []
+    assert told_of(np.zeros_like(smooth), smooth[:, :, :1]) == []
+
+
+def test_pages_that_are_small_in_the_file_cannot_take_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "p.png"
+    pages = [Image.new("1", (100, 100), n % 2) for n in range(60)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    frames, facts = read_frames(path, max_pixels=10_000)
+    assert len(frames) == 51
+    assert [p.problem for p in facts.problems] == ["too_many_pages"]
+    assert read_frames(path, max_pixels=20_000)[1].problems == []
 
 
 def test_a_jpeg_that_is_cut_off_is_told_as_that(tmp_path: Path) -> None:

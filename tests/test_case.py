@@ -356,6 +356,16 @@ def test_a_journal_beside_a_case_deletes_nothing(case: Path, evidence: Path, tmp
     assert not victim.exists()
 
 
+def test_a_view_in_place_of_a_table_is_refused(case: Path) -> None:
+    with closing(sqlite3.connect(case)) as connection:
+        connection.execute("DROP TABLE tracks")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+        connection.execute(f"CREATE VIEW tracks AS {endless}")
+        connection.commit()
+    with pytest.raises(CaseError, match="its tracks is no table"), opened_case(case):
+        pass
+
+
 def test_the_audit_file_is_written_through_no_link(
     case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -729,6 +729,69 @@ def test_pixels_that_are_not_square_are_shown_right(tmp_path: Path) -> None:
         assert facts.pixel_aspect == {2: "2:1", 0.5: "1:2", 1: None}[float(aspect)]
 
 
+def test_a_shape_that_no_pixel_has_is_told(tmp_path: Path) -> None:
+    with av.open(tmp_path / "v.mkv", "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(9, 1)
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(64, 48), format="rgb24")))
+        container.mux(stream.encode(None))
+    frames, facts = read_frames(tmp_path / "v.mkv")
+    assert frames[0].image.shape[:2] == (48, 64)
+    assert [p.problem for p in facts.problems] == ["pixel_aspect"]
+
+
+@pytest.mark.parametrize(("kind", "n"), [("image/jpgx", 1), ("application/x-truetype-font", 0)])
+def test_a_file_attached_to_a_video_is_told(tmp_path: Path, kind: str, n: int) -> None:
+    path = write_video(tmp_path / "v.mkv", [0, 100], lambda _: picture(64, 48))
+    # Matroska: a segment may hold attachments anywhere; here as its last element.
+    data = path.read_bytes()
+
+    def element(number: str, content: bytes) -> bytes:
+        return bytes.fromhex(number) + struct.pack(">I", 0x10000000 | len(content)) + content
+
+    file = element("466e", b"a") + element("4660", kind.encode()) + element("465c", b"1234")
+    attached = element("1941a469", element("61a7", file + element("46ae", b"\x01")))
+    segment = data.index(bytes.fromhex("18538067")) + 4
+    size = int.from_bytes(data[segment + 1 : segment + 8], "big") + len(attached)
+    assert data[segment] == 1, "eight bytes"
+    first = data.index(bytes.fromhex("1549a966"))  # before the segment's information
+    path.write_bytes(
+        data[: segment + 1]
+        + size.to_bytes(7, "big")
+        + data[segment + 8 : first]
+        + attached
+        + data[first:]
+    )
+    found = [p.message for p in read_frames(path)[1].problems if p.problem == "not_looked_at"]
+    assert found == [f"attached files ({kind}): 1"] * n
+
+
+def test_a_few_dead_pixels_make_no_black_of_the_others(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((100, 100)).astype(np.float32)
+    for values, dead in ((noise, 1e6), ((noise * 255).astype(np.int32), 1 << 30)):
+        values[0, 0] = dead
+        Image.fromarray(values).save(tmp_path / "p.tif")
+        (frame,), _ = read_frames(tmp_path / "p.tif")
+        assert 60 < frame.image[1:].std() < 90  # that of noise over all greys is 74
+
+
+def test_a_tag_that_is_passed_over_is_told(tmp_path: Path) -> None:
+    """Two texts that lie on one another: together they are longer than the block."""
+    text = b"2024:05:06 07:08:09\0".ljust(220, b"x")
+    entries = b"".join(
+        struct.pack("<HHII", tag, 2, size, 8 + 2 + 3 * 12 + 4)
+        for tag, size in ((270, 220), (271, 220), (306, 20))
+    )
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 3) + entries + bytes(4) + text
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=block)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert facts.exif is not None
+    assert "Skipping tag 306" in facts.exif["unreadable"]
+    assert facts.problems == []  # none that keeps anybody from looking at the picture
+
+
 def test_of_an_interlaced_frame_one_half_is_seen(tmp_path: Path) -> None:
     """Two moments in one frame: a bar here in the even lines, there in the odd ones."""
     image = picture(160, 96)

@@ -143,9 +143,11 @@ NAMES = (
 def tree(evidence: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything that a folder can hold against its reader."""
     root = bytes(evidence)
-    for name in NAMES:
+    for number, name in enumerate(NAMES):
+        image = FACE.copy()
+        image[0, 0] = number  # so that each has other bytes
         with open(root + b"/" + name, "wb") as target:
-            target.write(encoded(FACE) + name)
+            target.write(encoded(image))
     os.mkfifo(evidence / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as server, monkeypatch.context() as there:
         there.chdir(evidence)  # the path of a socket is short

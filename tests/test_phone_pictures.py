@@ -172,6 +172,34 @@ def test_a_sequence_of_pictures_beside_a_heif_picture_is_told(tmp_path: Path, vi
 # ---- a video within a picture's file ---------------------------------------------------------------
 
 
+def test_what_lies_beside_the_pictures_of_a_heif_file_is_told(tmp_path: Path, video: bytes) -> None:
+    path = tmp_path / "p.heic"
+    two = heif(picture(), picture())
+    path.write_bytes(two + box(b"free", b"moov") + video[video.index(b"moov") - 4 :])
+    _, facts = read_frames(path)
+    assert "a sequence of pictures beside" in facts.problems[0].message
+    path.write_bytes(two + box(b"mpvd", video) * 2)
+    _, facts = read_frames(path)
+    assert [p.message for p in facts.problems] == [
+        "videos within the picture's file behind the first: 1"
+    ]
+    path.write_bytes(two + box(b"free", b"") * 10_000 + box(b"mpvd", video))
+    _, facts = read_frames(path)
+    assert "10000 parts of the file" in facts.problems[0].message
+
+
+@pytest.mark.parametrize("name", [b"free", b"skip"])
+def test_a_video_in_a_part_that_is_passed_over_is_told(
+    tmp_path: Path, video: bytes, name: bytes
+) -> None:
+    path = tmp_path / "v.mp4"
+    for rest, n in ((box(name, bytes(5000)), 0), (box(name, bytes(99) + video), 1)):
+        path.write_bytes(video + rest)
+        assert [p.problem for p in read_frames(path)[1].problems] == ["not_looked_at"] * n
+    path.write_bytes(video + box(name, b"") * 10_000 + video)
+    assert [p.problem for p in read_frames(path)[1].problems] == ["not_looked_at"]
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "trailer", "far", "heif", "wide"])
 def test_a_video_within_a_picture_is_looked_at(tmp_path: Path, video: bytes, kind: str) -> None:
     shown = picture(200, 100, [FACE])

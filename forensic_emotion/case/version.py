@@ -34,6 +34,11 @@ def check_is_database(path: Path) -> None:
         raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
 
 
+TABLES = (
+    *("models", "runs", "evidence", "files", "faces", "tracks", "problems", "audit", "reviews"),
+    MIGRATIONS.migrations_table,
+)
+"""A view in place of one may compute without end."""
 SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 """What a rollback journal ends with that names another journal, of a change to several databases."""
 
@@ -72,6 +77,13 @@ def check_is_case(db: Database, path: Path) -> None:
         raise CaseError(
             f"{path} is an empty database: a case of which nothing was written.",
             "Scan into it with: femo scan EVIDENCE --case FILE, or remove it.",
+        )
+    shams = (
+        "SELECT name FROM sqlite_master WHERE name IN ({}) AND (type <> 'table' OR sql LIKE '%VIRTUAL%')"
+    )
+    if sham := db.execute(shams.format(", ".join("?" * len(TABLES))), TABLES).fetchone():
+        raise CaseError(
+            f"{path} is no case of femo: its {sham[0]} is no table.", "Ask where it comes from."
         )
     if MIGRATIONS.migrations_table not in db.table_names() or not MIGRATIONS.applied(db):
         raise CaseError(f"{path} is a database, but no case of femo.", "Name another file.")

@@ -36,8 +36,19 @@ _VIDEOS = {
 """How a file of a media type begins: EBML's header with its DocType, FLV's, ASF's GUID."""
 MOST, MOST_MARKERS = 32, 10_000
 """Further pictures, and markers of one, that are looked for: a file may be made to waste time."""
+_MPF = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
+MPF_HEAD = 8
+"""Bytes of a segment before the list of a multi-picture file's pictures itself."""
+MPF_ENTRIES = 0xB002
+"""Tag of the list of a multi-picture file's pictures."""
+TILE_OFFSETS = 324
+"""Tag of TIFF 6.0 that Pillow has no name for."""
 REDUCED = 1
 """Bit of a TIFF's NewSubfileType: a smaller copy of another picture of the file."""
+
+
+class _TooMany(Exception):
+    """A file has more parts than anybody follows."""
 
 
 def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
@@ -49,14 +60,26 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
         media_type: as its bytes show.
         pages: that are looked at.
     """
-    if media_type == "image/jpeg":
-        yield from _behind_jpeg(source, pages)
-    elif media_type == "image/tiff":
-        yield from _within_tiff(image, source, pages)
-    elif media_type == "image/x-portable-anymap":
-        yield from _behind_anymap(image, source)
-    elif media_type in ISO_PICTURES and pages == 1 and b"moov" in _box_names(source):
+    try:
+        if media_type == "image/jpeg":
+            yield from _behind_jpeg(image, source)
+        elif media_type == "image/tiff":
+            yield from _within_tiff(image, source, pages)
+        elif media_type in ISO_PICTURES:
+            yield from _beside_iso(source, media_type, pages)
+        else:
+            yield from _behind(source, _end(image, source, media_type))
+    except _TooMany:
+        yield f"what lies behind {MOST_MARKERS} parts of the file, which were not followed further"
+
+
+def _beside_iso(source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
+    names = _box_names(source)
+    # Of AVIF the pages are such a sequence; of HEIF they are pictures.
+    if b"moov" in names and (media_type in HEIF or pages == 1):
         yield "a sequence of pictures beside the picture (ISO media)"
+    if (more := names.count(b"mpvd") - 1) > 0:
+        yield f"videos within the picture's file behind the first: {more}"
 
 
 def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
@@ -65,17 +88,21 @@ def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
     Telephones put one behind the end of a JPEG, and into a box of its own of HEIF (Android's "Motion
     photo format 1.0"). What looks like one may be none.
     """
-    if media_type == "image/jpeg":
-        end = _jpeg_end(source, 0)
-        place = None if end is None else _find(source, end, _ISO_MEDIA)
-        return None if place is None else (place, source.seek(0, os.SEEK_END))
-    if media_type in ISO_PICTURES:
-        return next(((start, end) for name, start, end in _boxes(source) if name == b"mpvd"), None)
+    with suppress(_TooMany):  # which is told
+        if media_type == "image/jpeg":
+            end = _jpeg_end(source, 0)
+            place = None if end is None else _find(source, end, _ISO_MEDIA)
+            return None if place is None else (place, source.seek(0, os.SEEK_END))
+        if media_type in ISO_PICTURES:
+            return next(((start, end) for name, start, end in _boxes(source) if name == b"mpvd"), None)
     return None
 
 
 def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
-    """Whether a second video file stands behind a video's last packet, which readers do not go on to.
+    """Whether there may be a second video file, which readers do not go on to.
+
+    Behind a video's last packet, in a part that is to be passed over, or behind more parts than anybody
+    follows.
 
     Args:
         source: the file.
@@ -83,7 +110,14 @@ def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
         place: behind that packet, 0 if that is not known; what lies before is not searched.
     """
     if media_type in ISO_VIDEOS:
-        return _box_names(source).count(b"moov") > 1
+        try:
+            boxes = list(_boxes(source))
+        except _TooMany:
+            return True
+        passed_over = [(start, end) for name, start, end in boxes if name in (b"free", b"skip")]
+        return sum(name == b"moov" for name, _, _ in boxes) > 1 or any(
+            _find(source, start, _ISO_MEDIA, end) is not None for start, end in passed_over
+        )
     beginning = _VIDEOS.get(media_type)
     return beginning is not None and place > 0 and _find(source, place, beginning) is not None
 
@@ -95,13 +129,18 @@ def _box_names(source: BinaryIO) -> list[bytes]:
 def ends_within_a_box(source: BinaryIO) -> bool:
     """Whether an ISO media file is shorter than it says itself."""
     length = source.seek(0, os.SEEK_END)
-    return any(end > length for _, _, end in _boxes(source))
+    with suppress(_TooMany):  # which is told
+        return any(end > length for _, _, end in _boxes(source))
+    return False
 
 
 def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each box of an ISO media file (ISO/IEC 14496-12, 4.2).
 
     The last one's end may lie behind that of the file.
+
+    Raises:
+        _TooMany: there are more than are followed.
     """
     length, place = source.seek(0, os.SEEK_END), 0
     for _ in range(MOST_MARKERS):
@@ -117,27 +156,43 @@ def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         if end >= length:  # it may claim more than any file can have
             return
         place = end
+    raise _TooMany
 
 
-def _behind_jpeg(source: BinaryIO, pages: int) -> Iterator[str]:
-    """More JPEGs than pages behind the end of the first picture."""
-    first = _jpeg_end(source, 0)
-    if first is None:
+def _behind_jpeg(image: Image.Image, source: BinaryIO) -> Iterator[str]:
+    """JPEGs behind the end of the first picture, but for those that are its further pages."""
+    place = _jpeg_end(source, 0)
+    if place is None:
         return
-    place, pictures = first, 1
+    pages, pictures = _mpo_places(image, source), 0
     for _ in range(MOST):
         start = _find(source, place, _JPEG)
         if start is None:
             break
         end = _jpeg_end(source, start)
-        pictures += end is not None
+        pictures += end is not None and start not in pages
         place = end or start + 1
-    if pictures > pages:
-        yield f"pictures that follow behind the end of the last one (JPEG): {pictures - pages}"
+    else:
+        yield f"what looks like pictures behind the end of the last one (JPEG), {MOST} times or more"
+        return
+    if pictures:
+        yield f"pictures that follow behind the end of the last one (JPEG): {pictures}"
+
+
+def _mpo_places(image: Image.Image, source: BinaryIO) -> set[int]:
+    """Where the further pages of a picture begin, counted from its list of them (CIPA DC-007, 5.2.3)."""
+    told, listed = getattr(image, "mpinfo", None), _find(source, 0, _MPF)
+    if not told or listed is None:
+        return set()
+    return {listed + MPF_HEAD + page["DataOffset"] for page in told[MPF_ENTRIES]}
 
 
 def _jpeg_end(source: BinaryIO, start: int) -> int | None:
-    """Where the JPEG that begins at a place ends, behind its last marker; None if it does not."""
+    """Where the JPEG that begins at a place ends, behind its last marker; None if it does not.
+
+    Raises:
+        _TooMany: it has more markers than are followed.
+    """
     place: int | None = start + 2
     for _ in range(MOST_MARKERS):
         if place is None:
@@ -152,22 +207,23 @@ def _jpeg_end(source: BinaryIO, start: int) -> int | None:
         marker = head[1]
         if marker == 0xD9:  # the end
             return place + 2
-        if marker == 0xFF:  # a fill byte
-            place += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
+        if marker == 0xFF:  # fill bytes
+            place = _find(source, place, _MARKER)
+            continue
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
             place += 2
         else:
             place += 2 + int.from_bytes(head[2:], "big")
         if marker == 0xDA:  # what follows is a scan, which has no length
             place = _find(source, place, _IN_SCAN)
-    return None
+    raise _TooMany
 
 
-def _find(source: BinaryIO, start: int, what: re.Pattern[bytes]) -> int | None:
-    """The first place of some bytes from a start on; None if they are not there."""
+def _find(source: BinaryIO, start: int, what: re.Pattern[bytes], end: int | None = None) -> int | None:
+    """The first place of some bytes from a start on, up to an end; None if they are not there."""
     source.seek(start)
     kept, size = b"", LEAST_CHUNK
-    while chunk := source.read(size):
+    while chunk := source.read(size if end is None else max(0, min(size, end - start))):
         window = kept + chunk
         if found := what.search(window):
             return start - len(kept) + found.start()
@@ -181,17 +237,20 @@ def _within_tiff(image: Image.Image, source: BinaryIO, pages: int) -> Iterator[s
     """Pictures in pages' SubIFDs that are no smaller copies: a raw file's full picture."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
-    own, place = 0, None
+    own, twice, place = 0, 0, None
     for _ in range(pages):
         try:
             tags = tiff_directory(source, place)
         except DECODER_ERRORS:  # what is broken of its tags is told with them
             break
         place = tags.next
+        twice += int(ExifTags.Base.StripOffsets) in tags and TILE_OFFSETS in tags
         listed = tags.get(int(ExifTags.Base.SubIFDs), ())
         for each in (listed if isinstance(listed, tuple) else (listed,))[:MOST]:
             with suppress(*DECODER_ERRORS):  # a broken one hides no other
                 own += _is_full(source, each)
+    if twice:
+        yield f"pages whose pixels lie in strips and in tiles, of which one was looked at: {twice}"
     if own:
         yield f"pictures in SubIFDs, such as the full one of a camera's raw file: {own}"
 
@@ -216,20 +275,94 @@ def tiff_directory(source: BinaryIO, place: int | None = None) -> Tags:
     return tags
 
 
-def _behind_anymap(image: Image.Image, source: BinaryIO) -> Iterator[str]:
-    """Data behind the only picture that Pillow reads; the format allows several in their binary form."""
+def _behind(source: BinaryIO, end: int | None) -> Iterator[str]:
+    """Data behind the end of a picture; of some formats readers take one picture and no more."""
+    rest = 0 if end is None else source.seek(0, os.SEEK_END) - end
+    if end is not None and rest > 0:
+        source.seek(end)
+        if source.read(CHUNK).strip(b"\0 \t\r\n"):
+            yield f"bytes that follow behind the end of the picture: {rest}"
+
+
+def _end(image: Image.Image, source: BinaryIO, media_type: str) -> int | None:
+    """Where the picture, or the last of an animation, ends; None if that is not known."""
+    if media_type == "image/png":
+        return _png_end(source)
+    if media_type == "image/gif":
+        return gif_end(source)
+    if media_type == "image/webp":  # RIFF: a length, then as many bytes, to an even number
+        source.seek(4)
+        return 8 + (int.from_bytes(source.read(4), "little") + 1) // 2 * 2
+    if media_type == "image/bmp":
+        return _bmp_end(source)
+    return _anymap_end(image)
+
+
+def _png_end(source: BinaryIO) -> int | None:
+    """Behind IEND (PNG specification, 3rd edition, 5.3)."""
+    place = 8
+    for _ in range(MOST_MARKERS):
+        source.seek(place)
+        head = source.read(8)
+        if len(head) < 8:
+            return None
+        place += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
+            return place
+    raise _TooMany
+
+
+def gif_end(source: BinaryIO) -> int | None:
+    """Behind a GIF's trailer (GIF89a, 27); None if there is none."""
+    source.seek(10)
+    packed = source.read(3)
+    if len(packed) < 3:
+        return None
+    source.seek(_colours(packed[0]), os.SEEK_CUR)
+    while head := source.read(1):
+        if head == b"\x3b":
+            return source.tell()
+        if head == b"\x21":  # an extension: its label, then blocks
+            source.seek(1, os.SEEK_CUR)
+        elif head == b"\x2c":  # an image: place and size, its colours, the width of codes, then blocks
+            described = source.read(9)
+            if len(described) < 9:
+                return None
+            source.seek(_colours(described[8]) + 1, os.SEEK_CUR)
+        else:
+            continue  # readers pass over what they do not know
+        while (size := source.read(1)) not in (b"", b"\0"):
+            source.seek(size[0], os.SEEK_CUR)
+    return None
+
+
+def _colours(packed: int) -> int:
+    """Bytes of the table of colours that a descriptor announces (GIF89a, 18 and 20)."""
+    return 3 << ((packed & 7) + 1) if packed & 0x80 else 0
+
+
+def _bmp_end(source: BinaryIO) -> int | None:
+    """Behind the pixels, where they are not compressed."""
+    source.seek(0)
+    head = source.read(34)
+    if len(head) < 34 or int.from_bytes(head[14:18], "little") < 40:
+        return None
+    width, height = (int.from_bytes(head[at : at + 4], "little", signed=True) for at in (18, 22))
+    if int.from_bytes(head[30:34], "little") not in (0, 3):  # none, or masks
+        return None
+    row = (width * int.from_bytes(head[28:30], "little") + 31) // 32 * 4
+    return int.from_bytes(head[10:14], "little") + row * abs(height)
+
+
+def _anymap_end(image: Image.Image) -> int | None:
+    """Behind the only picture that Pillow reads; the format allows several in their binary form."""
     if not isinstance(image, PpmImagePlugin.PpmImageFile):
-        return
+        return None
     codec, _, offset, arguments = image.tile[0]
     if codec not in ("raw", "ppm"):
-        return
+        return None
     # Of a binary one with another greatest value than 255 that value is told to the decoder.
     mode, greatest = arguments if isinstance(arguments, tuple) else (arguments, 255)
     wide = greatest > 255 or mode == "I;16B"
     bits = 1 if image.mode == "1" else (16 if wide else 8) * len(image.getbands())
-    size = image.height * -(-image.width * bits // 8)
-    rest = source.seek(0, os.SEEK_END) - offset - size
-    if rest > 0:
-        source.seek(offset + size)
-        if source.read(CHUNK).strip(b"\0 \t\r\n"):
-            yield f"bytes that follow behind the end of the picture: {rest}"
+    return int(offset) + image.height * -(-image.width * bits // 8)

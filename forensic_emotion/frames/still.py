@@ -24,12 +24,15 @@ from PIL import ExifTags, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.beyond import (
     ISO_PICTURES,
+    TILE_OFFSETS,
     Tags,
     beyond,
     ends_within_a_box,
     find_video,
+    gif_end,
     tiff_directory,
 )
+from forensic_emotion.frames.colour import as_displayed
 from forensic_emotion.frames.exif import read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Frames, Part
 from forensic_emotion.frames.video import video_frames
@@ -61,6 +64,8 @@ ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 
 EXIF_TEXTS = ("Raw profile type exif",)
 """Texts of a PNG that hold its EXIF."""
+MOST_PICTURES = 50
+"""Of the greatest size that one may have, so many have the pixels that all pages of a file may have."""
 MOST_MISSING = 1 << 26
 """Bytes that may be missing at the end of a HEIF file; telephones write less than a tenth of it."""
 
@@ -69,7 +74,7 @@ MOST_BYTES_PER_PIXEL = 12
 
 MILLISECOND = Fraction(1, 1000)
 
-TILE_OFFSETS, TILE_BYTE_COUNTS, SAMPLE_FORMAT = 324, 325, 339
+TILE_BYTE_COUNTS, SAMPLE_FORMAT = 325, 339
 """Tags of TIFF 6.0 that Pillow has no names for."""
 WHITE_IS_ZERO = 0
 """Value of the tag PhotometricInterpretation."""
@@ -140,18 +145,20 @@ def _duration(image: Image.Image) -> Fraction:
 
 
 @contextmanager
-def limits(max_pixels: int) -> Iterator[None]:
+def limits(max_pixels: int) -> Iterator[list[warnings.WarningMessage]]:
     """Make Pillow refuse pictures with more than so many pixels, before it decodes them.
 
     Its own check stands in every place that allocates a picture, also for frames that claim another
     size than their file. It raises at twice its limit, and warns from its limit on.
+
+    Gives what Pillow warns of meanwhile.
     """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # also damaged EXIF: it does not change the pixels
-            yield
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            yield told
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
@@ -302,12 +309,20 @@ def _pages(
     Args:
         broken: takes in why a page is lost.
     """
-    with limits(settings.max_pixels), _open(source, media_type, facts) as image:
+    with limits(settings.max_pixels) as told, _open(source, media_type, facts) as image:
         pages = _page_count(image, source, media_type, facts)
         for text in beyond(image, source, media_type, pages):
             facts.note("not_looked_at", text)
         elapsed: Fraction | None = Fraction(0)
         for index in range(min(pages, settings.max_pages)):
+            # Each page alone may be small in the file and take long.
+            if index * image.width * image.height > MOST_PICTURES * settings.max_pixels:
+                facts.note(
+                    "too_many_pages",
+                    f"has {pages} pages or frames; the first {index} were tried, for together they have"
+                    f" more than {MOST_PICTURES} times --max-pixels",
+                )
+                break
             try:
                 pixels = _decode(image, index, source, media_type, facts)
             except UndecodableMedia as error:
@@ -317,6 +332,7 @@ def _pages(
                 continue
             if facts.width is None:
                 facts.height, facts.width = pixels.shape[:2]
+                _note_warnings(told, facts)
             facts.frames_decoded += 1
             time = None
             # An APNG may have a picture for readers that show no animation, which is no part of it.
@@ -328,6 +344,15 @@ def _pages(
                 elapsed += _duration(image)
             yield Frame(index, time, pixels)
     return pages
+
+
+def _note_warnings(told: list[warnings.WarningMessage], facts: MediaFacts) -> None:
+    """Tell of what Pillow passed over, of its warnings that mean something to whoever looks at faces."""
+    texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in told)
+    if any("APNG" in text for text in texts):
+        facts.note("pages_lost", "its animation cannot be read; the picture beside it was looked at")
+    if skipped := [text for text in texts if "tag" in text.lower()]:
+        facts.exif = {"unreadable": "; ".join(skipped), **(facts.exif or {})}
 
 
 def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
@@ -348,20 +373,14 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
         last = image.tell() if media_type == "image/gif" else 0
         facts.note("pages_lost", f"its list of pages cannot be read past page {last}: {_text(error)}")
         return last + 1
-    if media_type == "image/gif" and not _gif_ends(source):
-        facts.note("truncated", "does not end as a GIF does: it is cut off, or other data follow")
+    if media_type == "image/gif" and gif_end(source) is None:
+        facts.note("truncated", "does not end as a GIF does: it is cut off")
     if media_type in ISO_PICTURES and not facts.problems and ends_within_a_box(source):
         facts.note("truncated", "ends before it should: what is missing of it may be left blank")
     # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
     if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
         facts.note("pages_lost", f"its list of pages breaks off after page {pages - 1}")
     return pages
-
-
-def _gif_ends(source: BinaryIO) -> bool:
-    """Whether the last byte is a GIF's trailer (GIF89a, section 27), blanks behind it aside."""
-    source.seek(max(0, source.seek(0, os.SEEK_END) - 4096))
-    return source.read().rstrip(b"\0\r\n").endswith(b"\x3b")
 
 
 def _tiff_list_ends(source: BinaryIO, pages: int) -> bool:
@@ -413,6 +432,11 @@ def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, f
     try:
         if orientation in TRANSPOSE and media_type != "image/tiff":
             image = image.transpose(TRANSPOSE[orientation])
+        if not isinstance(image.info.get("transparency"), int | bytes | tuple):
+            image.info.pop("transparency", None)  # a text chunk of a PNG may have that name too
+        image = as_displayed(image)
+        if hidden := _beneath(image):
+            facts.note("not_looked_at", f"{which}{hidden}")
         return to_rgb(image)
     except DECODER_ERRORS as error:
         raise _broken(error, media_type, which) from error
@@ -528,6 +552,8 @@ TRANSPOSE = {
 """EXIF orientation → what makes the stored picture the displayed one (EXIF 2.32, tag 274)."""
 
 
+MOST_PIXELS = (0.5, 99.5)
+"""Percentiles: a few dead pixels must not make black of all others."""
 MOST_BITS_OF_A_SENSOR = 14
 """What cameras, scanners and microscopes write into 16 bits; a picture that takes more is of 16."""
 
@@ -537,7 +563,7 @@ def to_rgb(image: Image.Image) -> RGB:
 
     Transparent parts are laid over white, as viewers show them. 16 bits keep their upper 8, of
     those that the brightest pixel takes if it takes so few as a camera's 10, 12 or 14; wider numbers,
-    which have no agreed white, are spread from their least to their greatest.
+    which have no agreed white, are spread over the range of nearly all pixels.
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
@@ -547,16 +573,50 @@ def to_rgb(image: Image.Image) -> RGB:
         return _as_grey((wide >> (bits - 8)).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
-        low, high = values.min(), values.max()
+        low, high = np.percentile(values, MOST_PIXELS)
+        if low == high:
+            low, high = values.min(), values.max()
         grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-        return _as_grey(grey.astype(np.uint8), image)
-    if not isinstance(image.info.get("transparency"), int | bytes | tuple):
-        image.info.pop("transparency", None)  # a text chunk of a PNG may have that name too
+        return _as_grey(np.clip(grey, 0, 255).astype(np.uint8), image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         image = Image.alpha_composite(white, layer)
     return np.array(image.convert("RGB"))
+
+
+def _beneath(image: Image.Image) -> str | None:
+    """What a picture's transparency hides when it is laid over white, in words; None if nothing.
+
+    Viewers may lay it over black, and whoever takes the transparency away sees what lies beneath.
+    """
+    if not image.has_transparency_data:
+        return None
+    layer = image.convert("RGBA")
+    grey, share = np.asarray(layer.convert("RGB").convert("L")), np.asarray(layer.getchannel("A"))
+    for top in range(0, image.height - BLOCK + 1, BLOCK):
+        whole = image.width // BLOCK * BLOCK
+        shape = (BLOCK, -1, BLOCK)
+        greys, shares = (each[top : top + BLOCK, :whole].reshape(shape) for each in (grey, share))
+        clear = shares.max(axis=(0, 2), initial=0) <= CLEAR
+        if clear.any() and greys[:, clear].std(axis=(0, 2), dtype=np.float32).max() > CONTRAST:
+            return "colours that lie beneath its transparent parts"
+    step = -(-max(image.size) // LONGEST)
+    over_black = grey[::step, ::step] / 255.0 * share[::step, ::step]
+    over_white = over_black + 255 - share[::step, ::step]
+    if over_black.std() > CONTRAST and over_white.std() < over_black.std() / 2:
+        return "what its transparent parts show before a dark background"
+    return None
+
+
+BLOCK = 32
+"""Pixels of a square; where one is clear all over, it is no edge of what is shown."""
+CLEAR = 15
+"""Opacity, of 255, up to which nobody sees a pixel."""
+CONTRAST = 16.0
+"""Standard deviation of grey values, of 255, from which on they may be a picture."""
+LONGEST = 1024
+"""Pixels along a side that are enough to judge it as a whole."""
 
 
 def _as_grey(values: npt.NDArray[np.uint8], image: Image.Image) -> RGB:

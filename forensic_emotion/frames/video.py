@@ -239,6 +239,7 @@ def video_frames(
         try:
             with _open(source, media_type) as container:
                 describe(container, facts)
+                _note_attachments(container, facts)
                 numbers = [stream.index for stream in _videos(container)]
                 attached = [s.index for s in container.streams.video if s.index not in numbers]
             if not numbers and not attached:
@@ -611,7 +612,7 @@ def _sampled(
         first = shape is None
         if shape is None or picture.key_frame:  # a broadcast may go from 4:3 to 16:9, at a key frame
             turn = shape.turn if shape else display_turn(picture, facts)
-            shape = Shape(turn, pixel_aspect(container, stream))
+            shape = Shape(turn, pixel_aspect(container, stream, facts))
         if first:
             facts.orientation = shape.turn.orientation
             aspect = shape.aspect
@@ -635,6 +636,14 @@ def _sampled(
         facts.note("no_timestamp", text)
     if corrupt:
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
+
+
+def _note_attachments(container: InputContainer, facts: MediaFacts) -> None:
+    """Tell of files within a file that are no stream; fonts for subtitles are common there."""
+    kinds = [str(s.metadata.get("mimetype", "")) for s in container.streams if s.type == "attachment"]
+    others = [kind for kind in kinds if "font" not in kind and not kind.endswith("opentype")]
+    if others:
+        facts.note("not_looked_at", f"attached files ({', '.join(others)}): {len(others)}")
 
 
 def describe(container: InputContainer, facts: MediaFacts) -> None:
@@ -999,16 +1008,23 @@ MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", *BARE)
 what counts. FFmpeg keeps what it read at the start."""
 
 
-def pixel_aspect(container: InputContainer, stream: VideoStream) -> Fraction:
+def pixel_aspect(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Fraction:
     """Width of a stored pixel to its height; 1 if nothing says it, or says what cannot be.
 
-    Of the frame that was decoded last.
+    Of the frame that was decoded last. What cannot be is noted, for a player may follow it.
     """
     of_file, of_picture = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
     said = of_file or of_picture
     if of_picture and container.format.name in MERE_STREAMS:
         said = of_picture
-    if not said or not Fraction(1, WIDEST) <= said <= WIDEST:
+    if not said:
+        return Fraction(1)
+    if not Fraction(1, WIDEST) <= said <= WIDEST:
+        if all(problem.problem != "pixel_aspect" for problem in facts.problems):
+            text = (
+                f"pixels are said to be {said.numerator}:{said.denominator}; they were taken as square"
+            )
+            facts.note("pixel_aspect", text)
         return Fraction(1)
     return Fraction(said)
 

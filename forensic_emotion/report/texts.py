@@ -190,7 +190,8 @@ TEXTS: dict[str, str] = {
     # ---- methods ----
     "methods": "Methods",
     "methods_1": "Each file was opened read-only, hashed, and told by its content. Stills were decoded by"
-    " Pillow (HEIF through libheif), video by FFmpeg. A decoder may conceal damage; in particular an MPEG transport stream or a"
+    " Pillow (HEIF through libheif), video by FFmpeg. Transparent parts were laid over white; a colour profile"
+    " or gamma was applied where it changes brightness by more than a quarter. A decoder may conceal damage; in particular an MPEG transport stream or a"
     " fragmented MP4 that is cut off, and holes in ASF and MXF, cannot be noticed.",
     "methods_2": "The time of a video frame is its own presentation timestamp, on the recording's clock."
     " By the setting sample, the first frame of each stretch of so many seconds was looked at, counted"
