@@ -79,7 +79,7 @@ def check_is_case(db: Database, path: Path) -> None:
             "Scan into it with: femo scan EVIDENCE --case FILE, or remove it.",
         )
     shams = (
-        "SELECT name FROM sqlite_master WHERE name IN ({}) AND (type <> 'table' OR sql LIKE '%VIRTUAL%')"
+        "SELECT name FROM sqlite_master WHERE name IN ({}) AND (type = 'view' OR sql LIKE '%VIRTUAL%')"
     )
     if sham := db.execute(shams.format(", ".join("?" * len(TABLES))), TABLES).fetchone():
         raise CaseError(
