@@ -263,6 +263,11 @@ class TrainSettings(Settings):
         "Ask the teachers about each picture as it is shown, moved, hidden and blended: at each step one"
         " of them, by chance. Without it they are asked once, about the pictures as they are.",
     )
+    distill_looks: bool = setting(
+        False,
+        "Ask them, at each step, about another look at what is shown: mirrored or not, a little smaller"
+        " or larger, by chance (needs --distill-seen).",
+    )
     keep: str = setting(
         "best",
         "Which epoch becomes the model: the one with the highest accuracy on the held-out part, or the"

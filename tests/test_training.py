@@ -14,6 +14,7 @@ import pytest
 from forensic_emotion import chips
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
+from forensic_emotion.emotions.layers import MirrorImage, MirrorLandmarks, Zoom, ZoomLandmarks
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data, sources
@@ -405,10 +406,41 @@ def test_teachers_may_be_asked_about_the_pictures_as_they_are_shown(tiny_csv: Pa
     )
 
 
+def test_teachers_are_asked_about_other_looks() -> None:
+    """The same as the layers show that a network asks about: mirrored, and of other sizes."""
+    from forensic_emotion.training.train import LOOKS, another_look
+
+    chance = np.random.default_rng(0)
+    images = chance.random((5, 48, 48, 1)).astype(np.float32)
+    landmarks = chance.random((5, 68, 2)).astype(np.float32)
+    inputs = {"images": images, "landmarks": landmarks, "landmarks_valid": np.ones((5, 1), np.float32)}
+    mirrored = np.asarray(MirrorImage()(images)), np.asarray(MirrorLandmarks()(landmarks))
+    looks = [
+        (np.asarray(Zoom(size)(shown)), np.asarray(ZoomLandmarks(size)(points)))
+        for size in LOOKS
+        for shown, points in ((images, landmarks), mirrored)
+    ]
+    found = set()
+    for _ in range(60):
+        asked = another_look(inputs, chance)
+        (which,) = [
+            number
+            for number, (shown, points) in enumerate(looks)
+            if np.allclose(asked["images"], shown, atol=1e-5)
+            and np.allclose(asked["landmarks"], points, atol=1e-5)
+        ]
+        found.add(which)
+        assert asked["landmarks_valid"] is inputs["landmarks_valid"]
+    assert len(found) == len(looks)
+    assert (inputs["images"] == images).all()
+
+
 @pytest.mark.slow
 def test_who_is_to_be_asked_at_each_step_must_be_there(tiny_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--distill-seen asks teachers"):
         train_tiny(tiny_csv, tmp_path / "out", distill_seen=True)
+    with pytest.raises(UsageError, match="--distill-looks is about"):
+        train_tiny(tiny_csv, tmp_path / "out", distill_looks=True)
 
 
 @pytest.mark.slow

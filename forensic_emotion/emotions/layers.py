@@ -75,7 +75,7 @@ class Zoom(keras.layers.Layer):  # type: ignore[misc]
         self.scale = scale
 
     def call(self, images: Any) -> Any:
-        along = ops.convert_to_tensor(_resampling(self.scale), dtype=images.dtype)
+        along = ops.convert_to_tensor(resampling(self.scale), dtype=images.dtype)
         down = ops.matmul(along, images[..., 0])
         return ops.expand_dims(ops.matmul(down, ops.transpose(along)), -1)
 
@@ -83,7 +83,7 @@ class Zoom(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "scale": self.scale}
 
 
-def _resampling(scale: float) -> npt.NDArray[np.float32]:
+def resampling(scale: float) -> npt.NDArray[np.float32]:
     """(48, 48): what each pixel of a scaled line takes from the pixels of the line."""
     middle = (SIDE - 1) / 2
     places = np.clip((np.arange(SIDE) - middle) / scale + middle, 0, SIDE - 1)

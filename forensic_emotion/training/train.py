@@ -21,7 +21,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from forensic_emotion import __version__, chips
-from forensic_emotion.emotions.classifier import Classifier
+from forensic_emotion.chips import Inputs, mirror
+from forensic_emotion.emotions.classifier import Classifier, Probabilities
+from forensic_emotion.emotions.layers import resampling
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
@@ -96,6 +98,10 @@ def train(
         raise UsageError(
             "--distill-seen asks teachers, who know no votes of pictures that are blended.",
             "Name teachers by --distill, and leave out --distill-votes.",
+        )
+    if settings.distill_looks and not settings.distill_seen:
+        raise UsageError(
+            "--distill-looks is about what teachers are shown at each step.", "Add --distill-seen."
         )
     if (
         ferplus
@@ -443,13 +449,35 @@ def batches(
         if settings.mixup:
             batch = mix(batch, settings.mixup, chance)
         if teachers:
-            batch = taught_by(teachers[int(chance.integers(len(teachers)))], batch, share)
+            teacher = teachers[int(chance.integers(len(teachers)))]
+            asked = another_look(batch.inputs, chance) if settings.distill_looks else batch.inputs
+            batch = taught_by(teacher.probabilities(asked), batch, share)
         yield batch
 
 
-def taught_by(teacher: Classifier, batch: Batch, share: np.float32) -> Batch:
-    """A batch with so much of its targets replaced by what a teacher answers to it."""
-    targets = (1 - share) * batch.targets["output"] + share * teacher.probabilities(batch.inputs)
+def another_look(inputs: Inputs, chance: np.random.Generator) -> Inputs:
+    """The same faces mirrored or not, at one of the sizes of ``LOOKS``.
+
+    What a network answers to several looks is right more often than what it answers to one. Whoever
+    learns from one look at a time learns, over many steps, the mean of them.
+    """
+    images, landmarks = inputs["images"], inputs["landmarks"]
+    if chance.random() < 0.5:
+        images, landmarks = mirror(images, landmarks)
+    size = float(chance.choice(LOOKS))
+    along = resampling(size)
+    images = (along @ images[..., 0] @ along.T)[..., None]
+    placed = ((landmarks - 0.5) * size + 0.5).astype(np.float32)
+    return {**inputs, "images": images, "landmarks": placed}
+
+
+LOOKS = (0.93, 1.0, 1.08)
+"""Multiples of a picture's size."""
+
+
+def taught_by(answers: Probabilities, batch: Batch, share: np.float32) -> Batch:
+    """A batch with so much of its targets replaced by what a teacher answers."""
+    targets = (1 - share) * batch.targets["output"] + share * answers
     return replace(batch, targets={**batch.targets, "output": targets})
 
 
