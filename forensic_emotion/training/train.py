@@ -466,9 +466,9 @@ def another_look(inputs: Inputs, chance: np.random.Generator) -> Inputs:
         images, landmarks = mirror(images, landmarks)
     size = float(chance.choice(LOOKS))
     along = resampling(size)
-    images = (along @ images[..., 0] @ along.T)[..., None]
+    looked_at = (along @ images[..., 0] @ along.T)[..., None]
     placed = ((landmarks - 0.5) * size + 0.5).astype(np.float32)
-    return {**inputs, "images": images, "landmarks": placed}
+    return {**inputs, "images": looked_at, "landmarks": placed}
 
 
 LOOKS = (0.93, 1.0, 1.08)
