@@ -466,7 +466,7 @@ def another_look(inputs: Inputs, chance: np.random.Generator) -> Inputs:
         images, landmarks = mirror(images, landmarks)
     size = float(chance.choice(LOOKS))
     along = resampling(size)
-    looked_at = (along @ images[..., 0] @ along.T)[..., None]
+    looked_at = (along @ images[..., 0] @ along.T)[..., None].astype(np.float32)
     placed = ((landmarks - 0.5) * size + 0.5).astype(np.float32)
     return {**inputs, "images": looked_at, "landmarks": placed}
 
