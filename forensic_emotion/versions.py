@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sqlite3
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from forensic_emotion import __version__
 
@@ -26,6 +29,7 @@ def versions() -> dict[str, str]:
     """What a run was computed with; a library that is not installed is left out."""
     found = {
         "femo": __version__,
+        "femo code SHA-256": _code_sha256(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
@@ -37,6 +41,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def _code_sha256() -> str:
+    """Of femo's own modules, each as a line of ``sha256sum`` in the order of their paths."""
+    package = Path(__file__).parent
+    lines = hashlib.sha256()
+    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).parts):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        lines.update(f"{digest}  {path.relative_to(package).as_posix()}\n".encode())
+    return lines.hexdigest()
 
 
 def _ffmpeg() -> str:

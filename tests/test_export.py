@@ -33,7 +33,7 @@ from forensic_emotion.export.words import NOTICE, plain_json, readable_cell, saf
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.records import CLASSES, Box
 from forensic_emotion.settings import ScanSettings
-from tests.builders import encoded, fake_run, picture, scanned, write_video
+from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned, write_video
 
 NAMES = (
     b"=cmd|' -C calc'!A0.png",
@@ -348,6 +348,36 @@ def test_timesketch_has_every_time_that_has_a_zone(case: Path, root: Path, tmp_p
     (none,) = [e for e in events if e["filename"] == "none.png" and e["timestamp_desc"] == kinds[0]]
     assert none["timestamp"] == status.st_mtime_ns // 1000
     assert "faces detected: 0" in none["message"]
+
+
+def test_exports_say_who_and_how_often_the_model_was_wrong(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    write_video(evidence / "v.mkv", [0, 100], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    right = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 50}
+    scanned(
+        evidence,
+        tmp_path / "c.db",
+        classifier=FakeClassifier(metrics={"PublicTest": {"accuracy": right}}),
+    )
+    change(tmp_path / "c.db", "UPDATE runs SET examiner = 'A. Expert', case_number = 'X-1'")
+    wrong, who = "wrong on 30.0% of 50 test faces (FER2013 PublicTest)", "case X-1, examiner A. Expert"
+    graph = json.loads(exported(tmp_path / "c.db", "case", tmp_path / "c.jsonld").read_text())["@graph"]
+    (action,) = [node for node in graph if "uco-analysis:Analysis" in node["@type"]]
+    assert wrong in action["uco-core:description"]
+    (person,) = [node for node in graph if node["@id"] == action["uco-action:performer"]["@id"]]
+    assert person["uco-core:name"] == "A. Expert"
+    (found,) = [node for node in graph if node["@type"] == "case-investigation:Investigation"]
+    assert found["uco-core:name"] == "X-1"
+    assert found["uco-core:object"] == [{"@id": action["@id"]}]
+    info = json.loads(exported(tmp_path / "c.db", "coco", tmp_path / "c.json").read_text())["info"]
+    assert wrong in info["model"]
+    assert who in info["contributor"]
+    (text,) = exported(tmp_path / "c.db", "vtt", tmp_path / "vtt").glob("*.vtt")
+    for said in (wrong, who, "Each cue is of one frame"):
+        assert said in text.read_text()
+    text = exported(tmp_path / "c.db", "frames", tmp_path / "frames") / "README.txt"
+    assert wrong in text.read_text()
+    assert who in text.read_text()
 
 
 def test_timesketch_places_faces_by_the_recordings_own_start(case: Path, tmp_path: Path) -> None:

@@ -10,13 +10,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import chain
 from typing import Any, BinaryIO
 
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NAMESPACE, NOTICE, hex_if_not_text, model_line, plain_json
+from forensic_emotion.export.words import (
+    NAMESPACE,
+    NOTICE,
+    hex_if_not_text,
+    model_line,
+    origin_line,
+    plain_json,
+)
 
 ONTOLOGY = "https://ontology.unifiedcyberontology.org/uco"
 CONTEXT = {
@@ -24,7 +32,10 @@ CONTEXT = {
     "femo": NAMESPACE,
     **{
         f"uco-{part}": f"{ONTOLOGY}/{part}/"
-        for part in ("core", "action", "analysis", "observable", "tool", "types", "configuration")
+        for part in (
+            *("core", "action", "analysis", "observable", "tool", "types", "configuration"),
+            "identity",
+        )
     },
     "case-investigation": "https://ontology.caseontology.org/case/investigation/",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
@@ -36,7 +47,7 @@ def write(job: Job, out: BinaryIO) -> None:
     graph = _Graph(job)
     out.write(f'{{"@context":{plain_json(CONTEXT)},\n"@graph":[\n'.encode())
     out.write(plain_json(graph.tool()).encode())
-    for node in graph.nodes():
+    for node in chain(graph.about(), graph.nodes()):
         out.write(f",\n{plain_json(node)}".encode())
     # The action names all that it looked at and found: two lists too long to be gathered.
     head = plain_json(graph.action())
@@ -106,12 +117,26 @@ class _Graph:
             "@id": self._id("Analysis"),
             "@type": ["uco-analysis:Analysis", "case-investigation:InvestigativeAction"],
             "uco-core:name": "face detection and expression classification",
-            "uco-core:description": f"{NOTICE} {model_line(run)}.",
+            "uco-core:description": f"{NOTICE} {model_line(run)}. {origin_line(run)}.",
             **{f"uco-action:{name}": time for name, time in times.items() if time is not None},
             "uco-action:instrument": {"@id": self._id("AnalyticTool")},
+            **({"uco-action:performer": {"@id": self._id("Identity")}} if run.examiner else {}),
             "femo:runNumber": run.id,
             "femo:runState": run.state,
         }
+
+    def about(self) -> Iterator[Node]:
+        """The examiner, and the case that it was done for, as far as they were said."""
+        run = self._job.run
+        if run.examiner:
+            yield self._node("uco-identity", "Identity") | {"uco-core:name": run.examiner}
+        if run.case_number:
+            yield {
+                "@id": self._id("Investigation"),
+                "@type": "case-investigation:Investigation",
+                "uco-core:name": run.case_number,
+                "uco-core:object": [{"@id": self._id("Analysis")}],
+            }
 
     def objects(self) -> Iterator[Node]:
         for file in self._job.files():

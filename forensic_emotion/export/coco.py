@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, hex_if_not_text, model_line, plain_json
+from forensic_emotion.export.words import NOTICE, hex_if_not_text, model_line, origin_line, plain_json
 from forensic_emotion.records import CLASSES, UNCERTAIN
 
 PARTS = (
@@ -40,6 +40,7 @@ def write(job: Job, out: BinaryIO) -> None:
         "version": f"run {job.run.id}, {job.run.state}",
         "date_created": job.run.started_at,
         "model": model_line(job.run),
+        "contributor": origin_line(job.run),
     }
     out.write(f'{{"info":{plain_json(told)},\n"licenses":[],\n"images":['.encode())
     _write_list(out, (_image(*image[:3]) for image in _images(job)))

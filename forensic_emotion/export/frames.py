@@ -26,6 +26,7 @@ from forensic_emotion.export.words import (
     answer,
     hex_if_changed,
     model_line,
+    origin_line,
     readable_cell,
     safe_name,
 )
@@ -48,7 +49,8 @@ def write(job: Job, out: Path) -> None:
     (out / "README.txt").write_text(
         "The pictures show what femo detected in the files that index.csv names: box, 68 landmarks,\n"
         "the classifier's label and score. They are made from the evidence; they are not it.\n\n"
-        f"{NOTICE}\n\n{visible(model_line(job.run))}.\n",
+        f"{NOTICE}\n\n{visible(model_line(job.run))}.\n"
+        f"{visible(origin_line(job.run))}.\n",
         encoding="utf-8",
     )
     settings = _scan_settings(job.run.settings)

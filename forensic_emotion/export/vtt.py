@@ -21,6 +21,7 @@ from forensic_emotion.export.words import (
     answer,
     hex_if_changed,
     model_line,
+    origin_line,
     safe_name,
     state_line,
 )
@@ -53,6 +54,8 @@ def write(job: Job, out: Path) -> None:
 def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
     text.write("WEBVTT - expression class scores by femo\n\n")
     said = [f"File {file.path}", f"SHA-256 {file.sha256}", NOTICE, f"{model_line(job.run)}."]
+    said.append(f"{origin_line(job.run)}.")
+    said.append("Each cue is of one frame, and stays until the next that was looked at may come.")
     if name := hex_if_changed(file):
         said.append(f"Its name in bytes, as hex: {name}")
     if file.state == "partial":

@@ -11,6 +11,7 @@ import hashlib
 import json
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.case.measured import measured
 from forensic_emotion.case.queries import RunInfo
 from forensic_emotion.pages import score
 from forensic_emotion.paths import visible
@@ -25,9 +26,21 @@ NAMESPACE = "urn:femo:"
 
 
 def model_line(run: RunInfo) -> str:
-    """Which classifier gave the scores, and from which score on it names a class."""
+    """Which classifier gave the scores, how often it was wrong, from which score on it answers."""
+    split, figures = measured(run.model_card)
+    wrong = "its error rate is not known"
+    if figures is not None:
+        right = figures["accuracy"]
+        wrong = f"wrong on {1 - right['value']:.1%} of {right['n']} test faces ({split})"
     threshold = "none: every face is answered" if run.threshold is None else f"{run.threshold:.7g}"
-    return f"Model {run.model_name}, SHA-256 {run.model_sha256}, threshold {threshold}"
+    return f"Model {run.model_name}, SHA-256 {run.model_sha256}, {wrong}, threshold {threshold}"
+
+
+def origin_line(run: RunInfo) -> str:
+    """Which femo and which run it was, and what the examiner said of the case."""
+    said = {"case": run.case_number, "examiner": run.examiner, "agency": run.agency}
+    more = "".join(f", {what} {text}" for what, text in said.items() if text)
+    return f"femo {run.versions.get('femo', 'of unknown version')}, run {run.id}{more}"
 
 
 def state_line(run: RunInfo) -> str | None:

@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
 from forensic_emotion.case.digest import changed_paths, is_as_ended
+from forensic_emotion.case.measured import measured
 from forensic_emotion.case.queries import (
     Counts,
     FileInfo,
@@ -245,7 +246,7 @@ def build_context(
     gallery = gather(read_faces(case, run.id, settings.max_faces), number_of, budget, settings.redact)
     tracks = read_tracks(case, run.id)
     reviews = read_reviews(case, run.id)
-    split, metrics = _measured(run.model_card)
+    split, metrics = measured(run.model_card)
     error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     labels_of = _labels_of(case, run.id)
@@ -593,33 +594,6 @@ def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[La
         right = round((named["recall"] or 0.0) * named["n"])
         answers = wilson(right, n) if (n := named.get("answered")) else None
         yield LabelCount(label, faces, poor, share, named["precision"], answers, right / every, every)
-
-
-SPLITS = ("PrivateTest", "PublicTest")
-"""Of FER2013, whose figures are told; the one that nobody looks at before the end comes first."""
-
-
-def _measured(card: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    """The split whose figures are told, named with its data, and the figures; None if there are none.
-
-    Others than FER2013's were recorded under the names of their folders; what the model was trained or
-    calibrated on tells nothing.
-    """
-    metrics = card.get("metrics") or {}
-    others = sorted(metrics.keys() - {*SPLITS, "Training", "validation"})
-    split = next((name for name in (*SPLITS, *others) if name in metrics), None)
-    if split is None:
-        return "", None
-    figures = metrics[split]
-    trained_on = card.get("data") or {}
-    same = figures.get("data_sha256") == trained_on.get("sha256")
-    name = trained_on.get("name") if same else figures.get("data", "other data")
-    return f"{FER2013 if name in OFFICIAL else name} {split}", figures
-
-
-FER2013 = "FER2013"
-OFFICIAL = ("fer2013.csv", "icml_face_data.csv", None)
-"""Names under which FER2013 is published; a card of an older femo has none."""
 
 
 def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
