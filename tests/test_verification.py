@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import sqlite3
@@ -704,6 +705,28 @@ def test_compare_takes_close_numbers_as_equal_and_says_so(case: Path, tmp_path: 
     code, output = run("compare", case, other)
     assert (code, "Differences: 0; 2 numbers differ within 0.0001" in output) == (0, True), output
     assert run("compare", case, other, "--tolerance", 0)[0] == 3
+
+
+def test_compare_names_what_was_done_otherwise(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    shutil.copy(case, other)
+    code, output = run("compare", case, other)
+    assert "MADE OTHERWISE" not in output
+    tamper(
+        other,
+        "UPDATE runs SET settings = json_set(settings, '$.smallest_face', 40.5),"
+        " versions = json_set(versions, '$.femo', 'x'), threshold = 0.25",
+    )
+    code, output = run("compare", case, other)
+    assert code == 0, output
+    said = re.findall("MADE OTHERWISE  (.*)", output)
+    assert said == [
+        "setting smallest_face: 20.0 / 40.5",
+        "threshold: 0.0 / 0.25",
+        "version of femo: 0 / x",
+    ]
+    facts = json.loads(run("compare", case, other, "--json")[1])
+    assert facts["made_otherwise"] == said
 
 
 def test_compare_computes_the_digests_anew(case: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from forensic_emotion.case.digest import (
     run_digests,
     tolerant,
 )
+from forensic_emotion.case.queries import RunInfo
 from forensic_emotion.records import CLASSES
 
 Side = tuple[sqlite3.Connection, int]
@@ -53,6 +54,23 @@ class Comparison:
     @property
     def same(self) -> bool:
         return not self.differences and not self.faults
+
+
+def made_otherwise(one: RunInfo, other: RunInfo) -> Iterator[str]:
+    """Settings, model and versions in which two runs differ: what may be why their results do."""
+    facts = [
+        {
+            **{f"setting {name}": value for name, value in run.settings.items()},
+            "model": f"{run.model_name}, SHA-256 {run.model_sha256}",
+            "threshold": run.threshold,
+            **{f"version of {name}": value for name, value in run.versions.items()},
+        }
+        for run in (one, other)
+    ]
+    for name in dict.fromkeys((*facts[0], *facts[1])):
+        values = [of_run.get(name) for of_run in facts]
+        if values[0] != values[1]:
+            yield f"{name}: {values[0]} / {values[1]}"
 
 
 def compare(one: Side, other: Side, tolerance: float) -> Comparison:

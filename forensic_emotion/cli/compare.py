@@ -47,9 +47,10 @@ def compare(
 ) -> None:
     """Tell where the results of two runs differ: paths, hashes, states, faces, scores, tracks, problems.
 
-    All that the results digest covers is compared; reviews, which are people's word, are not. The
-    digests are computed anew. Both cases are only read. Exit code 0 says that the runs do not differ,
-    3 that they do, or that a digest is not that of its rows.
+    All that the results digest covers is compared; reviews, which are people's word, are not. Settings,
+    model and versions that differ are named first. The digests are computed anew. Both cases are only
+    read. Exit code 0 says that the results do not differ, 3 that they do, or that a digest is not that
+    of its rows.
     """
     from forensic_emotion.case import difference
     from forensic_emotion.case.queries import opened_case, read_run
@@ -61,13 +62,17 @@ def compare(
                 f"That is run {runs[0].id} of {one} twice.", "Tell two runs apart: --run, --other-run."
             )
         found = difference.compare((first, runs[0].id), (second, runs[1].id), tolerance)
+    otherwise = list(difference.made_otherwise(*runs))
     compared = [
         {"case": str(path), "run": chosen.id, "results_digest": chosen.results_digest}
         for chosen, path in zip(runs, (one, other), strict=True)
     ]
     if as_json:
-        print_json({"compared": compared, "tolerance": tolerance, **asdict(found)})
+        made = {"made_otherwise": otherwise}
+        print_json({"compared": compared, "tolerance": tolerance, **made, **asdict(found)})
     else:
+        for text in otherwise:
+            print(f"MADE OTHERWISE  {visible(text)}")
         for one_thing in found.differences:
             print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
         for side in compared:
