@@ -721,7 +721,7 @@ def test_compare_names_what_was_done_otherwise(case: Path, tmp_path: Path) -> No
     assert code == 0, output
     said = re.findall("MADE OTHERWISE  (.*)", output)
     assert said == [
-        "setting smallest_face: 20.0 / 40.5",
+        "setting smallest_face: 20 / 40.5",
         "threshold: 0.0 / 0.25",
         "version of femo: 0 / x",
     ]
