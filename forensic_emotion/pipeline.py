@@ -37,7 +37,6 @@ from forensic_emotion.records import (
     Face,
     FaceResult,
     Frame,
-    FrameTime,
     Identified,
     Kind,
     MediaFacts,
@@ -46,7 +45,6 @@ from forensic_emotion.records import (
     Piece,
     Planned,
     Problem,
-    Quality,
     State,
     ToolFacts,
     answer,
@@ -437,30 +435,26 @@ def detect(frame: Frame, tools: Tools, watch: Stopwatch) -> list[Face]:
 class _Waiting:
     """A face without its frame's pixels, waiting for its batch to fill."""
 
-    stream: int
-    frame_index: int
-    frame_size: tuple[int, int]
-    time: FrameTime | None
-    face: Face
-    quality: Quality
     chip: Chip
-    thumbnail: bytes
+    result: Callable[..., FaceResult]
+    """Of the scores."""
 
 
 def _prepare(frame: Frame, face: Face) -> _Waiting:
     height, width = frame.image.shape[:2]
     region = region_around(face.square)
     chip = make_chip(frame.image, region, face.landmarks, fits=face.fits)
-    return _Waiting(
-        frame.stream,
-        frame.index,
-        (width, height),
-        frame.time,
-        face,
-        assess(face, chip, width, height),
-        chip,
-        thumbnail(frame.image, face.box),
+    result = partial(
+        FaceResult,
+        stream=frame.stream,
+        frame_index=frame.index,
+        frame_size=(width, height),
+        time=frame.time,
+        face=face,
+        quality=assess(face, chip, width, height),
+        thumbnail=thumbnail(frame.image, face.box),
     )
+    return _Waiting(chip, result)
 
 
 def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
@@ -472,16 +466,9 @@ def _classify(waiting: list[_Waiting], job: Job) -> Iterator[FaceResult]:
     labels = classifier.card.labels
     for w, row in zip(waiting, scores, strict=True):
         top_class, confidence, label = answer(row, labels, classifier.card.threshold)
-        yield FaceResult(
-            stream=w.stream,
-            frame_index=w.frame_index,
-            frame_size=w.frame_size,
-            time=w.time,
-            face=w.face,
-            quality=w.quality,
+        yield w.result(
             probabilities=tuple(float(p) for p in row),
             top_class=top_class,
             confidence=confidence,
             label=label,
-            thumbnail=w.thumbnail,
         )
