@@ -127,7 +127,7 @@ def test_a_calibration_is_built_in_and_taken_out_as_it_was_fitted() -> None:
 
     from forensic_emotion.training.calibrate import build_in, take_out
     from forensic_emotion.training.network import committee, gated_vgg, seed_network, symmetric
-    from forensic_emotion.training.train import score
+    from forensic_emotion.training.scoring import score
 
     keras.utils.set_random_seed(0)
     chance = np.random.default_rng(0)

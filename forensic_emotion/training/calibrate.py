@@ -10,8 +10,8 @@ temperature alone. Both are affine in the logits: built into the last layer they
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,20 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from forensic_emotion.intervals import Interval, wilson
-from forensic_emotion.training.metrics import surest_first
-from forensic_emotion.training.regression import SoftmaxRegression, centred_logits, fit_softmax
+from forensic_emotion.training.metrics import measure, surest_first
+from forensic_emotion.training.regression import (
+    SoftmaxRegression,
+    centred_logits,
+    chained,
+    fit_softmax,
+)
+from forensic_emotion.training.scoring import score
+from forensic_emotion.training.sources import LABELS
 
 if TYPE_CHECKING:
     import keras
+
+    from forensic_emotion.training.data import Pictures
 
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -153,6 +162,49 @@ def build_in(model: keras.Model, correction: SoftmaxRegression) -> None:
     turned = (np.eye(classes) - 1 / classes) @ correction.kernel
     corrected = (kernel @ turned, bias @ turned + correction.bias)
     layer.set_weights([values.astype(np.float32) for values in corrected])
+
+
+def calibrate(
+    networks: Sequence[keras.Model],
+    served: keras.Model,
+    held_out: Pictures,
+    max_error: float,
+    first: SoftmaxRegression | None = None,
+) -> dict[str, object]:
+    """Fit calibration and threshold on the held-out pictures; what ``model.json`` says of them.
+
+    The figures are those of pictures that the calibration was not fitted to (``cross_fitted``).
+
+    Args:
+        networks: those that have a last layer, into which the calibration is built.
+        served: what answers: one of them, its symmetric form, or the mean of all.
+        held_out: the pictures.
+        max_error: see ``TrainSettings``.
+        first: a correction that other pictures told, which this one is fitted behind.
+    """
+    labels = held_out.labels
+    raw = score(served, held_out.inputs())
+    fitted = calibration(first.applied_to(raw) if first else raw, labels)
+    correction = chained(first, fitted.correction) if first else fitted.correction
+    for network in networks:
+        # A mean of logits is corrected by correcting each of them.
+        build_in(network, correction)
+    before, after = (measure(p, labels, LABELS) for p in (raw, fitted.cross_fitted))
+    return {
+        "calibration": {
+            "temperature": fit_temperature(raw, labels),
+            "ridge": fitted.ridge,
+            "kernel": correction.kernel.tolist(),
+            "bias": correction.bias.tolist(),
+            "n": len(held_out),
+            "ece_before": before.ece,
+            "ece_after": after.ece,
+            "loss_before": before.loss,
+            "loss_after": after.loss,
+        },
+        "abstention": asdict(choose_threshold(fitted.cross_fitted, labels, max_error)),
+        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
+    }
 
 
 def take_out(model: keras.Model, built_in: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from forensic_emotion import __version__
 from forensic_emotion.chips import SIDE
 from forensic_emotion.emotions.card import write_card
 from forensic_emotion.hashes import file_sha256
@@ -34,3 +35,8 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
     }
     write_card(folder, {**card, "files": files})
+
+
+def trained_with() -> dict[str, str]:
+    """What ``model.json`` says of the libraries."""
+    return {"femo": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}

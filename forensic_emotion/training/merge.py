@@ -15,14 +15,14 @@ from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.emotions.layers import MirrorImage, Zoom
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
-from forensic_emotion.training.calibrate import calibration, take_out
-from forensic_emotion.training.export import write_model
+from forensic_emotion.training.calibrate import calibrate, calibration, take_out
+from forensic_emotion.training.export import trained_with, write_model
 from forensic_emotion.training.loading import innermost, load_trained
 from forensic_emotion.training.network import committee, symmetric
 from forensic_emotion.training.provenance import commit, merge_line, trained
 from forensic_emotion.training.regression import SoftmaxRegression
+from forensic_emotion.training.scoring import score
 from forensic_emotion.training.sources import LABELS
-from forensic_emotion.training.train import calibrate, score, trained_with
 
 
 def merge(

@@ -1,12 +1,19 @@
-"""A classifier on many labelled faces, batch by batch."""
+"""A classifier, or a network in training, on many faces, batch by batch."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.progress import Progress
 
 from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.classifier import Classifier, Probabilities
+
+if TYPE_CHECKING:
+    import keras
+
+    from forensic_emotion.training.checkpoint import Weights
 
 BATCH = 256
 
@@ -19,3 +26,18 @@ def score_inputs(classifier: Classifier, inputs: Inputs, progress: Progress) -> 
         for start in progress.track(starts, description="scoring")
     ]
     return {name: np.concatenate([answer[name] for answer in found]) for name in found[0]}
+
+
+def score_with(weights: Weights, model: keras.Model, inputs: Inputs) -> Probabilities:
+    """The probabilities that a network gives with other weights than it has."""
+    own = model.get_weights()
+    model.set_weights(weights)
+    found = score(model, inputs)
+    model.set_weights(own)
+    return found
+
+
+def score(model: keras.Model, inputs: Inputs) -> Probabilities:
+    """The probabilities that a network gives, (n, classes)."""
+    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
+    return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from forensic_emotion import __version__, chips
+from forensic_emotion import chips
 from forensic_emotion.chips import Inputs, mirror
 from forensic_emotion.emotions.classifier import Classifier, Probabilities
 from forensic_emotion.emotions.layers import resampling
@@ -29,21 +28,16 @@ from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import (
-    build_in,
-    calibration,
-    choose_threshold,
-    fit_temperature,
-)
+from forensic_emotion.training.calibrate import calibrate
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
-from forensic_emotion.training.export import write_model
+from forensic_emotion.training.export import trained_with, write_model
 from forensic_emotion.training.metrics import measure
 from forensic_emotion.training.network import NETWORKS, symmetric
 from forensic_emotion.training.normalise import check_has_none, fold, normalised
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
 from forensic_emotion.training.provenance import command_line, commit
-from forensic_emotion.training.regression import SoftmaxRegression, chained
+from forensic_emotion.training.scoring import score_with
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.steps import Climber, compile_with, outputs_of, step_on
 from forensic_emotion.training.teachers import informed_by_votes, load_teachers, mean_answers
@@ -349,68 +343,6 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int, sinc
         return now
     kept = min(decay, step / (step + 10)) ** since
     return [a + np.float32(1 - kept) * (b - a) for a, b in zip(average, now, strict=True)]
-
-
-def calibrate(
-    networks: Sequence[keras.Model],
-    served: keras.Model,
-    held_out: data.Pictures,
-    max_error: float,
-    first: SoftmaxRegression | None = None,
-) -> dict[str, object]:
-    """Fit calibration and threshold on the held-out pictures; what ``model.json`` says of them.
-
-    The figures are those of pictures that the calibration was not fitted to (``cross_fitted``).
-
-    Args:
-        networks: those that have a last layer, into which the calibration is built.
-        served: what answers: one of them, its symmetric form, or the mean of all.
-        held_out: the pictures.
-        max_error: see ``TrainSettings``.
-        first: a correction that other pictures told, which this one is fitted behind.
-    """
-    labels = held_out.labels
-    raw = score(served, held_out.inputs())
-    fitted = calibration(first.applied_to(raw) if first else raw, labels)
-    correction = chained(first, fitted.correction) if first else fitted.correction
-    for network in networks:
-        # A mean of logits is corrected by correcting each of them.
-        build_in(network, correction)
-    before, after = (measure(p, labels, LABELS) for p in (raw, fitted.cross_fitted))
-    return {
-        "calibration": {
-            "temperature": fit_temperature(raw, labels),
-            "ridge": fitted.ridge,
-            "kernel": correction.kernel.tolist(),
-            "bias": correction.bias.tolist(),
-            "n": len(held_out),
-            "ece_before": before.ece,
-            "ece_after": after.ece,
-            "loss_before": before.loss,
-            "loss_after": after.loss,
-        },
-        "abstention": asdict(choose_threshold(fitted.cross_fitted, labels, max_error)),
-        "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
-    }
-
-
-def trained_with() -> dict[str, str]:
-    return {"femo": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
-
-
-def score_with(weights: Weights, model: keras.Model, inputs: chips.Inputs) -> npt.NDArray[np.float32]:
-    """The probabilities that a network gives with other weights than it has."""
-    own = model.get_weights()
-    model.set_weights(weights)
-    found = score(model, inputs)
-    model.set_weights(own)
-    return found
-
-
-def score(model: keras.Model, inputs: chips.Inputs) -> npt.NDArray[np.float32]:
-    """The probabilities that a network gives, (n, classes)."""
-    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
-    return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)
 
 
 def _sha256_of_model(path: Path) -> str:
