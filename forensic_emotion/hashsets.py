@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.evidence import in_utf8
 from forensic_emotion.hashes import file_sha256
-from forensic_emotion.paths import SQLITE_HEADER, read_only
+from forensic_emotion.paths import SQLITE_HEADER, in_utf8, read_only
 from forensic_emotion.records import Evidence
 
 BYTES = {"sha256": 32, "sha1": 20, "md5": 16}

@@ -24,8 +24,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
-from forensic_emotion.evidence import Found, kind_of
+from forensic_emotion.evidence import Found
 from forensic_emotion.hashes import OnRead, unwatched
+from forensic_emotion.media_types import kind_of
 from forensic_emotion.records import (
     Evidence,
     FaceResult,

@@ -43,6 +43,16 @@ def read_only(path: Path) -> str:
     return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
 
 
+def as_text(path: bytes) -> str:
+    """A path as a case holds it: bytes that are not UTF-8 as ``\\xNN``."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def in_utf8(said: str) -> str:
+    """A name or an argument as the system gives it, in the form in which a case can hold it."""
+    return as_text(os.fsencode(said))
+
+
 BLANK = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
 )

@@ -22,7 +22,7 @@ import cv2
 from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import EvidenceError, NoPicture
-from forensic_emotion.evidence import Found, OpenEvidence, claims_media, kind_of, opened
+from forensic_emotion.evidence import Found, OpenEvidence, opened
 from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import assess
@@ -31,6 +31,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
+from forensic_emotion.media_types import claims_media, kind_of
 from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,

@@ -21,7 +21,8 @@ from forensic_emotion.case.digest import (
 )
 from forensic_emotion.case.integrity import loose_rows, schema_faults
 from forensic_emotion.errors import EvidenceError, UsageError
-from forensic_emotion.evidence import Found, as_text, discover, opened
+from forensic_emotion.evidence import Found, discover, opened
+from forensic_emotion.paths import as_text
 
 Fate = Literal["unchanged", "changed", "missing", "new", "moved", "unreadable", "unhashed"]
 FATES: tuple[Fate, ...] = get_args(Fate)

@@ -24,13 +24,14 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.engine import find_evidence, scan
-from forensic_emotion.evidence import Found, kind_of, opened
+from forensic_emotion.evidence import Found, opened
 from forensic_emotion.faces.landmarks import Fit
 from forensic_emotion.frames.media import to_look_at
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import plan_pieces, video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.isolation import Aside
+from forensic_emotion.media_types import kind_of
 from forensic_emotion.pipeline import OnFrame, Seen, Tools, analyse, analyse_piece
 from forensic_emotion.records import (
     CLASSES,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from forensic_emotion.evidence import sniff
 from forensic_emotion.frames.beyond import ends_within_a_box, find_video
+from forensic_emotion.media_types import sniff
 from forensic_emotion.records import RecordedTime
 from tests.builders import picture, read_frames
 

@@ -18,10 +18,10 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.evidence import name_fits, sniff
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import FORMATS, TIMES, piece_seconds, video_frames
+from forensic_emotion.media_types import name_fits, sniff
 from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings
 from tests.builders import (

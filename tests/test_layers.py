@@ -19,6 +19,7 @@ LAYERS = [
         "hashes",
         "thumbnails",
         "paths",
+        "media_types",
         "pages",
         "onnx_session",
         "outcomes",

@@ -22,6 +22,7 @@ from forensic_emotion.case.digest import (
     tolerant,
 )
 from forensic_emotion.case.queries import RunInfo
+from forensic_emotion.paths import as_text
 from forensic_emotion.records import CLASSES
 
 Side = tuple[sqlite3.Connection, int]
@@ -224,4 +225,4 @@ def _pair(a: object, b: object) -> str:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return as_text(value) if isinstance(value, bytes) else str(value)

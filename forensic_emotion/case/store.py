@@ -53,6 +53,7 @@ from forensic_emotion.case.version import (
 from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
 from forensic_emotion.paths import (
     SQLITE_BESIDE,
+    as_text,
     beside,
     read_only,
     refuse_inside,
@@ -299,7 +300,7 @@ class CaseStore:
                 "runs",
                 {
                     "state": "running",
-                    "evidence_root": run.evidence_root.decode("utf-8", "backslashreplace"),
+                    "evidence_root": as_text(run.evidence_root),
                     "evidence_root_bytes": run.evidence_root,
                     "started_at": run.started_at,
                     "arguments": _json(run.arguments),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def arguments() -> tuple[str, ...]:
     """The command line, as a case keeps it."""
-    from forensic_emotion.evidence import in_utf8
+    from forensic_emotion.paths import in_utf8
 
     return tuple(map(in_utf8, sys.argv))
 

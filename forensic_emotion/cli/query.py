@@ -124,7 +124,7 @@ def query(
     from forensic_emotion.case.presets import PRESETS, find_preset
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
     from forensic_emotion.cli.noting import tell_incomplete
-    from forensic_emotion.evidence import in_utf8
+    from forensic_emotion.paths import in_utf8
 
     chosen = {
         "run": run,

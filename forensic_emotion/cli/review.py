@@ -43,7 +43,7 @@ def review(
     from forensic_emotion.case.store import account
     from forensic_emotion.cli.noting import arguments, tell_audit_fault, writable
     from forensic_emotion.errors import CaseError, UsageError
-    from forensic_emotion.evidence import in_utf8
+    from forensic_emotion.paths import in_utf8
     from forensic_emotion.report.render import review_page
     from forensic_emotion.review import Desk, ReviewServer
 

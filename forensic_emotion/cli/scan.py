@@ -85,10 +85,10 @@ def scan(
     from contextlib import ExitStack, closing
 
     from forensic_emotion.cli.noting import tell_audit_fault
-    from forensic_emotion.evidence import in_utf8, utc_now
+    from forensic_emotion.evidence import utc_now
     from forensic_emotion.hashsets import ListFile
     from forensic_emotion.isolation import Equipment, Isolated, Limits
-    from forensic_emotion.paths import refuse_inside, refuse_second_name, visible
+    from forensic_emotion.paths import in_utf8, refuse_inside, refuse_second_name, visible
 
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)

@@ -95,7 +95,7 @@ class Reader(Protocol):
 
         Args:
             source: the file, at its start; the reader seeks in it and leaves it open.
-            media_type: as ``evidence.sniff`` tells it.
+            media_type: as ``media_types.sniff`` tells it.
             settings: limits and sampling.
             facts: filled in while frames are taken.
 

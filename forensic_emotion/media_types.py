@@ -1,0 +1,166 @@
+"""The first bytes of a file → what it is, whatever it is called; and whether its name fits that."""
+
+from __future__ import annotations
+
+import re
+
+from forensic_emotion.records import Kind
+
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (0, b"II*\x00", "image/tiff"),
+    (0, b"MM\x00*", "image/tiff"),
+    (0, b"II+\x00", "image/tiff"),
+    (0, b"MM\x00+", "image/tiff"),
+    (8, b"WEBPVP8", "image/webp"),
+    (0, b"8BPS\x00\x01", "image/vnd.adobe.photoshop"),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+    (0, b"\xff\x4f\xff\x51", "image/jp2"),
+    (0, b"\xff\x0a", "image/jxl"),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "image/jxl"),
+    (8, b"AVI ", "video/x-msvideo"),
+    (0, b"\x1aE\xdf\xa3", "video/x-matroska"),
+    (0, b"FLV\x01", "video/x-flv"),
+    (0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "video/x-ms-asf"),
+    (0, b"OggS", "video/ogg"),
+    (0, b"\x00\x00\x01\xba", "video/mpeg"),
+    (0, b"\x00\x00\x01\xb3", "video/mpeg-es"),
+    (0, bytes.fromhex("060e2b34020501010d010201"), "application/mxf"),
+    (0, b".RMF\x00\x00", "application/vnd.rn-realmedia"),
+    (0, b"DKIF\x00\x00", "video/x-ivf"),
+)
+_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "image/heic"),
+    **dict.fromkeys((b"mif1", b"msf1"), "image/heif"),
+    b"qt  ": "video/quicktime",
+}
+_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"styp", b"moof", b"sidx")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+
+
+def sniff(head: bytes) -> str | None:
+    """The media type that the first bytes of a file show, or None if they show none known here."""
+    for offset, signature, media_type in _SIGNATURES:
+        if head.startswith(signature, offset):
+            return media_type
+    if head[4:8] == b"ftyp":
+        return _iso_media(head)
+    if head[4:8] in _ATOMS:
+        return "video/quicktime"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "image/bmp"
+    if head[:4] == b"\x00\x00\x01\x00" and head[4:6] != b"\x00\x00" and head[9:10] == b"\x00":
+        return "image/vnd.microsoft.icon"
+    if re.match(rb"P[1-6]\s+(#|\d+\s)", head):
+        return "image/x-portable-anymap"
+    if _is_transport_stream(head):
+        return "video/mp2t"
+    return _mere_stream(head)
+
+
+def _iso_media(head: bytes) -> str:
+    """By major brand; the generic still-picture brand is told apart by the compatible ones."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    compatible = {head[i : i + 4] for i in range(16, size, 4)}
+    major = _BRANDS.get(head[8:12], "video/mp4")
+    return "image/avif" if major == "image/heif" and b"avif" in compatible else major
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Sync bytes at packet distance: 188, or 192 with a leading time code (Blu-ray, AVCHD)."""
+    for start, distance in ((0, 188), (4, 192)):
+        syncs = head[start : start + 5 * distance : distance]
+        if len(syncs) == 5 and set(syncs) == {0x47}:
+            return True
+    return False
+
+
+_UNIT = re.compile(rb"\x00\x00\x01(..)", re.DOTALL)
+_H264_PROFILES = (44, 66, 77, 88, 100, 110, 118, 122, 128, 244)
+
+
+def _mere_stream(head: bytes) -> str | None:
+    """H.264 or H.265 without a container, as recorders export them (annex B of both standards).
+
+    Such a stream begins with a delimiter, parameters or what they are supplemented by; its sequence
+    parameters have to follow. A part that was cut out amid a stream is not told from chance.
+    """
+    if not head.startswith((b"\x00\x00\x00\x01", b"\x00\x00\x01")):
+        return None
+    units = [found[1] for found in _UNIT.finditer(head)]
+    kinds = [unit[0] & 0x1F for unit in units]  # ITU-T H.264, 7.3.1; the highest bit is 0
+    if units and units[0][0] < 0x80 and kinds[0] in (6, 7, 9):
+        profiles = [unit[1] for unit, kind in zip(units, kinds, strict=True) if kind == 7]
+        if profiles and profiles[0] in _H264_PROFILES:
+            return "video/h264"
+    kinds = [unit[0] >> 1 for unit in units]  # ITU-T H.265, 7.3.1.2; layer 0, lowest sub-layer
+    if units and kinds[0] in (32, 33, 35, 39) and units[0][1] == 1 and {32, 33} <= set(kinds):
+        return "video/h265"
+    return None
+
+
+def kind_of(media_type: str | None) -> Kind | None:
+    """Which decoder a media type goes to; None if it is no picture and no video."""
+    if media_type is None:
+        return None
+    return "still" if media_type.startswith("image/") else "video"
+
+
+ENDINGS = {
+    "image/jpeg": ".jpg .jpeg .jpe .jfif .mpo",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/tiff": ".tif .tiff .dng .nef .nrw .cr2 .arw .pef .srw",  # cameras' raw pictures are TIFF
+    "image/webp": ".webp",
+    "image/bmp": ".bmp .dib",
+    "image/avif": ".avif",
+    "image/heic": ".heic .heif",
+    "image/heif": ".heif .heic",
+    "image/jp2": ".jp2",
+    "image/jxl": ".jxl",
+    "image/vnd.microsoft.icon": ".ico",
+    "image/x-portable-anymap": ".pbm .pgm .pnm .ppm",
+    "image/vnd.adobe.photoshop": ".psd",
+    "video/mp4": ".mp4 .m4v .m4s .f4v .3gp .3g2 .mov",
+    "video/quicktime": ".mov .qt .mp4 .m4s",
+    "video/x-msvideo": ".avi",
+    "video/x-matroska": ".mkv .webm",
+    "video/x-flv": ".flv",
+    "video/x-ms-asf": ".asf .wmv",
+    "video/ogg": ".ogv .ogg",
+    "video/mpeg": ".mpg .mpeg .mpe .vob",
+    "video/mpeg-es": ".mpg .mpeg .mpe .m2v",
+    "video/h264": ".264 .h264 .avc",
+    "video/h265": ".265 .h265 .hevc",
+    "video/mp2t": ".ts .mts .m2ts .m2t",
+    "application/mxf": ".mxf",
+    "application/vnd.rn-realmedia": ".rm .rmvb",
+    "video/x-ivf": ".ivf",
+}
+"""Media type → how names of such files end."""
+UNREAD = ".dav .dv .cr3 .crw .mrw .orf .raf .rw2 .x3f"
+"""How names of media end that femo has no reader for: recorders' and cameras' own."""
+_CLAIMS = {ending for endings in (*ENDINGS.values(), UNREAD) for ending in endings.split()}
+
+
+def claims_media(name: str) -> bool:
+    """Whether a file's name says that it is a picture or a video."""
+    return _ending(name) in _CLAIMS
+
+
+def name_fits(name: str, media_type: str | None) -> bool | None:
+    """Whether a name ends as its type's names do; None if the name says nothing of media."""
+    if not claims_media(name):
+        return None
+    return _ending(name) in ENDINGS.get(media_type or "", "").split()
+
+
+def _ending(name: str) -> str:
+    """From the last dot on, in lower case; a name that is all ending has one too."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > name.rfind("/") else ""
