@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
-from forensic_emotion.evidence import (
-    Found,
-    claims_media,
-    discover,
-    kind_of,
-    name_fits,
-    opened,
-    sniff,
-    utc,
-)
+from forensic_emotion.evidence import Found, discover, opened, utc
+from forensic_emotion.media_types import claims_media, kind_of, name_fits, sniff
 
 
 def names(root: Path) -> list[bytes]:
