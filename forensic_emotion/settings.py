@@ -7,7 +7,7 @@ The command line builds its options from here, a case and a trained model store 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import Any
 
@@ -67,6 +67,8 @@ def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     return None
 
 
+CONFIDENCES = {"centerface": 0.4, "hog": 0.5, "mmod": 0.5}
+"""How sure each detector must be where nobody says it; 0.5 is a margin of 0, as in dlib's own."""
 DLIB_FACE = 80
 """Side in pixels of the smallest face that dlib's detectors find, without enlarging."""
 
@@ -147,6 +149,11 @@ class ScanSettings(Settings):
         least=1,
         most=1_000_000_000,
     )
+
+    @property
+    def in_force(self) -> dict[str, Any]:
+        """Every setting with the value that it has in effect, also where nobody gave one."""
+        return {**asdict(self), "confidence": self.confidence or CONFIDENCES[self.detector]}
 
     def refuse_useless(self, given: Container[str]) -> None:
         if self.sample != "every":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -119,7 +118,7 @@ def scan(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
             arguments=arguments(),
-            settings={**asdict(settings), "model": in_utf8(settings.model)},
+            settings={**settings.in_force, "model": in_utf8(settings.model)},
             versions=first.facts.versions,
             model=first.facts.model,
             about=CaseData(*(in_utf8(said) for said in (case_number, examiner, agency, note))),

@@ -27,8 +27,6 @@ SHA256 = "876658c9e4e7b85c6e00e08172ec6c76751c09327200efd6444952c4270057f4"
 # Measured: python -m benchmark detectors (docs/performance.md).
 NATIVE = 15.0
 """Side in pixels of the smallest face that it finds reliably."""
-CONFIDENCE = 0.4
-"""Default."""
 OVERLAP = 0.3
 """Two boxes with a greater intersection over union are one face."""
 STRIDE = 4
@@ -57,7 +55,7 @@ class CenterFaceDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._confidence = settings.confidence or CONFIDENCE
+        self._confidence = settings.in_force["confidence"]
         try:
             content = WEIGHTS.read_bytes()
         except OSError as error:

@@ -15,8 +15,6 @@ from forensic_emotion.settings import DLIB_FACE, ScanSettings
 
 NATIVE = float(DLIB_FACE)
 """Side of the detector's window."""
-CONFIDENCE = 0.5
-"""Default: a margin of 0, as in dlib's own."""
 
 
 class HogDetector:
@@ -27,7 +25,7 @@ class HogDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._margin = margin_for(settings.confidence or CONFIDENCE)
+        self._margin = margin_for(settings.in_force["confidence"])
         self._detector = dlib.get_frontal_face_detector()
 
     def smallest(self, width: int, height: int) -> float:

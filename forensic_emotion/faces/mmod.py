@@ -20,8 +20,6 @@ NATIVE = float(DLIB_FACE)
 """Side of the smallest face that it was trained on."""
 LEAST = 32
 """Width and height below which its filters do not fit into the picture."""
-CONFIDENCE = 0.5
-"""Default: a margin of 0, as in dlib's own."""
 
 
 class MmodDetector:
@@ -31,7 +29,7 @@ class MmodDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._margin = margin_for(settings.confidence or CONFIDENCE)
+        self._margin = margin_for(settings.in_force["confidence"])
         path, sha256 = checked_weights(WEIGHTS)
         self.weights_sha256: str | None = sha256
         self._detector = dlib.cnn_face_detection_model_v1(str(path))
