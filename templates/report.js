@@ -423,7 +423,11 @@
     const svg = make("svg", {viewBox: `0 0 800 ${height}`, class: "lanes", role: "img", "aria-label": T.chart});
     some.forEach(([track, faces], lane) => {
       const base = lane * LANE + LANE - 6, y = i => base - (LANE - 14) * score(i) / 1000;
-      svg.append(make("line", {class: "axis", x1: LEFT, x2: RIGHT, y1: base, y2: base}),
+      for (const value of [0, 1]) {
+        const at = base - (LANE - 14) * value;
+        svg.append(make("line", {class: "axis", x1: LEFT, x2: RIGHT, y1: at, y2: at}), make("text", {x: RIGHT + 3, y: at + 4}, String(value)));
+      }
+      svg.append(
         make("text", {x: LEFT - 8, y: base - 12, "text-anchor": "end"}, track === "" ? T.no_track : fill(T.track_row, {n: track, faces: D.tracks.find(t => String(t[0]) === id && t[1] === track)?.[2] ?? faces.length})));
       // A gap is what two sampled frames do not bridge; where the recording decides, twice the median step.
       const steps = faces.slice(1).map((i, k) => F.seconds[i] - F.seconds[faces[k]]).filter(s => s > 0).sort((a, b) => a - b);

@@ -149,7 +149,7 @@ TEXTS: dict[str, str] = {
     " frames; where there is no line, no face was detected or looked for. A track links faces by place"
     " and motion, it is no identity.",
     "no_recordings": "There is no face in a recording.",
-    "recording_partly": "looked at in part;",
+    "recording_partly": "Looked at in part only.",
     "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
     "recording_keys": "last frame {length} after the first, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
     " {tracks}",
@@ -372,7 +372,7 @@ SCRIPT: dict[str, str] = {
     "not_saved": "Not saved: {why}",
     "all_tracks": "Show all {n} tracks",
     "chart": "Highest score of each face over the recording, by track; the faces are in the gallery",
-    "track_row": "track {n}, {faces} faces",
+    "track_row": "track {n}, faces: {faces}",
     "no_track": "no track",
     "printing": "Printed below: {n} of the {all} faces that this page holds, sorted by: {sort}. Filters: {filters}.",
     "printing_cut": "{n} more meet the filters; at most {most} are printed.",
