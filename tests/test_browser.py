@@ -376,16 +376,22 @@ def serious(page: Any) -> list[tuple[str, list[str]]]:
     ]
 
 
-def test_100_000_faces_open_at_once(page: Any, tmp_path: Path) -> None:
+def opening(page: Any, address: str) -> float:
+    """Seconds until a report shows its faces, the least of four: whatever else the machine does."""
+    least = 1e9
+    for _ in range(4):
+        page.goto("about:blank")  # so that it is loaded anew
+        started = time.perf_counter()
+        opened(page, f"{address}#sort=order")
+        page.wait_for_selector(".card")
+        least = min(least, time.perf_counter() - started)
+    return least
+
+
+def test_100_000_faces_open_at_once(page: Any, report: str, tmp_path: Path) -> None:
     case = write_large_case(tmp_path / "large.db", 100_000, 500)
     write_report(case, tmp_path / "large.html", None, ReportSettings())
-    seconds = 1e9
-    for _ in range(4):  # whatever else the machine does; the page is loaded anew each time
-        page.goto("about:blank")
-        started = time.perf_counter()
-        opened(page, (tmp_path / "large.html").as_uri() + "#sort=order")
-        page.wait_for_selector(".card")
-        seconds = min(seconds, time.perf_counter() - started)
+    seconds = opening(page, (tmp_path / "large.html").as_uri())
     print(f"\n100,000 faces: {(tmp_path / 'large.html').stat().st_size >> 20} MiB, {seconds:.2f} s")
     assert count(page) == 100_000
     # Only what is in view is drawn.
@@ -393,7 +399,8 @@ def test_100_000_faces_open_at_once(page: Any, tmp_path: Path) -> None:
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     page.locator(".card").first.wait_for()
     assert page.locator(".card").count() < 150
-    assert seconds < 3
+    # On a machine that is so slow, or so busy, that 17 faces take a fifth of a second, it may take longer.
+    assert seconds < max(3, 15 * opening(page, report))
 
 
 def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
