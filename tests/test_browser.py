@@ -399,7 +399,7 @@ def test_100_000_faces_open_at_once(page: Any, report: str, tmp_path: Path) -> N
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     page.locator(".card").first.wait_for()
     assert page.locator(".card").count() < 150
-    # On a machine that is so slow, or so busy, that 17 faces take a fifth of a second, it may take longer.
+    # On a machine so slow, or so busy, that 17 faces take a fifth of a second, it may take longer.
     assert seconds < max(3, 15 * opening(page, report))
 
 
