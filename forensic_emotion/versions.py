@@ -48,7 +48,9 @@ def _code_sha256() -> str:
     """Of femo's own modules, each as a line of ``sha256sum`` in the order of their paths."""
     package = Path(__file__).parent
     lines = hashlib.sha256()
-    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).parts):
+    # Templates lie elsewhere in a checkout, and hidden files are an editor's.
+    own = (p for p in package.rglob("*.py") if not {*p.relative_to(package).parts} & {"templates"})
+    for path in sorted(p for p in own if p.is_file() and not p.name.startswith(".")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         lines.update(f"{digest}  {path.relative_to(package).as_posix()}\n".encode())
     return lines.hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from forensic_emotion.frames.beyond import ends_within_a_box, find_video
+from forensic_emotion.frames.beyond import TOO_MANY, ends_within_a_box, find_video
 from forensic_emotion.media_types import sniff
 from forensic_emotion.records import RecordedTime
 from tests.builders import picture, read_frames
@@ -71,7 +71,7 @@ def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
         path.write_bytes(jpeg() + fake * 1_000_000 + jpeg())
         assert told(path) == many
     path.write_bytes(jpeg() + b"\xff\xd8" + b"\xff\xda\0\2\0" * 1_000_000)
-    assert told(path) == ["what lies behind 10000 parts of the file, which were not followed further"]
+    assert told(path) == [TOO_MANY]
     path.write_bytes(jpeg() + b"\xff\xd8\xff\xe0" * 1_000_000 + jpeg())
     told(path)
     assert time.process_time() - started < 20
@@ -104,6 +104,76 @@ def test_a_page_list_hides_no_picture(tmp_path: Path) -> None:
     assert "pictures that follow behind the end of the last one (JPEG): 1" in [
         p.message for p in facts.problems
     ]
+
+
+def test_a_list_within_a_comment_hides_no_picture(tmp_path: Path) -> None:
+    """What looks like the list of a multi-picture file, before the real one."""
+    target = io.BytesIO()
+    Image.fromarray(SHOWN).save(target, "MPO", save_all=True, append_images=[Image.fromarray(SHOWN)])
+    data = target.getvalue()
+    listed = data.index(b"MPF\0") + 4
+    second = data.rindex(b"\xff\xd8\xff")
+    behind = len(data) - listed
+    entry = data.index(struct.pack("<I", second - listed))
+    other = jpeg()
+    # The real list names the same place; the false one, from where it stands, that of the other picture.
+    false = b"\xff\xe2\0\6MPF\0"
+    start = 2 + 4
+    moved = start + 8 + (second - listed)
+    padding = bytes(max(0, behind - moved))
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(false)) + false
+    path = tmp_path / "p.mpo"
+    path.write_bytes(data[:2] + comment + data[2:] + padding + other)
+    assert entry > 0
+    assert "pictures that follow behind the end of the last one (JPEG): 1" in told(path)
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP"])
+def test_another_kind_of_picture_behind_a_jpeg_is_told(tmp_path: Path, format: str) -> None:
+    target = io.BytesIO()
+    Image.fromarray(SHOWN).save(target, format)
+    path = tmp_path / "p.jpg"
+    path.write_bytes(jpeg() + bytes(50) + target.getvalue())
+    assert told(path) == ["a picture that follows behind the end of the last one (PNG, GIF or WebP)"]
+
+
+def test_a_png_in_many_parts_is_whole(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    Image.fromarray(SHOWN).save(target, "PNG")
+    data = target.getvalue()
+    start, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    stream = data[start + 8 : end - 4]
+    parts = [stream[n : n + 1] for n in range(len(stream))] + [b""] * 12_000
+    chunks = [
+        struct.pack(">I", len(part)) + b"IDAT" + part + struct.pack(">I", zlib.crc32(b"IDAT" + part))
+        for part in parts
+    ]
+    path = tmp_path / "p.png"
+    path.write_bytes(data[:start] + b"".join(chunks) + data[end:])
+    assert told(path) == []
+
+
+def test_a_bmp_with_a_profile_of_its_own_is_whole(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    Image.fromarray(SHOWN).save(target, "BMP")
+    old = target.getvalue()
+    pixels = old[54:]
+    header = struct.pack("<I", 124) + old[18:54] + bytes(16) + b"DEBM" + bytes(48)
+    header += struct.pack("<IIII", 4, 124 + len(pixels), 300, 0)
+    assert len(header) == 124
+    whole = old[:10] + struct.pack("<I", 14 + 124) + header + pixels + b"x" * 300
+    path = tmp_path / "p.bmp"
+    for rest, n in ((b"", 0), (old, 1)):
+        path.write_bytes(whole + rest)
+        assert len(told(path)) == n
+
+
+def test_a_text_that_hides_what_a_png_says_of_its_colours_is_told(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("gamma", "1")
+    info.add_text("Comment", "1")
+    Image.fromarray(SHOWN).save(tmp_path / "p.png", pnginfo=info)
+    assert told(tmp_path / "p.png") == ["its gamma, if it has one: a text of that name hides it"]
 
 
 def test_fill_bytes_in_a_jpeg_hide_nothing(tmp_path: Path) -> None:
@@ -179,7 +249,11 @@ def test_what_transparency_hides_is_told(tmp_path: Path) -> None:
     assert told_of(np.full_like(smooth, 255), smooth[:, :, :1]) == [
         "what its transparent parts show before a dark background"
     ]
-    # A picture that was cut out, with nothing beneath, and a black drawing.
+    dotted = np.zeros_like(opaque)
+    dotted[::16, ::16] = 255
+    assert told_of(smooth, dotted) == ["colours that lie beneath its transparent parts"]
+    # A white drawing, a picture that was cut out, with nothing beneath, and a black drawing.
+    assert told_of(np.full_like(smooth, 255), np.where(smooth[:, :, :1] > 128, opaque, 0)) == []
     cut = opaque.copy()
     cut[:, :65] = 0
     assert told_of(np.where(cut, smooth, 0).astype(np.uint8), cut) == []
@@ -194,6 +268,12 @@ def test_pages_that_are_small_in_the_file_cannot_take_for_ever(tmp_path: Path) -
     assert len(frames) == 51
     assert [p.problem for p in facts.problems] == ["too_many_pages"]
     assert read_frames(path, max_pixels=20_000)[1].problems == []
+    (problem,) = read_frames(path, max_pixels=10_000, max_pages=20)[1].problems
+    assert "the first 20 were tried (--max-pages)" in problem.message
+    # One large page among small ones.
+    mixed = [Image.new("L", (10, 10))] * 60 + [Image.new("L", (90, 90))]
+    mixed[0].save(tmp_path / "p.tif", save_all=True, append_images=mixed[1:])
+    assert read_frames(tmp_path / "p.tif", max_pixels=10_000)[1].problems == []
 
 
 def test_a_jpeg_that_is_cut_off_is_told_as_that(tmp_path: Path) -> None:

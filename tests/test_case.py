@@ -356,13 +356,14 @@ def test_a_journal_beside_a_case_deletes_nothing(case: Path, evidence: Path, tmp
     assert not victim.exists()
 
 
-def test_a_view_in_place_of_a_table_is_refused(case: Path) -> None:
+@pytest.mark.parametrize("name", ["tracks", "Tracks"])
+def test_a_view_in_place_of_a_table_is_refused(case: Path, name: str) -> None:
     with closing(sqlite3.connect(case)) as connection:
         connection.execute("DROP TABLE tracks")
         endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
-        connection.execute(f"CREATE VIEW tracks AS {endless}")
+        connection.execute(f"CREATE VIEW {name} AS {endless}")
         connection.commit()
-    with pytest.raises(CaseError, match="its tracks is no table"), opened_case(case):
+    with pytest.raises(CaseError, match=f"its {name} is no table"), opened_case(case):
         pass
 
 

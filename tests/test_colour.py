@@ -91,6 +91,15 @@ def test_a_broken_profile_is_none(tmp_path: Path) -> None:
         assert looked_at(tmp_path / "p.png").shape == STORED.shape
 
 
+def test_the_transparent_colour_is_that_of_the_stored_numbers(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", struct.pack(">I", 100_000))
+    Image.fromarray(STORED[:, :, 1]).save(tmp_path / "p.png", pnginfo=info, transparency=127)
+    (frame,), _ = read_frames(tmp_path / "p.png")
+    assert (frame.image[0, 127] == 255).all()  # laid over white
+    assert abs(int(frame.image[0, 55, 1]) - 127) <= 1
+
+
 @pytest.mark.parametrize(
     ("gamma", "srgb", "shown"),
     [(0.45455, False, 55), (0.55556, False, 55), (1.0, False, 127), (0.05, False, 0), (1.0, True, 55)],

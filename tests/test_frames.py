@@ -777,6 +777,25 @@ def test_a_few_dead_pixels_make_no_black_of_the_others(tmp_path: Path) -> None:
         assert 60 < frame.image[1:].std() < 90  # that of noise over all greys is 74
 
 
+def test_a_warm_face_in_a_cool_room_keeps_its_levels(tmp_path: Path) -> None:
+    """It is less than a hundredth of the picture, and no dead pixel."""
+    degrees = np.linspace(20, 21, 640 * 512, dtype=np.float32).reshape(512, 640)
+    degrees[200:236, 300:336] = np.linspace(32, 36, 36 * 36).reshape(36, 36)
+    Image.fromarray(degrees).save(tmp_path / "p.tif")
+    (frame,), _ = read_frames(tmp_path / "p.tif")
+    assert len(np.unique(frame.image[200:236, 300:336])) > 50
+
+
+def test_exif_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    entries = [(270 + n, 2, 3, 0x00004141) for n in range(6)]
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + packed[:30]
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=block)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert facts.exif is not None
+    assert "unreadable" in facts.exif
+
+
 def test_a_tag_that_is_passed_over_is_told(tmp_path: Path) -> None:
     """Two texts that lie on one another: together they are longer than the block."""
     text = b"2024:05:06 07:08:09\0".ljust(220, b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -65,3 +66,32 @@ def test_the_wheel_renders_a_report_and_knows_its_models(
         env={**os.environ, "PYTHONPATH": str(installed)},
     )
     assert "<!doctype html>" in (tmp_path / "case.html").read_text()
+
+
+def test_the_hash_of_the_code_is_that_of_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it lies in a checkout or was installed, and whatever an editor leaves beside it."""
+    from forensic_emotion import versions
+
+    def sha256_in(folder: Path) -> str:
+        monkeypatch.setattr(versions, "__file__", str(folder / "versions.py"))
+        return versions._code_sha256.__wrapped__()
+
+    package = tmp_path / "p"
+    (package / "sub").mkdir(parents=True)
+    (package / "versions.py").write_text("1")
+    (package / "sub" / "a.py").write_text("2")
+    first = sha256_in(package)
+    lines = [
+        f"{hashlib.sha256(text).hexdigest()}  {name}\n"
+        for name, text in (("sub/a.py", b"2"), ("versions.py", b"1"))
+    ]
+    assert first == hashlib.sha256("".join(lines).encode()).hexdigest()
+    (package / "templates").mkdir()
+    (package / "templates" / "__init__.py").write_text("3")
+    (package / ".#a.py").symlink_to("nowhere")
+    (package / "report.html").write_text("4")
+    assert sha256_in(package) == first
+    (package / "sub" / "a.py").write_text("5")
+    assert sha256_in(package) != first

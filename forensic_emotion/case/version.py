@@ -78,8 +78,9 @@ def check_is_case(db: Database, path: Path) -> None:
             f"{path} is an empty database: a case of which nothing was written.",
             "Scan into it with: femo scan EVIDENCE --case FILE, or remove it.",
         )
-    shams = (
-        "SELECT name FROM sqlite_master WHERE name IN ({}) AND (type = 'view' OR sql LIKE '%VIRTUAL%')"
+    shams = (  # names are the same in capitals and small letters
+        "SELECT name FROM sqlite_master WHERE (type = 'view' OR sql LIKE '%VIRTUAL%')"
+        " AND name COLLATE NOCASE IN ({})"
     )
     if sham := db.execute(shams.format(", ".join("?" * len(TABLES))), TABLES).fetchone():
         raise CaseError(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, PpmImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin, PpmImagePlugin, TiffImagePlugin
 
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF
 
@@ -34,11 +35,10 @@ _VIDEOS = {
     "video/x-ms-asf": re.compile(re.escape(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
 }
 """How a file of a media type begins: EBML's header with its DocType, FLV's, ASF's GUID."""
-MOST, MOST_MARKERS = 32, 10_000
-"""Further pictures, and markers of one, that are looked for: a file may be made to waste time."""
-_MPF = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
-MPF_HEAD = 8
-"""Bytes of a segment before the list of a multi-picture file's pictures itself."""
+MOST, MOST_MARKERS, MOST_PARTS = 32, 10_000, 1_000_000
+"""Further pictures, markers of one, and parts of a file of other formats, that are followed: a file may
+be made to waste time. A fragmented MP4 has two parts for each of its fragments."""
+_OTHER_PICTURES = re.compile(rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBPVP8", re.DOTALL)
 MPF_ENTRIES = 0xB002
 """Tag of the list of a multi-picture file's pictures."""
 TILE_OFFSETS = 324
@@ -48,7 +48,10 @@ REDUCED = 1
 
 
 class _TooMany(Exception):
-    """A file has more parts than anybody follows."""
+    """A file has more parts than are followed."""
+
+
+TOO_MANY = "what lies behind so many parts of the file that they were not followed further"
 
 
 def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
@@ -62,7 +65,7 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
     """
     try:
         if media_type == "image/jpeg":
-            yield from _behind_jpeg(image, source)
+            yield from _behind_jpeg(source)
         elif media_type == "image/tiff":
             yield from _within_tiff(image, source, pages)
         elif media_type in ISO_PICTURES:
@@ -70,15 +73,15 @@ def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) ->
         else:
             yield from _behind(source, _end(image, source, media_type))
     except _TooMany:
-        yield f"what lies behind {MOST_MARKERS} parts of the file, which were not followed further"
+        yield TOO_MANY
 
 
 def _beside_iso(source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
-    names = _box_names(source)
+    names = Counter(name for name, _, _ in _boxes(source))
     # Of AVIF the pages are such a sequence; of HEIF they are pictures.
     if b"moov" in names and (media_type in HEIF or pages == 1):
         yield "a sequence of pictures beside the picture (ISO media)"
-    if (more := names.count(b"mpvd") - 1) > 0:
+    if (more := names[b"mpvd"] - 1) > 0:
         yield f"videos within the picture's file behind the first: {more}"
 
 
@@ -98,11 +101,11 @@ def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
     return None
 
 
-def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
-    """Whether there may be a second video file, which readers do not go on to.
+def another_file(source: BinaryIO, media_type: str, place: int) -> str | None:
+    """That there may be a second video file, which readers do not go on to, in words; None if not.
 
-    Behind a video's last packet, in a part that is to be passed over, or behind more parts than anybody
-    follows.
+    Behind a video's last packet, in a part that is to be passed over, or behind more parts than are
+    followed.
 
     Args:
         source: the file.
@@ -110,20 +113,22 @@ def another_file(source: BinaryIO, media_type: str, place: int) -> bool:
         place: behind that packet, 0 if that is not known; what lies before is not searched.
     """
     if media_type in ISO_VIDEOS:
+        films = 0
         try:
-            boxes = list(_boxes(source))
+            for name, start, end in _boxes(source):
+                films += name == b"moov"
+                passed_over = name in (b"free", b"skip") and end > start
+                if films > 1 or (passed_over and _find(source, start, _ISO_MEDIA, end) is not None):
+                    return ANOTHER
         except _TooMany:
-            return True
-        passed_over = [(start, end) for name, start, end in boxes if name in (b"free", b"skip")]
-        return sum(name == b"moov" for name, _, _ in boxes) > 1 or any(
-            _find(source, start, _ISO_MEDIA, end) is not None for start, end in passed_over
-        )
+            return TOO_MANY
+        return None
     beginning = _VIDEOS.get(media_type)
-    return beginning is not None and place > 0 and _find(source, place, beginning) is not None
+    there = beginning is not None and place > 0 and _find(source, place, beginning) is not None
+    return ANOTHER if there else None
 
 
-def _box_names(source: BinaryIO) -> list[bytes]:
-    return [name for name, _, _ in _boxes(source)]
+ANOTHER = "a further video file behind the end of this one, in one file"
 
 
 def ends_within_a_box(source: BinaryIO) -> bool:
@@ -143,7 +148,7 @@ def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         _TooMany: there are more than are followed.
     """
     length, place = source.seek(0, os.SEEK_END), 0
-    for _ in range(MOST_MARKERS):
+    for _ in range(MOST_PARTS):
         source.seek(place)
         head = source.read(16)
         size, header = int.from_bytes(head[:4], "big"), 8
@@ -159,32 +164,44 @@ def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     raise _TooMany
 
 
-def _behind_jpeg(image: Image.Image, source: BinaryIO) -> Iterator[str]:
-    """JPEGs behind the end of the first picture, but for those that are its further pages."""
-    place = _jpeg_end(source, 0)
-    if place is None:
+def _behind_jpeg(source: BinaryIO) -> Iterator[str]:
+    """Pictures behind the end of the first JPEG, but for those that its own list names."""
+    end = _jpeg_end(source, 0)
+    if end is None:
         return
-    pages, pictures = _mpo_places(image, source), 0
-    for _ in range(MOST):
+    pages, pictures, place = _listed_places(source), 0, end
+    tried = 0
+    while tried < MOST:
         start = _find(source, place, _JPEG)
         if start is None:
             break
-        end = _jpeg_end(source, start)
-        pictures += end is not None and start not in pages
-        place = end or start + 1
+        tried += start not in pages
+        found = _jpeg_end(source, start)
+        pictures += found is not None and start not in pages
+        place = found or start + 1
     else:
         yield f"what looks like pictures behind the end of the last one (JPEG), {MOST} times or more"
         return
     if pictures:
         yield f"pictures that follow behind the end of the last one (JPEG): {pictures}"
+    if _find(source, end, _OTHER_PICTURES) is not None:
+        yield "a picture that follows behind the end of the last one (PNG, GIF or WebP)"
 
 
-def _mpo_places(image: Image.Image, source: BinaryIO) -> set[int]:
-    """Where the further pages of a picture begin, counted from its list of them (CIPA DC-007, 5.2.3)."""
-    told, listed = getattr(image, "mpinfo", None), _find(source, 0, _MPF)
-    if not told or listed is None:
+def _listed_places(source: BinaryIO) -> set[int]:
+    """Where pictures begin that a JPEG names in a list of its own (CIPA DC-007, 5.2.3).
+
+    Pages, which are looked at, and gain maps, which tell how much brighter a part is on some displays.
+    """
+    source.seek(0)
+    try:
+        first = JpegImagePlugin.JpegImageFile(source)
+        listed, offset = first._getmp(), first.info.get("mpoffset")
+    except DECODER_ERRORS:
         return set()
-    return {listed + MPF_HEAD + page["DataOffset"] for page in told[MPF_ENTRIES]}
+    if listed is None or offset is None:
+        return set()
+    return {offset + page["DataOffset"] for page in listed.get(MPF_ENTRIES, ())}
 
 
 def _jpeg_end(source: BinaryIO, start: int) -> int | None:
@@ -280,7 +297,7 @@ def _behind(source: BinaryIO, end: int | None) -> Iterator[str]:
     rest = 0 if end is None else source.seek(0, os.SEEK_END) - end
     if end is not None and rest > 0:
         source.seek(end)
-        if source.read(CHUNK).strip(b"\0 \t\r\n"):
+        if source.read(CHUNK).strip(b"\0 \t\r\n;"):  # some GIFs end twice
             yield f"bytes that follow behind the end of the picture: {rest}"
 
 
@@ -301,7 +318,7 @@ def _end(image: Image.Image, source: BinaryIO, media_type: str) -> int | None:
 def _png_end(source: BinaryIO) -> int | None:
     """Behind IEND (PNG specification, 3rd edition, 5.3)."""
     place = 8
-    for _ in range(MOST_MARKERS):
+    for _ in range(MOST_PARTS):
         source.seek(place)
         head = source.read(8)
         if len(head) < 8:
@@ -351,7 +368,14 @@ def _bmp_end(source: BinaryIO) -> int | None:
     if int.from_bytes(head[30:34], "little") not in (0, 3):  # none, or masks
         return None
     row = (width * int.from_bytes(head[28:30], "little") + 31) // 32 * 4
-    return int.from_bytes(head[10:14], "little") + row * abs(height)
+    end = int.from_bytes(head[10:14], "little") + row * abs(height)
+    source.seek(14)
+    header = source.read(124)
+    if len(header) == 124 and header[0] == 124 and header[56:60] == b"DEBM":  # a profile of its own
+        place, size = (int.from_bytes(header[at : at + 4], "little") for at in (112, 116))
+        if 14 + place - end in range(4):
+            end = 14 + place + size
+    return end
 
 
 def _anymap_end(image: Image.Image) -> int | None:

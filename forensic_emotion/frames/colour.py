@@ -19,8 +19,6 @@ FAR = 64
 RGB 47, ProPhoto RGB 56, all of them for pure colours; linear light makes 73."""
 DISPLAY = 2.2
 """Gamma of displays, which a PNG's own is meant against (PNG specification, 3rd edition, 13.13)."""
-NEAR = (0.7, 1.4)
-"""Exponents that are as good as none."""
 BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 EIGHT_BITS = ("L", "LA", "RGB", "RGBA")
 
@@ -32,9 +30,8 @@ def as_displayed(image: Image.Image) -> Image.Image:
         return _by_profile(image, profile)
     gamma = image.info.get("gamma")
     if isinstance(gamma, float) and gamma > 0 and "srgb" not in image.info:
-        exponent = 1 / (gamma * DISPLAY)
-        if not NEAR[0] <= exponent <= NEAR[1]:
-            shown = [round(255 * (n / 255) ** exponent) for n in range(256)]
+        shown = [round(255 * (n / 255) ** (1 / (gamma * DISPLAY))) for n in range(256)]
+        if max(abs(value - n) for n, value in enumerate(shown)) > FAR:
             return _on_colours(image, lambda colours: colours.point(shown * len(colours.getbands())))
     return image
 
@@ -49,7 +46,7 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _on_colours(image: Image.Image, change: Any) -> Image.Image:
     """The picture with its colours changed and its transparency kept; as it is if it is of more bits."""
-    if image.mode == "P":
+    if image.mode == "P" or image.has_transparency_data:  # one of its colours may be the transparent one
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode not in EIGHT_BITS:
         return image

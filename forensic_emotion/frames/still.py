@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
@@ -33,7 +34,7 @@ from forensic_emotion.frames.beyond import (
     tiff_directory,
 )
 from forensic_emotion.frames.colour import as_displayed
-from forensic_emotion.frames.exif import read_exif
+from forensic_emotion.frames.exif import plain, read_exif
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Frames, Part
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
@@ -64,6 +65,8 @@ ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
 
 EXIF_TEXTS = ("Raw profile type exif",)
 """Texts of a PNG that hold its EXIF."""
+OF_COLOUR = ("icc_profile", "gamma", "srgb", "transparency")
+"""What Pillow tells of a PNG's colours under a name that a text may have too."""
 MOST_PICTURES = 50
 """Of the greatest size that one may have, so many have the pixels that all pages of a file may have."""
 MOST_MISSING = 1 << 26
@@ -101,11 +104,6 @@ def still_frames(source: BinaryIO, media_type: str, settings: ScanSettings, fact
         raise broken[0]
     if broken:
         facts.note(broken[0].problem, f"{len(broken)} of {pages} pages or frames are lost: {broken[0]}")
-    if pages > settings.max_pages:
-        facts.note(
-            "too_many_pages",
-            f"has {pages} pages or frames; the first {settings.max_pages} were tried (--max-pages)",
-        )
 
 
 def _frames_of_video(
@@ -314,17 +312,20 @@ def _pages(
         for text in beyond(image, source, media_type, pages):
             facts.note("not_looked_at", text)
         elapsed: Fraction | None = Fraction(0)
-        for index in range(min(pages, settings.max_pages)):
-            # Each page alone may be small in the file and take long.
-            if index * image.width * image.height > MOST_PICTURES * settings.max_pixels:
-                facts.note(
-                    "too_many_pages",
-                    f"has {pages} pages or frames; the first {index} were tried, for together they have"
-                    f" more than {MOST_PICTURES} times --max-pixels",
-                )
+        area = 0
+        for index in range(pages):
+            why = None
+            if index == settings.max_pages:
+                why = "(--max-pages)"
+            elif area > MOST_PICTURES * settings.max_pixels:  # each may be small in the file
+                why = f"for together they have more than {MOST_PICTURES} times --max-pixels"
+            if why:
+                text = f"has {pages} pages or frames; the first {index} were tried {why}"
+                facts.note("too_many_pages", text)
                 break
             try:
                 pixels = _decode(image, index, source, media_type, facts)
+                area += image.width * image.height
             except UndecodableMedia as error:
                 broken.append(error)
                 elapsed = None  # what follows is shown at a time that is not known any more
@@ -351,8 +352,8 @@ def _note_warnings(told: list[warnings.WarningMessage], facts: MediaFacts) -> No
     texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in told)
     if any("APNG" in text for text in texts):
         facts.note("pages_lost", "its animation cannot be read; the picture beside it was looked at")
-    if skipped := [text for text in texts if "tag" in text.lower()]:
-        facts.exif = {"unreadable": "; ".join(skipped), **(facts.exif or {})}
+    if skipped := [text for text in texts if re.search("tag|exif|truncated", text, re.IGNORECASE)]:
+        facts.exif = {"unreadable": plain("; ".join(skipped)), **(facts.exif or {})}
 
 
 def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: MediaFacts) -> int:
@@ -459,7 +460,7 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
         if media_type in HEIF:
             _load_heif(image, facts)
             return None
-        _forget_texts(image)
+        _forget_texts(image, facts)
         # Pillow turns a TIFF by itself when it loads it, and then forgets by how much; of a PNG it knows
         # the EXIF only when it has loaded it.
         if media_type == "image/tiff":
@@ -467,7 +468,7 @@ def _load(image: Image.Image, index: int, media_type: str, facts: MediaFacts) ->
             image.load()
             return orientation
         image.load()
-        _forget_texts(image)  # a PNG's may stand behind its pixels
+        _forget_texts(image, facts)  # a PNG's may stand behind its pixels
         return _exif(image, facts)
 
 
@@ -486,7 +487,7 @@ def _load_heif(image: Image.Image, facts: MediaFacts) -> None:
     image.load()
 
 
-def _forget_texts(image: Image.Image) -> None:
+def _forget_texts(image: Image.Image, facts: MediaFacts) -> None:
     """Pillow takes an orientation from XMP where EXIF has none; viewers do not, and it is no EXIF.
 
     Texts of a PNG stand among what Pillow tells of its pixels, and may have the same names.
@@ -500,6 +501,8 @@ def _forget_texts(image: Image.Image) -> None:
         for text in texts:
             if text not in EXIF_TEXTS:
                 del image.info[text]
+            if text in OF_COLOUR:
+                facts.note("not_looked_at", f"its {text}, if it has one: a text of that name hides it")
 
 
 def _exif(image: Image.Image, facts: MediaFacts) -> int | None:
@@ -554,6 +557,8 @@ TRANSPOSE = {
 
 MOST_PIXELS = (0.5, 99.5)
 """Percentiles: a few dead pixels must not make black of all others."""
+ABSURD = 20
+"""How many times as far apart as nearly all pixels lie the extremes if they are dead ones."""
 MOST_BITS_OF_A_SENSOR = 14
 """What cameras, scanners and microscopes write into 16 bits; a picture that takes more is of 16."""
 
@@ -563,7 +568,7 @@ def to_rgb(image: Image.Image) -> RGB:
 
     Transparent parts are laid over white, as viewers show them. 16 bits keep their upper 8, of
     those that the brightest pixel takes if it takes so few as a camera's 10, 12 or 14; wider numbers,
-    which have no agreed white, are spread over the range of nearly all pixels.
+    which have no agreed white, are spread from their least to their greatest, dead pixels left aside.
     """
     if image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.uint16)
@@ -573,9 +578,10 @@ def to_rgb(image: Image.Image) -> RGB:
         return _as_grey((wide >> (bits - 8)).astype(np.uint8), image)
     if image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
-        low, high = np.percentile(values, MOST_PIXELS)
-        if low == high:
-            low, high = values.min(), values.max()
+        low, high = values.min(), values.max()
+        usual = np.percentile(values, MOST_PIXELS)
+        if high - low > ABSURD * (usual[1] - usual[0]) > 0:
+            low, high = usual
         grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
         return _as_grey(np.clip(grey, 0, 255).astype(np.uint8), image)
     if image.has_transparency_data:
@@ -598,19 +604,31 @@ def _beneath(image: Image.Image) -> str | None:
         whole = image.width // BLOCK * BLOCK
         shape = (BLOCK, -1, BLOCK)
         greys, shares = (each[top : top + BLOCK, :whole].reshape(shape) for each in (grey, share))
-        clear = shares.max(axis=(0, 2), initial=0) <= CLEAR
-        if clear.any() and greys[:, clear].std(axis=(0, 2), dtype=np.float32).max() > CONTRAST:
-            return "colours that lie beneath its transparent parts"
+        clear = shares <= CLEAR
+        enough = clear.sum(axis=(0, 2)) >= MOSTLY * BLOCK**2
+        if enough.any():
+            beneath = np.ma.masked_array(greys[:, enough], ~clear[:, enough]).astype(np.float32)
+            if beneath.std(axis=(0, 2)).max() > CONTRAST:
+                return "colours that lie beneath its transparent parts"
     step = -(-max(image.size) // LONGEST)
     over_black = grey[::step, ::step] / 255.0 * share[::step, ::step]
     over_white = over_black + 255 - share[::step, ::step]
-    if over_black.std() > CONTRAST and over_white.std() < over_black.std() / 2:
+    between = (share[::step, ::step] > CLEAR) & (share[::step, ::step] < 255 - CLEAR)
+    if (
+        between.mean() > PICTURE
+        and over_black.std() > CONTRAST
+        and over_white.std() < over_black.std() / 2
+    ):
         return "what its transparent parts show before a dark background"
     return None
 
 
 BLOCK = 32
-"""Pixels of a square; where one is clear all over, it is no edge of what is shown."""
+"""Pixels of a square; where one is clear nearly all over, it is no edge of what is shown."""
+MOSTLY = 0.9
+"""Share of such a square."""
+PICTURE = 0.2
+"""Share of half transparent pixels from which on transparency is a picture, and no edge of a drawing."""
 CLEAR = 15
 """Opacity, of 255, up to which nobody sees a pixel."""
 CONTRAST = 16.0

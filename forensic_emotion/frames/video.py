@@ -146,7 +146,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
         try:
             with _open(source, media_type) as container:
                 numbers = [stream.index for stream in _videos(container)]
-                if len(numbers) < len(container.streams.video):
+                if len(numbers) < len(container.streams.video) or _attachments(container):
                     return ()  # there is something to be said of the whole
             pieces = [p for n in numbers for p in _plan_stream(source, media_type, n, settings.sample)]
         except (UndecodableMedia, FFmpegError, OSError):
@@ -391,8 +391,8 @@ def _stream_frames(
             is_first = piece is None and number == _videos(container)[0].index
             if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
                 facts.note("not_looked_at", LATE.format(late))
-        if is_first and another_file(source, media_type, tally.end):
-            facts.note("not_looked_at", "a further video file behind the end of this one, in one file")
+        if is_first and (more := another_file(source, media_type, tally.end)):
+            facts.note("not_looked_at", more)
         if settings.sample == "keyframes" and tally.shown and not keys.numbers:
             text = "shows no key frame; other samplings look at its other frames"
             raise UndecodableMedia("no_key_picture", text)
@@ -638,12 +638,22 @@ def _sampled(
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
 
 
+def _attachments(container: InputContainer) -> list[str]:
+    """Media types of files within a file that are no stream; but for fonts, which subtitles need."""
+    attached = [stream.metadata for stream in container.streams if stream.type == "attachment"]
+    kinds = [
+        str(told.get("mimetype", "")) for told in attached if not FONT.search(told.get("filename", ""))
+    ]
+    return [kind for kind in kinds if "font" not in kind and not kind.endswith("opentype")]
+
+
+FONT = re.compile(r"\.(ttf|otf|ttc|woff2?)$", re.IGNORECASE)
+
+
 def _note_attachments(container: InputContainer, facts: MediaFacts) -> None:
-    """Tell of files within a file that are no stream; fonts for subtitles are common there."""
-    kinds = [str(s.metadata.get("mimetype", "")) for s in container.streams if s.type == "attachment"]
-    others = [kind for kind in kinds if "font" not in kind and not kind.endswith("opentype")]
-    if others:
-        facts.note("not_looked_at", f"attached files ({', '.join(others)}): {len(others)}")
+    if others := _attachments(container):
+        some = ", ".join(kind[:80] for kind in dict.fromkeys(others[:5]))
+        facts.note("not_looked_at", f"attached files ({some}): {len(others)}")
 
 
 def describe(container: InputContainer, facts: MediaFacts) -> None:

@@ -87,8 +87,8 @@ TEXTS: dict[str, str] = {
     "not_covered_keys": "Of video only key frames were decoded; the frames between them were not looked at"
     " and not counted.",
     "not_covered_hidden": "{n} frames that edit lists hide were not looked at.",
-    "not_covered_size": "Faces smaller than {least} pixels, in large pictures than up to {most} pixels, are"
-    " found only by chance (see “Frames looked at” of each file).",
+    "not_covered_size": "Faces smaller than {least} pixels are found only by chance, in large pictures smaller"
+    " than up to {most} (“Frames looked at” of each file).",
     "not_covered_size_one": "Faces smaller than {least} pixels are found only by chance.",
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
     # ---- findings ----
