@@ -349,7 +349,7 @@ def gif_end(source: BinaryIO) -> int | None:
         else:
             continue  # readers pass over what they do not know
         while (size := source.read(1)) not in (b"", b"\0"):
-            source.seek(size[0], os.SEEK_CUR)
+            source.read(size[0])  # quicker than a seek, for it is in the buffer
     return None
 
 
