@@ -377,8 +377,8 @@ class ReportSettings(Settings):
     )
     redact: bool = setting(
         False,
-        "Pixelate faces, name files by their numbers in the case, leave out places, times, notes, the"
-        " words of problems and what files say of themselves.",
+        "Pixelate faces, name files by their numbers in the case, leave out places, times, notes,"
+        " names of hash lists, the words of problems and what files say of themselves.",
     )
 
 
