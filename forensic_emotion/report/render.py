@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from forensic_emotion.hashes import sum_line
 from forensic_emotion.pages import render_page
 from forensic_emotion.paths import head_of, refuse_to_replace, written_whole
 from forensic_emotion.report.context import ReportContext, build_context, check_zone
+from forensic_emotion.report.texts import TEXTS
 from forensic_emotion.settings import ReportSettings
 
 FIRST_LINES = b"<!doctype html>\n<!-- femo report -->\n"
@@ -97,7 +99,7 @@ def page(context: ReportContext) -> str:
         "report.html",
         {s.name: getattr(context, s.name) for s in fields(context)},
         script="report.js",
-        page_css=_paper(context),
+        page_css=_paper(context) + _narrow(),
         answers=context.reviewer is not None,
     )
 
@@ -131,6 +133,19 @@ def _paper(context: ReportContext) -> str:
         ' classifier, not findings about what anyone felt"; white-space: pre; font: 7pt monospace; }'
         ' @bottom-right { content: counter(page) " / " counter(pages); font: 8pt sans-serif; } }\n'
     )
+
+
+EVIDENCE = ("path", "state", "type", "bytes", "looked_at", "faces", "times", "says")
+"""Columns of the evidence table."""
+
+
+def _narrow() -> str:
+    """On a telephone the evidence table is a list, and each value has its column's name before it."""
+    names = (
+        f".evidence td:nth-child({number})::before {{ content: {json.dumps(f'{TEXTS[key]}: ', ensure_ascii=False)}; }}"
+        for number, key in enumerate(EVIDENCE[2:], 3)
+    )
+    return f"@media (max-width: 44rem) {{ {' '.join(names)} }}\n"
 
 
 def _logo(path: Path) -> bytes:
