@@ -141,9 +141,10 @@ EVIDENCE = ("path", "state", "type", "bytes", "looked_at", "faces", "times", "sa
 
 def _narrow() -> str:
     """On a telephone the evidence table is a list, and each value has its column's name before it."""
+    shown = (json.dumps(f"{TEXTS[key]}: ", ensure_ascii=False) for key in EVIDENCE[2:])
     names = (
-        f".evidence td:nth-child({number})::before {{ content: {json.dumps(f'{TEXTS[key]}: ', ensure_ascii=False)}; }}"
-        for number, key in enumerate(EVIDENCE[2:], 3)
+        f".evidence td:nth-child({number})::before {{ content: {name}; }}"
+        for number, name in enumerate(shown, 3)
     )
     return f"@media (max-width: 44rem) {{ {' '.join(names)} }}\n"
 
