@@ -18,6 +18,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from forensic_emotion.case.presets import PRESETS
 from forensic_emotion.cli import EXIT_CODES, PANELS, PROBLEMS_MEAN, app
+from forensic_emotion.cli.options import bare
 from forensic_emotion.settings import option
 
 PAGE = Path(__file__).parent / "cli.md"
@@ -63,7 +64,7 @@ ENVIRONMENT = (
 
 def section(name: str, command: Any, epilog: Any) -> list[str]:
     """A command as a man page has it."""
-    hints = get_type_hints(command, include_extras=True)
+    hints = {n: bare(h) for n, h in get_type_hints(command, include_extras=True).items()}
     own = [p for p in signature(command).parameters.values() if p.annotation is not typer.Context]
     shown = [(p, *described(hints[p.name])) for p in own]
     arguments = [(p, info, kind) for p, info, kind in shown if isinstance(info, ArgumentInfo)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -45,7 +45,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="File to write; vtt and frames: folder to make.")],
     run: RunNumber = None,
     evidence: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--evidence", help="frames: where the evidence lies now. Default: where it lay."),
     ] = None,
     *,

@@ -38,7 +38,7 @@ def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[
         specs = fields(settings)  # type: ignore[arg-type]
         types = get_type_hints(settings)
         options = {s.name: Annotated[types[s.name], _option(s)] for s in specs}
-        hints = {n: _bare(h) for n, h in get_type_hints(command, include_extras=True).items()}
+        hints = {n: bare(h) for n, h in get_type_hints(command, include_extras=True).items()}
         own = [p for p in signature(command).parameters.values() if p.name != "settings"]
 
         def run(context: typer.Context, **values: Any) -> None:
@@ -65,7 +65,7 @@ def takes(settings: type[Settings]) -> Callable[[Callable[..., None]], Callable[
     return decorate
 
 
-def _bare(hint: Any) -> Any:
+def bare(hint: Any) -> Any:
     """A hint as it stands: Python 3.10 puts an Optional around it where the default is None."""
     annotated = [each for each in get_args(hint) if get_origin(each) is Annotated]
     return annotated[0] if get_origin(hint) is Union and annotated else hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -31,7 +31,7 @@ def report(
     ] = None,
     run: RunNumber = None,
     logo: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--logo", help="Picture for the cover (PNG, JPEG, GIF, WebP); encoded anew."),
     ] = None,
     pdf: Annotated[
