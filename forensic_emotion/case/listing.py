@@ -20,11 +20,6 @@ from forensic_emotion.records import CLASSES, Problem
 class ListedFile(FileRow):
     """A discovered path with its problems."""
 
-    run_id: int
-    mode: str | None
-    uid: int | None
-    gid: int | None
-    inode: str | None
     problems: tuple[Problem, ...]
 
 
@@ -49,15 +44,12 @@ class ListedFace(FaceRow):
     review: ListedReview | None
 
 
-_OF_LISTED = ("run_id", "mode", "uid", "gid", "inode")
-
-
 def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
     """Every discovered path of a run with its problems."""
     # In step with the files: both come in the order of the paths.
     grouped = groupby(problems_of(case, run_id), key=lambda pair: pair[0])
     owner, problems = next(grouped, (None, iter(())))
-    for values in select_files(case, run_id, _OF_LISTED):
+    for values in select_files(case, run_id):
         found: tuple[Problem, ...] = ()
         if values["id"] == owner:
             found = tuple(problem for _, problem in problems)

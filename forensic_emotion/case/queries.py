@@ -156,23 +156,9 @@ def refuse_output(connection: sqlite3.Connection, case: Path, out: Path, what: s
     refuse_names_of_case(case, out)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileInfo(FileRow):
-    """A path of a run with what is known of its bytes."""
-
-    access_time_kept: int | None
-    name_fits: int | None
-    frames_hidden: int
-    smallest_face: float | None
-    faces: int
-
-
-_OF_INFO = ("access_time_kept", "name_fits", "frames_hidden", "smallest_face", "faces")
-
-
-def read_files(case: sqlite3.Connection, run_id: int) -> list[FileInfo]:
+def read_files(case: sqlite3.Connection, run_id: int) -> list[FileRow]:
     """Every discovered path, in the order of the walk."""
-    return [FileInfo(**values) for values in select_files(case, run_id, _OF_INFO)]
+    return [FileRow(**values) for values in select_files(case, run_id)]
 
 
 @dataclass(frozen=True, kw_only=True)

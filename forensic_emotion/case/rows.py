@@ -30,6 +30,7 @@ class FileRow:
     """
 
     id: int
+    run_id: int
     path: str
     path_bytes: bytes
     sha256: str | None
@@ -44,6 +45,12 @@ class FileRow:
     modified_at: str | None
     changed_at: str | None
     accessed_at: str | None
+    access_time_kept: int | None
+    mode: str | None
+    uid: int | None
+    gid: int | None
+    inode: str | None
+    name_fits: int | None
     recorded: str | None
     recorded_tag: str | None
     recorded_zone: str | None
@@ -59,6 +66,9 @@ class FileRow:
     last_pts: int | None
     frames: int
     frames_decoded: int
+    frames_hidden: int
+    smallest_face: float | None
+    faces: int
     same_as: str | None
     """The path under which the same bytes were analysed."""
     exif: dict[str, Any] | None
@@ -123,12 +133,10 @@ FACE_COLUMNS = tuple(column.name for column in fields(FaceRow))
 """Of a ``FaceRow``."""
 
 
-def select_files(
-    case: sqlite3.Connection, run_id: int, further: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    """The values of a ``FileRow`` and further columns of ``files``, by the bytes of the paths."""
+def select_files(case: sqlite3.Connection, run_id: int) -> Iterator[dict[str, Any]]:
+    """The values of a ``FileRow``, by the bytes of the paths."""
     own = [column.name for column in fields(FileRow) if column.name != "same_as"]
-    names = [f"{'evidence' if name in OF_EVIDENCE else 'files'}.{name}" for name in (*own, *further)]
+    names = [f"{'evidence' if name in OF_EVIDENCE else 'files'}.{name}" for name in own]
     rows = case.execute(
         f"""
         SELECT {", ".join(names)}, first.path AS same_as

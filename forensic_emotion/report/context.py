@@ -22,7 +22,6 @@ from forensic_emotion.case.digest import changed_paths, is_as_ended
 from forensic_emotion.case.measured import measured
 from forensic_emotion.case.queries import (
     Counts,
-    FileInfo,
     RunInfo,
     count,
     read_faces,
@@ -31,7 +30,7 @@ from forensic_emotion.case.queries import (
     read_tracks,
 )
 from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
-from forensic_emotion.case.rows import problems_of
+from forensic_emotion.case.rows import FileRow, problems_of
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
@@ -114,7 +113,7 @@ class FileView:
 
     number: int
     name: str
-    info: FileInfo
+    info: FileRow
     same_as: str | None
     camera: str | None
     shown: bool
@@ -382,7 +381,7 @@ def _setting(value: object, redact: bool) -> str:
     return WITHHELD if redact and os.sep in str(value) else str(value)
 
 
-def _holds_video(file: FileInfo) -> bool:
+def _holds_video(file: FileRow) -> bool:
     """Also a still with some seconds of video within, of which the metadata tells."""
     return file.kind == "video" or file.metadata is not None
 
@@ -405,7 +404,7 @@ def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
     return defaultdict(str, {sha256: ", ".join(words) for sha256, words in found.items()})
 
 
-def _by_date(files: list[FileInfo], faces: int) -> tuple[list[Share], bool, int]:
+def _by_date(files: list[FileRow], faces: int) -> tuple[list[Share], bool, int]:
     """Faces by the day that their file says, or by the month; which of both; how many have none."""
     days: Counter[str] = Counter()
     without = 0
@@ -422,7 +421,7 @@ def _by_date(files: list[FileInfo], faces: int) -> tuple[list[Share], bool, int]
     return [Share(day, n, n / faces) for day, n in sorted(kept.items())], by_month, without
 
 
-def _names(files: list[FileInfo], redact: bool) -> dict[int, str]:
+def _names(files: list[FileRow], redact: bool) -> dict[int, str]:
     """How the report names each file, by its number; paths that read alike have their bytes beside."""
     names = {f.id: shown_name(f, redact) for f in files}
     looks = {number: _look(name) for number, name in names.items()}
@@ -439,13 +438,13 @@ def _look(name: str) -> str:
     return " ".join(re.sub("[\ufe00-\ufe0f]", "", unicodedata.normalize("NFC", name)).split())
 
 
-def _camera(file: FileInfo) -> str | None:
+def _camera(file: FileRow) -> str | None:
     tags = file.exif or {}
     words = [str(tags[name]).strip() for name in ("Make", "Model") if tags.get(name)]
     return " ".join(words) or None
 
 
-def _duplicates(files: list[FileInfo], names: dict[int, str]) -> list[tuple[str, list[str]]]:
+def _duplicates(files: list[FileRow], names: dict[int, str]) -> list[tuple[str, list[str]]]:
     paths: dict[str, list[str]] = defaultdict(list)
     for f in files:
         if f.sha256 is not None and f.size:
@@ -461,7 +460,7 @@ def _gone_on_with(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> I
 
 
 def _not_covered(
-    run: RunInfo, counts: Counts, files: list[FileInfo], problems: list[tuple[int, Problem]]
+    run: RunInfo, counts: Counts, files: list[FileRow], problems: list[tuple[int, Problem]]
 ) -> Iterator[str]:
     """What was not looked at, a sentence each."""
     t = TEXTS
@@ -508,7 +507,7 @@ def _not_covered(
 
 
 def _script_files(
-    files: list[FileInfo], names: dict[int, str], gallery: Gallery, redact: bool
+    files: list[FileRow], names: dict[int, str], gallery: Gallery, redact: bool
 ) -> dict[str, dict[str, Any]]:
     """What the script tells of the files with faces in the report."""
     shown = set(gallery.columns["file"])

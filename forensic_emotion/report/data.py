@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from forensic_emotion.case.queries import FaceInfo, FileInfo, TrackInfo
+from forensic_emotion.case.queries import FaceInfo, TrackInfo
 from forensic_emotion.case.reviews import Review
+from forensic_emotion.case.rows import FileRow
 from forensic_emotion.case.times import moment
 from forensic_emotion.paths import visible
 from forensic_emotion.records import CLASSES, FAULTS, Box
@@ -167,7 +168,7 @@ def _packed(landmarks: str, part: Box) -> str:
     return "".join(DIGITS[step >> 6] + DIGITS[step & 63] for step in steps.ravel().tolist())
 
 
-def shown_name(file: FileInfo, redact: bool) -> str:
+def shown_name(file: FileRow, redact: bool) -> str:
     """A path as the report names it: what it is called, or its number in the case.
 
     Not a hash of its name: those of a camera are few, and soon guessed.
@@ -177,7 +178,7 @@ def shown_name(file: FileInfo, redact: bool) -> str:
     return visible(file.path)
 
 
-def recorded_at(file: FileInfo) -> datetime | None:
+def recorded_at(file: FileRow) -> datetime | None:
     """When the file says that it was recorded, in UTC; None unless it says in which time zone.
 
     That its format demands UTC does not tell: many cameras write local time all the same.
