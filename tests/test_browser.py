@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import read_reviews
+from forensic_emotion.cli import app
 from forensic_emotion.errors import FemoError
 from forensic_emotion.report.printing import find_browser, write_pdf
 from forensic_emotion.report.render import review_page, write_report
@@ -328,6 +331,20 @@ def test_a_report_is_printed(case: Path, report: str, tmp_path: Path) -> None:
     content = (tmp_path / "report.pdf").read_bytes()
     assert content.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type /Page\b", content)) >= 4
+
+
+@pytest.mark.usefixtures("browser")
+def test_a_printed_report_has_its_sum_beside_it(case: Path, tmp_path: Path) -> None:
+    out, sums = tmp_path / "r.html", tmp_path / "r.pdf.sha256"
+    command = ["report", str(case), "--pdf", "--out", str(out)]
+    sums.write_text("somebody else's")
+    assert CliRunner().invoke(app, command).exit_code == 2
+    assert sorted(p.name for p in tmp_path.glob("r.*")) == ["r.pdf.sha256"], "nothing was written"
+    sums.unlink()
+    for _ in range(2):  # over an older one too
+        assert CliRunner().invoke(app, command).exit_code == 0
+        digest = hashlib.sha256((tmp_path / "r.pdf").read_bytes()).hexdigest()
+        assert sums.read_text() == f"{digest}  r.pdf\n"
 
 
 @pytest.mark.parametrize("where", ["", "#face=8", "#recordings"])

@@ -50,7 +50,7 @@ def report(
     from forensic_emotion.cli.noting import note, tell_incomplete
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
-    from forensic_emotion.report.render import write_report, write_sum
+    from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
 
     if pdf:
         find_browser()  # before anything is written
@@ -60,11 +60,13 @@ def report(
             f"{target} is a link, and leads elsewhere.",
             "Say by --out where the report is to be written.",
         )
+    # Beside the report itself, not beside a link to it: that folder is checked.
+    paper = target.resolve().with_suffix(".pdf") if pdf else None
+    if paper:
+        refuse_other_sums(paper)  # before anything is written
     made = write_report(case, target, run, settings, logo)
     number = made.run.id
     written = {"name": target.name, "sha256": file_sha256(target)}
-    # Beside the report itself, not beside a link to it: that folder was checked.
-    paper = target.resolve().with_suffix(".pdf") if pdf else None
     try:
         if paper:
             write_pdf(target, paper)

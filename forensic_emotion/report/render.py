@@ -57,12 +57,11 @@ def write_report(
     picture = _logo(logo) if logo else None
     with opened_case(case) as opened:
         target = Path(os.path.realpath(out))  # through a link, to what it names
-        sums = target.with_name(f"{target.name}.sha256")
         # What is written beside it too: one file may be all of the evidence.
-        for path in (out, sums, target.with_suffix(".pdf"), target.with_suffix(".pdf.sha256")):
+        for path in (out, _sums(target), target.with_suffix(".pdf"), target.with_suffix(".pdf.sha256")):
             refuse_output(opened, case, path, "report")
         refuse_to_replace(out, "report of femo", FIRST_LINES)
-        _refuse_other_sums(sums, target.name)
+        refuse_other_sums(target)
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
         context = build_context(opened, case, run_id, settings, logo=picture)
     html = page(context).encode("utf-8")
@@ -79,18 +78,25 @@ def write_sum(target: Path, sha256: str) -> None:
         UsageError: something else lies there.
         FemoError: it cannot be written.
     """
-    sums = target.with_name(f"{target.name}.sha256")
-    _refuse_other_sums(sums, target.name)
-    with written_whole(sums, "checksum file") as unfinished:
+    refuse_other_sums(target)
+    with written_whole(_sums(target), "checksum file") as unfinished:
         unfinished.write_bytes(sum_line(sha256, os.fsencode(target.name)))
 
 
-def _refuse_other_sums(sums: Path, name: str) -> None:
-    """Refuse to write the checksum over anything but an older one of a report of that name."""
-    line = sum_line("0" * 64, os.fsencode(name))
+def _sums(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
+
+
+def refuse_other_sums(target: Path) -> None:
+    """Refuse to write a file's checksum over anything but an older one of a file of that name.
+
+    Raises:
+        UsageError: something else lies there.
+    """
+    sums, line = _sums(target), sum_line("0" * 64, os.fsencode(target.name))
     there = head_of(sums, "report", len(line) + 1)
     if there and re.sub(rb"[0-9a-f]{64}", b"0" * 64, there, count=1) != line:
-        raise UsageError(f"{sums} is there already, and not of this report.", "Choose another name.")
+        raise UsageError(f"{sums} is there already, and not of {target.name}.", "Choose another name.")
 
 
 def page(context: ReportContext) -> str:
