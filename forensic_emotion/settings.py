@@ -151,9 +151,14 @@ class ScanSettings(Settings):
     )
 
     @property
+    def confidence_in_force(self) -> float:
+        """How sure the detector must be, also where nobody says it."""
+        return self.confidence or CONFIDENCES[self.detector]
+
+    @property
     def in_force(self) -> dict[str, Any]:
-        """Every setting with the value that it has in effect, also where nobody gave one."""
-        return {**asdict(self), "confidence": self.confidence or CONFIDENCES[self.detector]}
+        """Every setting with the value that it has in effect."""
+        return {**asdict(self), "confidence": self.confidence_in_force}
 
     def refuse_useless(self, given: Container[str]) -> None:
         if self.sample != "every":

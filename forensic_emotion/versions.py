@@ -49,7 +49,7 @@ def _code_sha256() -> str:
     package = Path(__file__).parent
     lines = hashlib.sha256()
     # Templates lie elsewhere in a checkout, and hidden files are an editor's.
-    own = (p for p in package.rglob("*.py") if not {*p.relative_to(package).parts} & {"templates"})
+    own = (p for p in package.rglob("*.py") if "templates" not in p.relative_to(package).parts)
     for path in sorted(p for p in own if p.is_file() and not p.name.startswith(".")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         lines.update(f"{digest}  {path.relative_to(package).as_posix()}\n".encode())

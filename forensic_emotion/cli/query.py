@@ -185,7 +185,6 @@ def _tell_less(n: int, given: dict[str, Any]) -> None:
 
 def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None:
     """An option without effect would let somebody believe in a narrower answer than there is."""
-
     more = [option(name) for name in given if name not in taken]
     if more:
         takes = f"It takes: {', '.join(map(option, taken))}." if taken else ""

@@ -55,7 +55,7 @@ class CenterFaceDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._confidence = settings.in_force["confidence"]
+        self._confidence = settings.confidence_in_force
         try:
             content = WEIGHTS.read_bytes()
         except OSError as error:

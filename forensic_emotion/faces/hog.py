@@ -25,7 +25,7 @@ class HogDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._margin = margin_for(settings.in_force["confidence"])
+        self._margin = margin_for(settings.confidence_in_force)
         self._detector = dlib.get_frontal_face_detector()
 
     def smallest(self, width: int, height: int) -> float:

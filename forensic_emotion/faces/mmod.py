@@ -29,7 +29,7 @@ class MmodDetector:
 
     def __init__(self, settings: ScanSettings) -> None:
         self._settings = settings
-        self._margin = margin_for(settings.in_force["confidence"])
+        self._margin = margin_for(settings.confidence_in_force)
         path, sha256 = checked_weights(WEIGHTS)
         self.weights_sha256: str | None = sha256
         self._detector = dlib.cnn_face_detection_model_v1(str(path))

@@ -8,8 +8,8 @@ that the numbers hide.
 from __future__ import annotations
 
 import io
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -41,32 +41,36 @@ def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
     transform = _transform(profile, mode)
     if transform is None:
         return image
-    return _on_colours(image, lambda colours: ImageCms.applyTransform(colours, transform))
+    return _on_colours(image, partial(_applied, transform))
 
 
-def _on_colours(image: Image.Image, change: Any) -> Image.Image:
+def _applied(transform: ImageCms.ImageCmsTransform, colours: Image.Image) -> Image.Image:
+    shown = ImageCms.applyTransform(colours, transform)
+    assert shown is not None, "only a picture that is changed in place has none"
+    return shown
+
+
+def _on_colours(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """The picture with its colours changed and its transparency kept; as it is if it is of more bits."""
     if image.mode == "P" or image.has_transparency_data:  # one of its colours may be the transparent one
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode not in EIGHT_BITS:
         return image
     if "A" not in image.mode:
-        changed: Image.Image = change(image)
-        changed.info.update(image.info)
-        return changed
+        return change(image)
     changed = change(image.convert(image.mode.removesuffix("A"))).convert("RGB")
     changed.putalpha(image.getchannel("A"))
     return changed
 
 
 @lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> Any:
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """What makes sRGB of a profile's numbers, if it changes their brightness much; else None."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         found = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
         tried = _samples(mode)
-        shown: Any = ImageCms.applyTransform(tried, found)
+        shown = _applied(found, tried)
     except BROKEN:  # of another kind of colours, or no profile: viewers leave it out too
         return None
     apart = np.abs(np.asarray(shown.convert("L"), int) - np.asarray(tried.convert("L"), int))

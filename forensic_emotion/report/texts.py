@@ -26,9 +26,6 @@ TEXTS: dict[str, str] = {
     "nav_problems": "Problems",
     "nav_methods": "Methods",
     "paths": "paths discovered",
-    "access_times": "The access times of {n} files may have been changed by this scan: the system lets only"
-    " a file's owner read it without that. The evidence table has the times from before; “not kept” marks them.",
-    "not_kept": "access time not kept",
     "frames": "frames looked at, of {decoded} decoded (copies counted once)",
     "hidden_frames": "{n} more hidden by edit lists",
     "faces_found": "detections of faces, frame by frame (copies counted once)",
@@ -70,6 +67,7 @@ TEXTS: dict[str, str] = {
     "error_unknown": "The error rate of this model is not known",
     "error_unknown_text": "its model.json holds no measurement on a test split. Its scores must not be"
     " relied on.",
+    "measured_notes": "How the model was made and measured:",
     "lead": "A score is a lead for a person to look at. The detector errs too: what it reports may be no"
     " face, the more so where its own score is low. Where no face was detected, none was detected at the"
     " settings named under Methods; that does not prove that there is none.",
@@ -86,6 +84,8 @@ TEXTS: dict[str, str] = {
     "not_covered_all_frames": "Every decoded frame was looked at.",
     "not_covered_keys": "Of video only key frames were decoded; the frames between them were not looked at"
     " and not counted.",
+    "access_times": "The access times of {n} files may have been changed by this scan: the system lets only"
+    " a file's owner read it without that. The evidence table has the times from before; “not kept” marks them.",
     "not_covered_hidden": "{n} frames that edit lists hide were not looked at.",
     "not_covered_size": "Faces smaller than {least} pixels are found only by chance, in large pictures smaller"
     " than up to {most} (“Frames looked at” of each file).",
@@ -162,6 +162,7 @@ TEXTS: dict[str, str] = {
     "bytes": "Bytes",
     "looked_at": "Frames looked at",
     "times": "Modified · changed · accessed (UTC)",
+    "not_kept": "access time not kept",
     "says": "What the file says of itself",
     "same_bytes": "same bytes as {path}",
     "is_notable": "notable: its hash is in {list}",
@@ -236,7 +237,6 @@ TEXTS: dict[str, str] = {
     "model_hash": "Model weights",
     "legal": "Notes on the law and on the science",
     "versions": "Versions",
-    "measured_notes": "How the model was made and measured:",
     "footer": "Scores of a classifier, not findings about what anyone felt. Written by femo {version} from {title}, run {run}.",
     "footer_model": "Model {hash}.",
 }
