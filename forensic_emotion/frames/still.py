@@ -35,6 +35,7 @@ from forensic_emotion.frames.beyond import (
 )
 from forensic_emotion.frames.colour import as_displayed
 from forensic_emotion.frames.exif import plain, read_exif
+from forensic_emotion.frames.exif_thumbnail import unlike_thumbnail
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF, Frames, Part
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.records import RGB, Frame, FrameTime, MediaFacts
@@ -334,6 +335,8 @@ def _pages(
             if facts.width is None:
                 facts.height, facts.width = pixels.shape[:2]
                 _note_warnings(told, facts)
+            if index == 0 and (unlike := unlike_thumbnail(image.info.get("exif"), pixels)):
+                facts.note("not_looked_at", unlike)
             facts.frames_decoded += 1
             time = None
             # An APNG may have a picture for readers that show no animation, which is no part of it.
