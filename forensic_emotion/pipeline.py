@@ -27,8 +27,9 @@ from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import assess
 from forensic_emotion.frames.media import Frames
+from forensic_emotion.frames.pieces import plan_pieces
 from forensic_emotion.frames.readers import READERS
-from forensic_emotion.frames.video import plan_pieces, video_frames
+from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
 from forensic_emotion.media_types import claims_media, kind_of

@@ -27,8 +27,9 @@ from forensic_emotion.engine import find_evidence, scan
 from forensic_emotion.evidence import Found, opened
 from forensic_emotion.faces.landmarks import Fit
 from forensic_emotion.frames.media import to_look_at
+from forensic_emotion.frames.pieces import plan_pieces
 from forensic_emotion.frames.readers import READERS
-from forensic_emotion.frames.video import plan_pieces, video_frames
+from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.isolation import Aside
 from forensic_emotion.media_types import kind_of
@@ -431,4 +432,4 @@ def write_fer2013(
 
 def cut_by(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Videos are cut into pieces of so many seconds."""
-    monkeypatch.setattr("forensic_emotion.frames.video.piece_seconds", lambda *_: seconds)
+    monkeypatch.setattr("forensic_emotion.frames.pieces.piece_seconds", lambda *_: seconds)

@@ -1,0 +1,255 @@
+"""A video file as PyAV (FFmpeg) opens it: its streams, their packets, and what FFmpeg says meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.records import MediaFacts
+from forensic_emotion.settings import ScanSettings
+
+FORMATS = {
+    "video/mp4": "mov",
+    "video/quicktime": "mov",
+    "video/x-msvideo": "avi",
+    "video/x-matroska": "matroska",
+    "video/x-flv": "flv",
+    "video/x-ms-asf": "asf",
+    "video/ogg": "ogg",
+    "video/mpeg": "mpeg",
+    "video/mpeg-es": "mpegvideo",
+    "video/h264": "h264",
+    "video/h265": "hevc",
+    "video/mp2t": "mpegts",
+    "application/mxf": "mxf",
+    "application/vnd.rn-realmedia": "rm",
+    "video/x-ivf": "ivf",
+}
+"""Media type → FFmpeg's demuxer for it.
+
+Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of other files and addresses
+to open.
+"""
+
+NO_TIMES = ("avi",)
+"""Demuxers of formats that tell when packets are decoded, and not when their frames are shown. FFmpeg
+makes up the latter, wrongly where some frames are shown before others that are decoded earlier."""
+
+COUNTS_FRAMES = ("mov", "ivf")
+"""Demuxers whose number of frames is that of the packets; others estimate, or count empty ones too."""
+
+BARE = ("h264", "hevc")
+"""Demuxers of streams without a container: nothing tells of a frame but its packet."""
+
+MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", *BARE)
+"""Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
+what counts. FFmpeg keeps what it read at the start."""
+
+LATE_STREAMS = ("mpegts", "mpeg", "flv")
+"""Demuxers of formats without a list of streams, which tell of one where its first packet lies."""
+
+BUFFER = 1 << 18
+
+
+def open_container(source: BinaryIO, media_type: str, **options: str) -> InputContainer:
+    """Open a file from its beginning.
+
+    Args:
+        source: the file.
+        media_type: as its bytes show.
+        options: of FFmpeg's demuxer.
+
+    Raises:
+        UndecodableMedia: FFmpeg cannot.
+    """
+    source.seek(0)
+    try:
+        container = av.open(
+            source,
+            format=FORMATS[media_type],
+            buffer_size=BUFFER,
+            # A title that is no UTF-8, as old cameras and tools write them, is no damage.
+            metadata_errors="backslashreplace",
+            # No demuxer may open anything but the descriptor it was given.
+            options={"protocol_whitelist": "none", **options},
+        )
+    except (FFmpegError, ValueError) as error:
+        text = f"{media_type} cannot be opened: {text_of(error)}"
+        raise UndecodableMedia(problem_of(error), text) from error
+    return cast(InputContainer, container)
+
+
+def open_again(source: BinaryIO, media_type: str) -> InputContainer:
+    """As ``open_container``; what FFmpeg says of opening it, it has said before."""
+    with listening():
+        return open_container(source, media_type)
+
+
+Complaints = list[tuple[int, str, str]]
+"""Level, what speaks, and what it says."""
+
+
+@contextmanager
+def listening() -> Iterator[Complaints]:
+    """What FFmpeg writes to its log meanwhile: it goes on where it can, and conceals what was amiss."""
+    av.logging.set_level(av.logging.ERROR)
+    # Else what an earlier file gave reason to say as well would not be said of this one.
+    av.logging.set_skip_repeated(False)
+    with av.logging.Capture(local=False) as complaints:
+        yield complaints
+
+
+def note_complaints(facts: MediaFacts, complaints: Complaints, name: str = "") -> None:
+    """Note what FFmpeg wrote to its log, which then is empty."""
+    errors = [" ".join(text.split()) for _, _, text in complaints]
+    complaints.clear()
+    if errors:
+        text = f"{name}FFmpeg reports errors ({len(errors)}), first: {errors[0]}"
+        facts.note("decoder_errors", text)
+
+
+def videos(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are no cover picture.
+
+    One that another stream names as pictures of its chapters is a video: it has a time for each.
+    """
+    kinds = av.stream.Disposition
+    return [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & kinds.attached_pic or stream.disposition & kinds.timed_thumbnails
+    ]
+
+
+def stream_of(container: InputContainer, number: int) -> VideoStream:
+    """A video stream by its number."""
+    stream = container.streams[number]
+    assert isinstance(stream, VideoStream)
+    return stream
+
+
+def prepare(stream: VideoStream, settings: ScanSettings) -> None:
+    """Set the decoder of a stream before its first frame."""
+    if stream.codec_context is None:
+        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
+    # FFmpeg's own guard, before it allocates a frame.
+    stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
+    # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
+    # same ones each time.
+    stream.thread_type = "SLICE"
+    # Workers share the cores by files and pieces.
+    stream.codec_context.thread_count = 1
+
+
+@dataclass
+class Tally:
+    """What a stream promises, and what of it came; filled in while its packets are read."""
+
+    listed: int = 0
+    """Frames by the container's own number."""
+    seconds: float = 0.0
+    """Length by the container's own word."""
+    shown: int = 0
+    """Packets that came and are not hidden by an edit list."""
+    last_pts: int | None = None
+    """The latest of theirs."""
+    place: int = -1
+    """Where in the file the one that lies furthest back is."""
+    end: int = 0
+    """And the byte behind it."""
+    goes_back: bool = False
+    """Whether one came that lies before another: an edit list may show a part twice."""
+
+    def count(self, packet: Packet[VideoStream]) -> None:
+        if packet.size == 0 or packet.is_discard:
+            return
+        self.shown += 1
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None:
+            self.last_pts = time if self.last_pts is None else max(self.last_pts, time)
+        if packet.pos is not None:
+            self.goes_back |= packet.pos <= self.place
+            self.place = max(self.place, packet.pos)
+            self.end = max(self.end, packet.pos + packet.size)
+
+
+def all_pictures(
+    source: BinaryIO, media_type: str, number: int, **options: str
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream by themselves; what is amiss with them is said in decoding."""
+    with listening(), open_container(source, media_type, **options) as container:
+        stream = stream_of(container, number)
+        yield from pictures_of(container, stream)
+
+
+def packets_of(
+    container: InputContainer, stream: VideoStream, facts: MediaFacts
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream; a container that breaks off ends them, which is noted."""
+    packets = 0
+    demuxed = container.demux(stream)
+    while True:
+        try:
+            packet = next(demuxed)
+        except (StopIteration, IndexError):  # see ``pictures_of``
+            return
+        except (FFmpegError, OSError) as error:
+            text = f"breaks off after {packets} packets: {text_of(error)}"
+            facts.note(problem_of(error), text)
+            return
+        if _is_cover(packet):
+            continue
+        packets += packet.size > 0
+        yield packet
+
+
+def pictures_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream that hold something, as far as they can be had.
+
+    Where a stream begins late (``video._late_videos``) PyAV fails to find it behind the last packet.
+    """
+    try:
+        for packet in container.demux(stream):
+            if packet.size > 0 and not _is_cover(packet):
+                yield packet
+    except (FFmpegError, OSError, IndexError):
+        return  # noted where it is decoded
+
+
+def _is_cover(packet: Packet[VideoStream]) -> bool:
+    """Whether it repeats the first picture of chapters (``videos``), as FFmpeg puts it before them."""
+    chapters = packet.stream.disposition & av.stream.Disposition.timed_thumbnails
+    return bool(chapters) and packet.size > 0 and packet.pts is None
+
+
+def is_shown(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet gives a picture: VP8 has some that only others refer to (RFC 6386, 9.1)."""
+    codec = packet.stream.codec_context
+    return codec is None or codec.name not in VP8 or bool(bytes(packet)[0] & SHOW_FRAME)
+
+
+VP8 = ("vp8", "libvpx")
+"""FFmpeg's decoders of it."""
+
+SHOW_FRAME = 0x10
+"""In the first byte of a VP8 frame."""
+
+
+def problem_of(error: Exception) -> str:
+    """FFmpeg's want of memory may be that of the process, and is no damage until it is there again in a
+    fresh one (``isolation.py``); nor is it then, but what a damaged packet asks for may be it too."""
+    return "out_of_memory" if isinstance(error, MemoryError) else "damaged"
+
+
+def text_of(error: Exception) -> str:
+    """FFmpeg's own words, without the errno and the name of our file object."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
