@@ -444,6 +444,11 @@ class Model:
     """``model.json`` as it stood."""
 
 
+SYSTEM = "system"
+"""Name among the versions of the system with its kernel, which computes nothing of a face: a run that
+was stopped goes on under another one."""
+
+
 @dataclass(frozen=True)
 class ToolFacts:
     """Which tools look at the frames."""

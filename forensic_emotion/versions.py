@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from forensic_emotion import __version__
+from forensic_emotion.records import SYSTEM
 
 PACKAGES = (
     "numpy",
@@ -31,7 +32,8 @@ def versions() -> dict[str, str]:
         "femo": __version__,
         "femo code SHA-256": _code_sha256(),
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "machine": platform.machine(),
+        SYSTEM: platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "ffmpeg": _ffmpeg(),
     }

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -348,6 +348,36 @@ def test_other_settings_make_a_run_of_their_own(mixed: Path, tmp_path: Path) -> 
     store.close()
     assert rows(case, "SELECT id, state FROM runs") == [(1, "interrupted"), (2, "done")]
     assert scan_into(mixed, case).summary.run_id == 1
+
+
+def test_a_run_goes_on_under_another_kernel_and_what_does_not_go_on_is_told(
+    mixed: Path, tmp_path: Path
+) -> None:
+    class Stops(FakeProgress):
+        def start(self, paths: int, size: int) -> None:
+            raise KeyboardInterrupt
+
+    case = tmp_path / "case.db"
+    run = fake_run(mixed)
+    before = replace(run, versions={**run.versions, "numpy": "1", "system": "Linux-6.1"})
+    later = replace(before, versions={**before.versions, "system": "Linux-6.2"})
+    other = replace(
+        later, versions={**later.versions, "numpy": "2"}, settings={**run.settings, "every": 7}
+    )
+    with closing(CaseStore(case)) as store:
+        assert store.stopped_otherwise(before) is None
+        with pytest.raises(KeyboardInterrupt):
+            scan(find_evidence(mixed), store, before, [InProcess(fake_tools())], Stops())
+        assert store.stopped_otherwise(later) is None
+        assert store.stopped_otherwise(other) == (
+            "Run 1 over this folder was stopped, and does not go on: the scan begins anew, for other"
+            " every, numpy."
+        )
+        ended = scan(find_evidence(mixed), store, later, [InProcess(fake_tools())], FakeProgress())
+        assert ended.summary.run_id == 1
+        assert store.stopped_otherwise(other) is None
+    ((versions,),) = rows(case, "SELECT versions FROM runs")
+    assert json.loads(versions)["system"] == "Linux-6.1"
 
 
 def test_scanning_again_tells_what_is_new_changed_and_missing(mixed: Path, tmp_path: Path) -> None:

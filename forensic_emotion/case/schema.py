@@ -343,3 +343,11 @@ def m004_reviews(db: Database) -> None:
 def m005_problems_by_file(db: Database) -> None:
     """Each file's problems are asked for when it is sealed, and when it is verified."""
     db.execute("CREATE INDEX problems_by_file ON problems (file_id, id)")
+
+
+@MIGRATIONS()
+def m006_paths_labels_copies(db: Database) -> None:
+    """A path, and a label of a run, are asked for; a path that is taken back looks for its copies."""
+    db.execute("CREATE INDEX files_by_path ON files (run_id, path)")
+    db.execute("CREATE INDEX files_by_first ON files (same_as)")
+    db.execute("CREATE INDEX faces_by_label ON faces (run_id, label, confidence)")

@@ -61,6 +61,7 @@ from forensic_emotion.paths import (
 )
 from forensic_emotion.records import (
     CLASSES,
+    SYSTEM,
     Evidence,
     FaceResult,
     Kind,
@@ -221,8 +222,7 @@ class CaseStore:
             UsageError: the run that would go on has another case number, examiner, agency or note.
         """
         self.lock()
-        identity = (run.evidence_root, _json(run.settings), _json(run.versions), run.model.sha256)
-        last = self._read(_last_like, identity)
+        last = self._read(_last_like, run)
         stopped = last if last and last[1] != "done" else None
         if stopped:
             _refuse_other_words(stopped[0], stopped[2:], run)
@@ -235,6 +235,11 @@ class CaseStore:
         # At once: a disk that fills during the scan must not leave a case without it.
         self._write_audit_file()
         return run_id
+
+    def stopped_otherwise(self, run: Run) -> str | None:
+        """That the last run over the folder was stopped and cannot go on as this one, in words, with
+        what is another one now; None if it can, or was not stopped."""
+        return self._read(_stopped_otherwise, run)
 
     def _write_audit_file(self) -> None:
         """Also that it is missing shows something, until an entry says so."""
@@ -723,15 +728,43 @@ def _unread_rows(case: sqlite3.Connection, run_id: int) -> list[tuple[Any, ...]]
     ).fetchall()
 
 
-def _last_like(case: sqlite3.Connection, identity: tuple[object, ...]) -> tuple[Any, ...] | None:
+def _last_like(case: sqlite3.Connection, run: Run) -> tuple[Any, ...] | None:
     """The latest run over a folder with these settings, versions and model."""
     row: tuple[Any, ...] | None = case.execute(
         "SELECT id, state, case_number, examiner, agency, note FROM runs"
-        " WHERE evidence_root_bytes = ? AND settings = ? AND versions = ? AND model_sha256 = ?"
+        " WHERE evidence_root_bytes = :root AND settings = :settings AND model_sha256 = :model"
+        " AND json_remove(versions, :system) = json_remove(:versions, :system)"
         " ORDER BY id DESC LIMIT 1",
-        identity,
+        {
+            "root": run.evidence_root,
+            "settings": _json(run.settings),
+            "versions": _json(run.versions),
+            "system": f"$.{SYSTEM}",
+            "model": run.model.sha256,
+        },
     ).fetchone()
     return row
+
+
+def _stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
+    row = case.execute(
+        "SELECT id, state, settings, versions, model_sha256 FROM runs WHERE evidence_root_bytes = ?"
+        " ORDER BY id DESC LIMIT 1",
+        (run.evidence_root,),
+    ).fetchone()
+    if row is None or row[1] == "done":
+        return None
+    run_id, _, settings, versions, model = row
+    differ = ["model"] if model != run.model.sha256 else []
+    for before, now in ((json.loads(settings), run.settings), (json.loads(versions), run.versions)):
+        names = dict.fromkeys((*before, *now))
+        differ += [n for n in names if before.get(n) != now.get(n) and n != SYSTEM]
+    if not differ:
+        return None
+    return (
+        f"Run {run_id} over this folder was stopped, and does not go on: the scan begins anew, for other"
+        f" {', '.join(differ)}."
+    )
 
 
 def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -> None:

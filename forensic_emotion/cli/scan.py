@@ -130,6 +130,8 @@ def scan(
             stack.push(analyser.__exit__)
         if store is None:
             store = stack.enter_context(closing(CaseStore(case)))
+        if told := store.stopped_otherwise(run):
+            print(told, file=sys.stderr)
         try:
             with ScanProgress() as progress:
                 ended = engine.scan(paths, store, run, analysers, progress)
