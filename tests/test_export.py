@@ -169,7 +169,7 @@ def test_csv_loses_nothing_and_holds_no_formula(case: Path, tmp_path: Path) -> N
             assert value.isprintable()
             assert not value.startswith(("=", "+", "@"))
             assert not value.startswith("-") or float(value) < 0
-    names = [bytes.fromhex(r["path_bytes"]) or plain(r["path"]).encode() for r in table]
+    names = [bytes.fromhex(r["path_bytes"]) or r["path"].encode() for r in table]
     assert set(names) == {*NAMES, b"sub/copy.png", b"sub/film -->.mp4"}
     (first,) = [r for r in table if r["face_id"] == "1"]
     assert (first["label"], first["top_class"], float(first["happy"])) == (
@@ -178,6 +178,11 @@ def test_csv_loses_nothing_and_holds_no_formula(case: Path, tmp_path: Path) -> N
     )
     assert (first["review_verdict"], first["review_label"]) == ("relabelled", "sad")
     assert first["review_note"] == "'=note\\u000aof two lines <b>"
+    assert plain(first["review_note"]) == "=note\\u000aof two lines <b>"
+    copies = {plain(r["path"]): plain(r["same_as"]) for r in table if r["same_as"]}
+    assert copies == {"sub/copy.png": "+1.png"}
+    assert {r["state"] for r in table} == {"faces"}
+    assert all(r["accessed_at"] for r in table)
     assert np.array(json.loads(first["landmarks"])).shape == (68, 2)
     assert all(r["review_verdict"] == "" for r in table if r["face_id"] == "2")
     film = [r for r in table if r["path"] == "sub/film -->.mp4"]
@@ -348,6 +353,9 @@ def test_timesketch_has_every_time_that_has_a_zone(case: Path, root: Path, tmp_p
     (none,) = [e for e in events if e["filename"] == "none.png" and e["timestamp_desc"] == kinds[0]]
     assert none["timestamp"] == status.st_mtime_ns // 1000
     assert "faces detected: 0" in none["message"]
+    said = {e["filename"]: e["message"] for e in events if e["reviews"]}
+    assert len(said) == 1
+    assert all("reviewed: 1 relabelled" in message for message in said.values())
 
 
 def test_exports_say_who_and_how_often_the_model_was_wrong(evidence: Path, tmp_path: Path) -> None:
@@ -384,6 +392,18 @@ def test_timesketch_places_faces_by_the_recordings_own_start(case: Path, tmp_pat
     events = read_events(exported(case, "timesketch", tmp_path / "t.jsonl", "--face-events"))
     faces = [e for e in events if e["data_type"] == "femo:face"]
     assert [e["media_offset_s"] for e in faces] == [0.0, 1.0, 2.0]
+    assert [e["review_verdict"] for e in faces] == [None] * 3
+    (face_id,) = rows(case, "select id from faces where pts is not null order by pts limit 1")[0]
+    change(
+        case,
+        "insert into reviews (run_id, face_id, at, reviewer, verdict, label, note)"
+        " values (1, ?, '2026-01-02T00:00:00.000000000Z', 'R. Evans', 'rejected', null, 'a poster')",
+        face_id,
+    )
+    again = read_events(exported(case, "timesketch", tmp_path / "u.jsonl", "--face-events"))
+    first = next(e for e in again if e["data_type"] == "femo:face")
+    assert (first["review_verdict"], first["review_reviewer"]) == ("rejected", "R. Evans")
+    assert first["review_note"] == "a poster"
     assert faces[1]["datetime"] == "2024-05-01T10:00:01.000000+00:00"
     expected = "Media creation time + frame offset (unverified clock)"
     assert {e["timestamp_desc"] for e in faces} == {expected}

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from functools import partial
@@ -119,6 +120,44 @@ def test_a_summary_adds_up(case: Path) -> None:
     faces = {row["what"]: row["number"] for row in rows if row["topic"] == "faces"}
     assert faces == {"happy": 3, "uncertain": 3}
     assert [row["run"] for row in asked(case, "summary", "--run", 1)] == [1] * 5
+
+
+def test_reviews_of_another_run_are_told(case: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.db"
+    shutil.copy(case, own)
+    with contextlib.closing(sqlite3.connect(own)) as opened, opened:
+        opened.execute(
+            "insert into reviews (run_id, face_id, at, reviewer, verdict, label, note)"
+            " select run_id, id, '2026-01-02T00:00:00.000000000Z', 'R', 'rejected', null, ''"
+            " from faces where run_id = 1"
+        )
+    told = (
+        "Run 2 has no reviews; a run of its own has reviews of its own. Reviewed: run 1 (1); see --run."
+    )
+    asking: list[tuple[object, ...]] = [
+        ("query", own, "reviews"),
+        ("report", own),
+        ("export", own, "csv", "--out", tmp_path / "a.csv"),
+    ]
+    for arguments in asking:
+        assert told in " ".join(femo(*arguments)[2].split())
+    assert not femo("query", own, "reviews", "--run", 1)[2]
+    (said,) = [row for row in asked(own, "summary", "--run", 1) if row["topic"] == "reviewed faces"]
+    assert (said["what"], said["number"]) == ("rejected", 1)
+
+
+def test_rows_of_different_files_of_one_name_can_be_told_apart(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    for name in (b"v\xe9.mkv", b"v\\xe9.mkv"):
+        drawn = write_video(tmp_path / "v.mkv", range(0, 2000, 1000 + len(name)), frame)
+        with open(os.path.join(os.fsencode(root), name), "wb") as target:
+            target.write(drawn.read_bytes())
+    scanned(root, tmp_path / "case.db")
+    for preset in ("faces", "by-file", "timeline", "tracks"):
+        found = asked(tmp_path / "case.db", preset)
+        assert {row["path"] for row in found} == {"v\\xe9.mkv"}
+        assert {row["file_id"] for row in found} == {1, 2}
 
 
 def test_faces_are_narrowed(case: Path) -> None:

@@ -98,6 +98,18 @@ def labels_of(case: sqlite3.Connection, run_id: int, sha256: str | None) -> dict
     )
 
 
+def verdicts_of(case: sqlite3.Connection, run_id: int, sha256: str | None) -> dict[str, int]:
+    """How many faces of some content people gave which verdict, by the verdict's name."""
+    return dict(
+        case.execute(
+            "SELECT verdict, COUNT(*) FROM face_reviews"
+            " WHERE face_id IN (SELECT id FROM faces WHERE run_id = ? AND sha256 = ?)"
+            " GROUP BY verdict ORDER BY verdict",
+            (run_id, sha256),
+        ).fetchall()
+    )
+
+
 def count_rows(case: sqlite3.Connection, run_id: int) -> tuple[int, int]:
     """How many paths a run has, and how many faces under them."""
     (files,) = case.execute("SELECT COUNT(*) FROM files WHERE run_id = ?", (run_id,)).fetchone()

@@ -24,7 +24,8 @@ PARAMETERS = {
     f" {WITHOUT} for those without",
     "path": "only paths like this, with * and ? for what may differ; * goes over folders too",
     "state": "only paths in this state, such as failed",
-    "from": "only from this time of the recording on, in seconds; stills have none and are left out",
+    "from": "only from this time of the recording on, in seconds; stills that are no animation have none"
+    " and are left out",
     "to": "only up to this time of the recording, in seconds, itself included",
     "step": "length of the stretches of time, in seconds; else 1",
     "limit": "no more rows than this",
@@ -93,7 +94,7 @@ TIME = f"{AFTER} AND {BEFORE}"
 
 PATH = "path below the evidence folder"
 STREAM = "number of the video stream; 0 for a still, more for a video within its file"
-SECONDS = "seconds on the recording's own clock; empty for a still"
+SECONDS = "seconds on the recording's own clock; empty for a still that is no animation"
 FRAME = "0 for a still, else the page, or the frame of the video stream, from 0"
 NUMBER = "number of the face within its frame, from 0"
 ANSWER = f"the class, or {UNCERTAIN}: a classifier's answer, not a finding"
@@ -104,7 +105,7 @@ FILE_ID = "row in files; paths that are not text may look alike"
 
 SUMMARY = Preset(
     "summary",
-    "What a run came to: paths by state, frames, faces by label, problems by class",
+    "What a run came to: paths by state, frames, faces by label, reviews, problems by class",
     f"""
 WITH chosen AS (SELECT {RUN} AS id),
 counted AS (
@@ -120,15 +121,18 @@ counted AS (
     FROM faces, chosen WHERE run_id = chosen.id AND faults <> ''
     UNION ALL SELECT 4, 'faces with a fault', 'not judged', n FROM
         (SELECT count(*) AS n FROM faces, chosen WHERE run_id = chosen.id AND faults IS NULL) WHERE n > 0
-    UNION ALL SELECT 5, 'problems', class, count(*)
+    UNION ALL SELECT 5, 'reviewed faces', verdict, count(*)
+    FROM face_reviews, chosen WHERE run_id = chosen.id GROUP BY verdict
+    UNION ALL SELECT 6, 'problems', class, count(*)
     FROM problems, chosen WHERE run_id = chosen.id GROUP BY class
 )
 SELECT chosen.id AS run, topic, what, number FROM counted, chosen ORDER BY place, number DESC, what
 """,
     {
         "run": "number of the run",
-        "topic": "what is counted; the same bytes under several paths count once in frames and faces",
-        "what": "state, label or class",
+        "topic": "what is counted; the same bytes under several paths count once in frames and faces, and"
+        " a face that was rejected in a review counts among the faces",
+        "what": "state, label, verdict or class",
         "number": "how many",
     },
 )
@@ -171,7 +175,7 @@ SELECT files.path, files.state, files.frames, count(faces.id) AS faces,
     {", ".join(f"count(CASE WHEN faces.label = '{name}' THEN 1 END) AS {name}" for name in CLASSES)},
     count(CASE WHEN faces.label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN},
     CASE WHEN count(faces.faults) = 0 AND count(faces.id) > 0 THEN NULL
-        ELSE count(CASE WHEN faces.faults <> '' THEN 1 END) END AS poor
+        ELSE count(CASE WHEN faces.faults <> '' THEN 1 END) END AS poor, files.id AS file_id
 FROM files LEFT JOIN faces ON faces.run_id = files.run_id AND faces.sha256 = files.sha256
 WHERE files.run_id = {RUN} AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
 GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
@@ -184,12 +188,13 @@ GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
         **dict.fromkeys(CLASSES, "faces with this label"),
         UNCERTAIN: "faces with scores too low to name a class",
         "poor": "faces with a fault; empty if an older femo found them, which did not judge",
+        "file_id": FILE_ID,
     },
 )
 
 TIMELINE = Preset(
     "timeline",
-    "When faces are in a video, stretch by stretch, with the mean of each probability",
+    "When faces are in a video or animation, stretch by stretch, with the mean of each probability",
     f"""
 WITH chosen AS (
     SELECT *, {number("step", "1.0")} AS step FROM face_results
@@ -203,7 +208,7 @@ placed AS (SELECT *, CAST(steps AS INTEGER) - (steps < CAST(steps AS INTEGER)) A
 SELECT path, round(stretch * step, {DIGITS}) AS begins, round((stretch + 1) * step, {DIGITS}) AS ends,
     count(DISTINCT stream || ' ' || frame_index) AS frames, count(*) AS faces,
     {", ".join(f"avg({name}) AS {name}" for name in CLASSES)},
-    count(CASE WHEN label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN}
+    count(CASE WHEN label = '{UNCERTAIN}' THEN 1 END) AS {UNCERTAIN}, file_id
 FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch {LIMIT}
 """,
     {
@@ -214,6 +219,7 @@ FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch
         "faces": "found in them",
         **dict.fromkeys(CLASSES, "mean of this probability over those faces, 0 to 1"),
         UNCERTAIN: "faces with scores too low to name a class",
+        "file_id": FILE_ID,
     },
 )
 
@@ -222,7 +228,7 @@ TRACKS = Preset(
     "Faces of a video that follow one another: from when to when, and their mean score",
     f"""
 SELECT files.path, tracks.stream, tracks.track, first_seconds, last_seconds, tracks.faces,
-    label, confidence, top_class
+    label, confidence, top_class, files.id AS file_id
 FROM tracks JOIN files ON files.run_id = tracks.run_id AND files.sha256 = tracks.sha256
 WHERE tracks.run_id = {RUN} AND {LABEL} AND {CONFIDENCE} AND {path("files.path")}
     AND {narrowed("from", f"last_seconds >= {number('from')}")}
@@ -239,6 +245,7 @@ ORDER BY files.path_bytes, tracks.track {LIMIT}
         "label": f"the class with the highest mean, or {UNCERTAIN}",
         "confidence": "the highest mean, 0 to 1",
         "top_class": "the class with that mean",
+        "file_id": FILE_ID,
     },
 )
 
@@ -250,7 +257,8 @@ WITH copies AS (
     SELECT sha256, count(*) AS paths FROM files WHERE run_id = {RUN} AND sha256 IS NOT NULL
     GROUP BY sha256 HAVING count(*) > 1
 )
-SELECT files.sha256, files.path, copies.paths, evidence.size, evidence.media_type
+SELECT files.sha256, files.path, copies.paths, evidence.size, evidence.media_type,
+    files.id AS file_id
 FROM files JOIN copies ON copies.sha256 = files.sha256 JOIN evidence ON evidence.sha256 = files.sha256
 WHERE files.run_id = {RUN} AND {path("files.path")}
 ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
@@ -261,6 +269,7 @@ ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
         "paths": "how many hold these bytes",
         "size": "bytes",
         "media_type": "by content; empty if femo does not know it",
+        "file_id": FILE_ID,
     },
 )
 
@@ -268,7 +277,8 @@ PROBLEMS = Preset(
     "problems",
     "What was not looked at, or not wholly, and why",
     f"""
-SELECT files.path, files.state, files.reason, problems.stage, problems.class, problems.message
+SELECT files.path, files.state, files.reason, problems.stage, problems.class, problems.message,
+    files.id AS file_id
 FROM files LEFT JOIN problems ON problems.file_id = files.id
 WHERE files.run_id = {RUN} AND (problems.id IS NOT NULL OR files.state NOT IN ('faces', 'no_face'))
     AND {path("files.path")} AND {narrowed("state", "files.state = :state")}
@@ -281,6 +291,7 @@ ORDER BY files.path_bytes, problems.id {LIMIT}
         "stage": "where the problem was; empty if there was none",
         "class": "what it was, in one word",
         "message": "the same in a sentence",
+        "file_id": FILE_ID,
     },
 )
 

@@ -92,6 +92,15 @@ LAST = """
     """
 
 
+def reviewed_runs(case: sqlite3.Connection) -> dict[int, int]:
+    """Number of each run in which faces are reviewed → how many."""
+    return dict(
+        case.execute(
+            "SELECT run_id, COUNT(*) FROM face_reviews GROUP BY run_id ORDER BY run_id"
+        ).fetchall()
+    )
+
+
 def read_reviews(case: sqlite3.Connection, run_id: int) -> dict[int, Review]:
     """What counts of each reviewed face of a run, by ``face_id``: the last word, unless withdrawn."""
     sql = f"{REVIEWS} WHERE reviews.run_id = ? AND {LAST} ORDER BY reviews.face_id"

@@ -56,8 +56,9 @@ def export(
     Nothing is replaced, and what cannot be written whole is not left in part. Exit code 3 says that
     something could not be exported: it is told, and the rest was done.
     """
+    from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import note, tell_incomplete
+    from forensic_emotion.cli.noting import note, tell_incomplete, tell_reviews_elsewhere
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
@@ -70,6 +71,8 @@ def export(
     print(f"Export: {visible(str(out))} (run {written.run.id})")
     print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
     tell_incomplete(written.run)
+    with opened_case(case) as opened:
+        tell_reviews_elsewhere(opened, written.run.id)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
         raise typer.Exit(EXIT_PROBLEMS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -38,6 +39,17 @@ def tell_incomplete(run: RunInfo) -> None:
 
     if incomplete := state_line(run):
         print(f"{incomplete}.", file=sys.stderr)
+
+
+def tell_reviews_elsewhere(case: sqlite3.Connection, run_id: int) -> None:
+    """Tell the user where people's reviews are, if a run has none and others have."""
+    from forensic_emotion.case.reviews import reviewed_runs
+
+    runs = reviewed_runs(case)
+    if runs and run_id not in runs:
+        where = ", ".join(f"run {run} ({n})" for run, n in runs.items())
+        text = "a run of its own has reviews of its own"
+        print(f"Run {run_id} has no reviews; {text}. Reviewed: {where}; see --run.", file=sys.stderr)
 
 
 def note(

@@ -47,7 +47,8 @@ def report(
     for byte. The rows are held against their digests first; exit code 3 says that they were altered,
     and so does the report.
     """
-    from forensic_emotion.cli.noting import note, tell_incomplete
+    from forensic_emotion.case.queries import opened_case
+    from forensic_emotion.cli.noting import note, tell_incomplete, tell_reviews_elsewhere
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
@@ -83,6 +84,8 @@ def report(
         if paper:
             print(f"PDF: {visible(str(paper))}")
     tell_incomplete(made.run)
+    with opened_case(case) as opened:
+        tell_reviews_elsewhere(opened, made.run.id)
     if made.altered:
         print(
             f"The case was altered: what was written of {made.altered} paths is not what is there."

@@ -2,8 +2,8 @@
 
 A cell of text that a spreadsheet would take for a formula gets an apostrophe in front, and so does one
 that begins with an apostrophe; so does such a part behind a semicolon or a bar, where some spreadsheets
-begin another cell. Take one away at each of these places, and the text is as it was.
-What is invisible in a name is written out; then ``path_bytes`` has the name itself, as hex.
+begin another cell. Take one away at each of these places, and the text is as it was, but for what is
+invisible, which is written out. Where the cell is not the name itself, ``path_bytes`` has that, as hex.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def write(job: Job, out: BinaryIO) -> None:
     writer.writerow(COLUMNS)
     for file, face in job.rows():
         row = flat(job, file, face)
-        row["path_bytes"] = hex_if_changed(file)
+        row["path_bytes"] = hex_if_changed(file, str(readable_cell(file.path)))
         row["landmarks"] = plain_json(face.landmarks)
         writer.writerow([readable_cell(row[name]) for name in COLUMNS])
     text.flush()

@@ -16,8 +16,10 @@ OF_FILE = {
     "path_bytes": BYTES,
     **dict.fromkeys(("sha256", "sha1", "md5"), TEXT),
     "size": WHOLE,
-    **dict.fromkeys(("media_type", "modified_at", "changed_at", "recorded"), TEXT),
+    **dict.fromkeys(("media_type", "modified_at", "changed_at", "accessed_at", "recorded"), TEXT),
     **dict.fromkeys(("recorded_tag", "recorded_zone", "zone_source"), TEXT),
+    **dict.fromkeys(("latitude", "longitude"), REAL),
+    **dict.fromkeys(("state", "same_as", "notable"), TEXT),
 }
 OF_FACE = {
     **dict.fromkeys(("stream", "frame_index", "pts"), WHOLE),

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-from forensic_emotion.case.listing import ListedFile, labels_of
+from forensic_emotion.case.listing import ListedFile, labels_of, verdicts_of
 from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
+from forensic_emotion.export.table import OF_REVIEW
 from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
 from forensic_emotion.paths import visible
 from forensic_emotion.records import LOOKED_AT
@@ -52,6 +53,8 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
         message += ", looked at in part"
     if labels:
         message += f", labels by a classifier: {of_file['labels']}"
+    if of_file["reviews"]:
+        message += f", reviewed: {of_file['reviews']}"
     for column, description in OF_FILE_SYSTEM.items():
         told = getattr(file, column)
         if told is None:
@@ -93,10 +96,15 @@ def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, An
         "media_type": file.media_type,
         "state": file.state,
         "faces": sum(labels.values()),
-        "labels": ", ".join(f"{n} {label}" for label, n in labels.items()),
+        "labels": _counts(labels),
+        "reviews": _counts(verdicts_of(job.case, job.run.id, file.sha256) if labels else {}),
         "run_id": job.run.id,
         **_model(job),
     }
+
+
+def _counts(named: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in named.items())
 
 
 def _name(file: ListedFile) -> dict[str, str]:
@@ -156,6 +164,7 @@ def _face_events(job: Job, file: ListedFile, recorded: datetime) -> Iterator[dic
             "label": face.label,
             "top_class": face.top_class,
             "confidence": face.confidence,
+            **{f"review_{name}": getattr(face.review, name, None) for name in OF_REVIEW},
             "zone_source": file.zone_source,
             "run_id": job.run.id,
             **_model(job),

@@ -65,9 +65,10 @@ def hex_if_not_text(file: ListedFile) -> str | None:
     return None if is_utf8(file.path_bytes) else file.path_bytes.hex()
 
 
-def hex_if_changed(file: ListedFile) -> str | None:
-    """A path's bytes, where ``visible`` writes it out as something else."""
-    return None if visible(file.path).encode() == file.path_bytes else file.path_bytes.hex()
+def hex_if_changed(file: ListedFile, shown: str | None = None) -> str | None:
+    """A path's bytes, where what is shown, else what ``visible`` writes, is something else."""
+    text = visible(file.path) if shown is None else shown
+    return None if text.encode() == file.path_bytes else file.path_bytes.hex()
 
 
 def answer(face: ListedFace) -> str:
