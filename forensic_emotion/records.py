@@ -192,6 +192,14 @@ class MediaFacts:
             return
         self.first_pts, self.last_pts = first, last
 
+    def take_in(self, part: MediaFacts, name: str = "") -> None:
+        """Count the frames of a part of the file too, and note its problems under its name."""
+        self.frames_decoded += part.frames_decoded
+        self.frames_hidden += part.frames_hidden
+        self.frames_interlaced += part.frames_interlaced
+        for problem in part.problems:
+            self.note(problem.problem, name + problem.message)
+
     def note(self, problem: str, message: str) -> None:
         """Record a problem that leaves the other frames of the file usable."""
         self.problems.append(Problem("decode", problem, message))

@@ -130,8 +130,8 @@ SELECT chosen.id AS run, topic, what, number FROM counted, chosen ORDER BY place
 """,
     {
         "run": "number of the run",
-        "topic": "what is counted; the same bytes under several paths count once in frames and faces, and"
-        " a face that was rejected in a review counts among the faces",
+        "topic": "what is counted; the same bytes under several paths count once in frames and faces;"
+        " a face that was rejected in a review is one of the faces",
         "what": "state, label, verdict or class",
         "number": "how many",
     },

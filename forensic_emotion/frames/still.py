@@ -12,11 +12,11 @@ import os
 import re
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -127,12 +127,8 @@ def _frames_of_video(
     except UndecodableMedia as error:  # the picture may be sound
         own.note(error.problem, error.text)
     finally:
-        facts.frames_decoded += own.frames_decoded
-        facts.frames_hidden += own.frames_hidden
-        facts.frames_interlaced += own.frames_interlaced
         facts.metadata = own.metadata
-        for problem in own.problems:
-            facts.note(problem.problem, f"the video within it: {problem.message}")
+        facts.take_in(own, "the video within it: ")
 
 
 def _duration(image: Image.Image) -> Fraction:
@@ -388,29 +384,12 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
 
 
 def _tiff_list_ends(source: BinaryIO, pages: int) -> bool:
-    """Whether the chain of a TIFF's page directories ends properly after so many pages.
-
-    Layout: TIFF 6.0, section 2; BigTIFF has the same with wider numbers.
-    """
-    source.seek(0)
-    head = source.read(16)
-    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
-    big = int.from_bytes(head[2:4], order) == 43
-    wide, counter, entry = (8, 8, 20) if big else (4, 2, 12)
-    offset = int.from_bytes(head[8:16] if big else head[4:8], order)
-    for _ in range(pages):
-        if offset >= 1 << 62:
-            return False
-        source.seek(offset)
-        entries = int.from_bytes(source.read(counter), order)
-        if entries >= 1 << 32:
-            return False
-        source.seek(offset + counter + entries * entry)
-        link = source.read(wide)
-        if len(link) < wide:
-            return False
-        offset = int.from_bytes(link, order)
-    return offset == 0
+    """Whether the chain of a TIFF's page directories ends properly after so many pages (TIFF 6.0, 2)."""
+    place = None
+    with suppress(*DECODER_ERRORS):
+        for _ in range(pages):
+            place = tiff_directory(source, place).next
+    return place == 0
 
 
 def _decode(image: Image.Image, index: int, source: BinaryIO, media_type: str, facts: MediaFacts) -> RGB:

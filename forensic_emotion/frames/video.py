@@ -176,17 +176,13 @@ def _stream_frames(
         if piece is None:
             _count_what_is_missing(source, media_type, number, own, tally)
     finally:
-        facts.frames_decoded += own.frames_decoded
-        facts.frames_hidden += own.frames_hidden
-        facts.frames_interlaced += own.frames_interlaced
         if facts.width is None:  # the facts of a file are those of its first stream
             facts.width, facts.height = own.width, own.height
             facts.orientation, facts.pixel_aspect = own.orientation, own.pixel_aspect
         if facts.time_base is None and own.time_base is not None:
             facts.stream, facts.time_base = number, own.time_base
         facts.span(own)
-        for problem in own.problems:
-            facts.note(problem.problem, name + problem.message)
+        facts.take_in(own, name)
 
 
 def _attached(
@@ -208,11 +204,10 @@ def _attached(
         problem = error.problem if isinstance(error, UndecodableMedia) else problem_of(error)
         facts.note(problem, f"{name}: {text_of(error)}")
         return
-    facts.frames_decoded += 1
+    own.frames_decoded = 1
     if facts.width is None:
         facts.height, facts.width = image.shape[:2]
-    for told in own.problems:
-        facts.note(told.problem, f"{name}: {told.message}")
+    facts.take_in(own, f"{name}: ")
     yield Frame(0, None, image, number)
 
 
