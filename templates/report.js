@@ -16,7 +16,7 @@
   const named = name => make("bdi", {}, name);
   const among = (nodes, between) => nodes.flatMap((node, k) => k ? [between, node] : [node]);
   function make(tag, attributes = {}, ...children) {
-    const svg = ["svg", "rect", "circle", "line", "path", "text", "g", "title"].includes(tag) && tag !== "title";
+    const svg = ["svg", "rect", "circle", "line", "path", "text"].includes(tag);
     const node = svg || attributes.svg
       ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -79,7 +79,7 @@
   }
   function writeAddress() {
     const kept = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name]);
-    const hash = kept.length ? "#" + new URLSearchParams(kept) : location.pathname.slice(-1) && "#faces=";
+    const hash = kept.length ? "#" + new URLSearchParams(kept) : "#faces=";
     if (kept.length || location.hash.includes("=")) history.replaceState(null, "", hash);
   }
   function meets(i) {
@@ -194,7 +194,7 @@
     if (seen) image.addEventListener("error", () => image.replaceWith(make("span", {class: "no-picture"}, T.broken_picture)));
     const name = F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN;
     return make("div", {class: "cell", role: "listitem", "aria-posinset": position + 1, "aria-setsize": shown.length},
-      make("button", {type: "button", class: "card" + (F.faults[i] ? " poor" : ""), "data-position": position,
+      make("button", {type: "button", class: "card", "data-position": position,
         tabindex: position === current ? 0 : -1, onclick: () => open(i)},
         make("span", {class: "picture"}, image),
         make("span", {class: "name key key-" + label(i)}, name),
@@ -277,10 +277,8 @@
       const [left, top, right, bottom] = seen.region, [l, t, r, b] = F.box.slice(i * 4, i * 4 + 4);
       const x = v => (v - left) / (right - left) * 1000, y = v => (v - top) / (bottom - top) * 1000;
       marks.append(make("rect", {x: x(l), y: y(t), width: x(r) - x(l), height: y(b) - y(t)}));
-      const squash = (right - left) / (bottom - top);
       for (const [px, py] of points(seen.marks || ""))
         marks.append(make("path", {d: `M${px * 1000} ${py * 1000}h.01`}));
-      marks.style.aspectRatio = String(squash);
     }
     return make("div", {class: "figure"}, image, marks);
   }
@@ -341,7 +339,7 @@
         make("button", {type: "button", id: "next", onclick: () => step(1), disabled: position < 0 || position + 1 >= shown.length}, T.next + " →"),
         make("button", {type: "button", class: "close", onclick: () => dialog.close()}, T.close)),
       make("div", {class: "detail"},
-        make("div", {class: "left"}, figure(i),
+        make("div", {}, figure(i),
           make("label", {class: "toggle"}, make("input", {type: "checkbox", checked: !dialog.classList.contains("plain"),
             onchange: event => dialog.classList.toggle("plain", !event.target.checked)}), " " + T.marks)),
         make("div", {class: "right"},
