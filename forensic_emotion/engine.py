@@ -62,6 +62,8 @@ class Ended:
     """Paths of the run that were dealt with before this scan went on with it."""
     changes: Changes | None
     """Since the run before over the same folder."""
+    is_latest: bool
+    """Whether no later run is in the case; what asks a case without saying of which run asks that."""
     results_digest: str
     """See ``case/digest.py``."""
     audit_head: str
@@ -128,7 +130,8 @@ def scan(
         raise
     finally:
         digest, head = store.end_run(run_id, state, utc_now(), run.arguments)
-    return Ended(summary, len(finished - again), store.changes(run_id), digest, head)
+    changes, is_latest = store.changes(run_id), store.is_latest(run_id)
+    return Ended(summary, len(finished - again), changes, is_latest, digest, head)
 
 
 def _folders(paths: Iterable[bytes]) -> Iterator[bytes]:

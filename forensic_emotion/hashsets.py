@@ -5,6 +5,7 @@ Known says nothing of good or bad: only that a list has the hash.
 
 from __future__ import annotations
 
+import csv
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,10 @@ BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
 """Algorithm → length of its hashes; the surest first."""
 
 
-KNOWN_FORMS = "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, and NSRL RDSv3 (SQLite)."
+KNOWN_FORMS = (
+    "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, CSV with a column SHA-256, SHA-1"
+    " or MD5, and NSRL RDSv3 (SQLite)."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,8 @@ def read_hash_set(file: ListFile) -> HashSet:
     """Read a list of hashes.
 
     Known are one hash a line, the formats of ``sha256sum``, ``sha1sum``, ``md5sum`` (BSD style too) and
-    ``hashdeep``, and NSRL's RDSv3 as SQLite. The algorithm is told by a hash's length.
+    ``hashdeep``, CSV whose first line names a column of hashes (NSRL's RDSv2 too), and NSRL's RDSv3 as
+    SQLite. The algorithm is told by a hash's length.
 
     Raises:
         UsageError: it cannot be read, or a line is none of that.
@@ -135,13 +140,22 @@ BSD = re.compile(rf"\\?(?:SHA256|SHA1|MD5) ?\(.*\) ?= ?{HEX}$")
 
 def _digests(path: Path, lines: Iterable[str]) -> Iterator[bytes]:
     deep: list[str] | None = None
+    table: int | None = None
     for number, raw in enumerate(lines, 1):
         line = raw.strip("\r\n\ufeff ")
+        if number == 1 and (table := _hash_column(line)) is not None:
+            continue
         if line.startswith("%%%% "):
             if line[5:].startswith("size,"):
                 deep = line[5:].split(",")[:-1]
         elif not line or line.startswith("#"):
             continue
+        elif table is not None:
+            cells = next(csv.reader([line]))
+            digest = cells[table].strip() if table < len(cells) else ""
+            if not re.fullmatch(HEX, digest):
+                raise _no_hash(path, number)
+            yield bytes.fromhex(digest)
         elif deep is not None:
             values = dict(zip(deep, line.split(","), strict=False))
             digest = next((values[name] for name in BYTES if name in values), "")
@@ -153,6 +167,12 @@ def _digests(path: Path, lines: Iterable[str]) -> Iterator[bytes]:
             if match is None:
                 raise _no_hash(path, number)
             yield bytes.fromhex(match[1])
+
+
+def _hash_column(line: str) -> int | None:
+    """In which cell of a line a table of CSV has a hash, the surest that it has; None if it is none."""
+    names = [name.strip().lower().replace("-", "") for name in next(csv.reader([line]), [])]
+    return next((names.index(algorithm) for algorithm in BYTES if algorithm in names), None)
 
 
 def _no_hash(path: Path, number: int) -> UsageError:

@@ -63,6 +63,45 @@ def sniff(head: bytes) -> str | None:
     return _mere_stream(head)
 
 
+_HOLDERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"EVF\x09\r\n\xff\x00", "a disk image (EnCase)"),
+    (0, b"EVF2\r\n\x81\x00", "a disk image (EnCase)"),
+    (0, b"LVF\x09\r\n\xff\x00", "a disk image (EnCase, logical)"),
+    (0, b"AFF10\r\n\x00", "a disk image (AFF)"),
+    (0, b"KDMV", "a disk image (VMDK)"),
+    (0, b"QFI\xfb", "a disk image (QCOW)"),
+    (0, b"conectix", "a disk image (VHD)"),
+    (0, b"vhdxfile", "a disk image (VHDX)"),
+    (512, b"EFI PART", "a disk image (raw)"),
+    (0, b"PK\x03\x04", "an archive or a document (ZIP)"),
+    (0, b"7z\xbc\xaf\x27\x1c", "an archive (7z)"),
+    (0, b"Rar!\x1a\x07", "an archive (RAR)"),
+    (0, b"\x1f\x8b\x08", "an archive (gzip)"),
+    (0, b"BZh", "an archive (bzip2)"),
+    (0, b"\xfd7zXZ\x00", "an archive (xz)"),
+    (0, b"\x28\xb5\x2f\xfd", "an archive (Zstandard)"),
+    (257, b"ustar", "an archive (tar)"),
+    (0, b"%PDF-", "a document (PDF)"),
+    (0, bytes.fromhex("d0cf11e0a1b11ae1"), "a document (OLE)"),
+)
+
+
+def holder(head: bytes) -> str | None:
+    """What a file without a picture's or video's signature is, if it is of a kind that holds files."""
+    if _is_disk(head):
+        return "a disk image (raw)"
+    return next((name for at, sign, name in _HOLDERS if head.startswith(sign, at)), None)
+
+
+def _is_disk(head: bytes) -> bool:
+    """A boot sector: of a partition table, in which each entry is active or not, or of a file system."""
+    if head[510:512] != b"\x55\xaa":
+        return False
+    entries = {head[at] for at in range(446, 510, 16)}
+    is_fat = b"FAT1" in head[54:62] or b"FAT3" in head[82:90]
+    return entries <= {0x00, 0x80} or head[3:11] in (b"NTFS    ", b"EXFAT   ") or is_fat
+
+
 def _iso_media(head: bytes) -> str:
     """By major brand; the generic still-picture brand is told apart by the compatible ones."""
     size = min(int.from_bytes(head[:4], "big"), len(head))

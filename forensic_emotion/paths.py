@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator
@@ -57,6 +58,12 @@ BLANK = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
 )
 """Letters and marks that show nothing, or a blank (Unicode's default-ignorable ones, and Braille's)."""
+
+
+def as_typed(path: Path) -> str:
+    """A path as it is typed after a command, quoted where a shell needs that."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def visible(text: str) -> str:

@@ -32,7 +32,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
-from forensic_emotion.media_types import claims_media, kind_of
+from forensic_emotion.media_types import claims_media, holder, kind_of
 from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,
@@ -62,6 +62,9 @@ NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)
 
 WANT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "Insufficient memory")
 """Words of ONNX Runtime, of C++ and of OpenCV for it."""
+
+HEAD = 1024
+"""Bytes by which a disk image or an archive is told."""
 
 BATCH = 64
 """Faces that go through the classifier at once, gathered over the frames of a file."""
@@ -283,7 +286,7 @@ def _look_unless_seen(
     found, evidence = job.found, source.evidence
     kind = kind_of(evidence.media_type)
     if kind is None:
-        return _no_media(found, evidence)
+        return _no_media(found, source)
     if is_seen():
         reason = "same bytes as an earlier path"
         return Outcome(found.path, found.path_text, "skipped", reason, evidence, kind)
@@ -295,11 +298,20 @@ def _look_unless_seen(
     return _look_at_media(job, source, kind)
 
 
-def _no_media(found: Found, evidence: Evidence) -> Outcome:
-    """A file that is no picture and no video; a problem if it is empty or its name says otherwise."""
+def _no_media(found: Found, source: OpenEvidence) -> Outcome:
+    """A file that is no picture and no video; a problem if it is empty, if its name says otherwise, or
+    if it is a disk image, which whoever scans it takes for evidence."""
+    evidence = source.evidence
     empty, claims = evidence.facts.size == 0, claims_media(found.path_text)
     reason = "empty: zero bytes" if empty else "not media: no signature of a picture or a video"
     problems = []
+    source.source.seek(0)
+    if held := holder(source.source.read(HEAD)):
+        is_disk = held.startswith("a disk image")
+        way = "mount it read-only" if is_disk else "unpack it"
+        reason = f"not looked into: {held}; {way} and scan what is in it"
+        if is_disk:
+            problems.append(Problem("identify", "not_looked_at", reason))
     if empty or claims:
         text = reason + (", though its name says picture or video" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import re
 
+from forensic_emotion.paths import visible
+
 FORMULA = re.compile(r"(?:\A|(?<=[;|]))(?=[=+\-@＝＋－＠'])")
 """Before what a spreadsheet may take for the beginning of a formula, in full width too (see OWASP's "CSV
 Injection"): at the start of a cell, and behind what it may take for the end of one. And before the
 apostrophe itself: taking away one at each of these places gives the text back."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-"""Control characters, tab and line breaks too: some readers take those for the end of a cell or row."""
 
 
 def cell(value: object) -> object:
     """A value as it goes to ``csv.writer``.
 
-    Text that begins as a formula does gets an apostrophe before it, which spreadsheets read as "this is
-    text", and so does such a part behind a semicolon or a bar; control characters are written out; bytes
-    become hex. Numbers stay numbers, negative ones too.
+    What is invisible in text is written out: control characters, for some readers take them for the end
+    of a cell, and marks that turn the direction of reading. Text that begins as a formula does gets an
+    apostrophe before it, which spreadsheets read as "this is text", and so does such a part behind a
+    semicolon or a bar. Bytes become hex. Numbers stay numbers, negative ones too.
     """
     if isinstance(value, bytes):
         return value.hex()
     if not isinstance(value, str):
         return value
-    text = CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", value)
-    return FORMULA.sub("'", text)
+    return FORMULA.sub("'", visible(value))

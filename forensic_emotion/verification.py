@@ -79,25 +79,40 @@ def choose_run(
     it; None if it is not there (any more).
 
     Raises:
-        UsageError: the case never had a run of that number.
+        UsageError: the case never had a run of that number; or it has runs of several folders, none of
+            them this one, and no number is given.
     """
     case.text_factory = tolerant
     try:
         row = case.execute(
-            "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id)"
-            " FROM runs WHERE ? IS NULL OR id = ?"
-            " ORDER BY evidence_root_bytes = ? DESC, id DESC LIMIT 1",
-            (run_id, run_id, None if evidence is None else os.fsencode(os.path.realpath(evidence))),
+            "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id),"
+            " evidence_root_bytes = :root AS is_there"
+            " FROM runs WHERE :run IS NULL OR id = :run ORDER BY is_there DESC, id DESC LIMIT 1",
+            {
+                "run": run_id,
+                "root": None if evidence is None else os.fsencode(os.path.realpath(evidence)),
+            },
         ).fetchone()
     except sqlite3.OperationalError as error:
         if "no such" not in str(error):
             raise
         return None  # a table or column is missing, which the checks name
     if row is not None:
-        return Chosen(*row)
+        if evidence is not None and run_id is None and not row[-1] and _roots(case) > 1:
+            raise UsageError(
+                f"The case has runs of several folders, and none of {evidence}.",
+                "Say with --run which of them lies there now; femo info lists them.",
+            )
+        return Chosen(*row[:-1])
     if run_id is not None and all(entry.run_id != run_id for entry in audit.entries(case)):
         raise UsageError(f"The case has no run {run_id}.", "femo info lists the runs of a case.")
     return None
+
+
+def _roots(case: sqlite3.Connection) -> int:
+    """How many folders of evidence the runs of a case are of."""
+    (folders,) = case.execute("SELECT COUNT(DISTINCT evidence_root_bytes) FROM runs").fetchone()
+    return int(folders)
 
 
 def verify(

@@ -23,6 +23,7 @@ from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import PANELS, app
 from forensic_emotion.cli.progress import ScanProgress
 from forensic_emotion.cli.rows import as_csv
+from forensic_emotion.engine import Ended
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
 from forensic_emotion.records import Box, Outcome
@@ -239,6 +240,30 @@ def test_usage_errors(
     assert message in err
     assert "Traceback" not in err + out
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["evidence", "p.png"]
+
+
+def test_case_and_evidence_are_not_confused(case: Path, tmp_path: Path) -> None:
+    code, _, err = femo("scan", case, "--case", case)
+    assert code == 2
+    assert "is given as evidence and is the case as well" in " ".join(err.split())
+    for command in ("report", "verify", "info"):
+        code, _, err = femo(command, "--case", case)
+        assert code == 2
+        assert f"femo {command} case.db" in err
+    code, _, err = femo("query", "summary", case)
+    assert code == 1
+    assert "stands before what is asked" in " ".join(err.split())
+
+
+def test_what_a_scan_names_at_its_end_can_be_typed(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(picture()))
+    summary = scanned(evidence, tmp_path / "one.db")
+    for is_latest, more in ((True, ""), (False, f" --run {summary.run_id}")):
+        ended = Ended(summary, 0, None, is_latest, "", "")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), ScanProgress() as progress:
+            progress.print_end(ended, Path("my case.db"), timings=False)
+        assert f"Report: femo report 'my case.db'{more}" in printed.getvalue()
 
 
 def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:

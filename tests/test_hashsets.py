@@ -34,6 +34,9 @@ def digest(algorithm: str, content: bytes = FACE) -> str:
         f"MD5(x)= {digest('md5')}\r\n",
         "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## Invoked from: /\n"
         f"7,{digest('md5')},{digest('sha256')},a, b.png\n",
+        '"SHA-1","MD5","CRC32","FileName","FileSize"\n'
+        f'"{digest("sha1").upper()}","{digest("md5").upper()}","0","a, b.png",7\n',
+        f"name,MD5,SHA256\r\na.png,,{digest('sha256')}\r\n",
     ],
 )
 def test_a_known_file_is_skipped_whatever_the_format(evidence: Path, tmp_path: Path, text: str) -> None:

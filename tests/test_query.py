@@ -122,6 +122,37 @@ def test_a_summary_adds_up(case: Path) -> None:
     assert [row["run"] for row in asked(case, "summary", "--run", 1)] == [1] * 5
 
 
+def test_runs_of_other_evidence_are_told(tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(encoded(picture(faces=[FACE])))
+        scanned(tmp_path / name, case)
+    told = f"Run 1 is of other evidence, and not in this: {tmp_path / 'one'} (--run 1)."
+    asking: list[tuple[object, ...]] = [
+        ("query", case, "faces"),
+        ("report", case),
+        ("export", case, "csv", "--out", tmp_path / "a.csv"),
+    ]
+    for arguments in asking:
+        assert told in " ".join(femo(*arguments)[2].split())
+    assert not femo("query", case, "faces", "--run", 1)[2]
+    assert str(tmp_path / "one") in (tmp_path / "case.html").read_text()
+    code, out, _ = femo("report", case, "--redact")
+    assert code == 0
+    assert "case-redacted.html (run 2, redacted)" in out
+    assert str(tmp_path / "one") not in (tmp_path / "case-redacted.html").read_text()
+
+
+def test_a_name_cannot_hide_its_ending_in_csv(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    root.mkdir()
+    (root / "red\u202egpj.exe").write_bytes(encoded(picture()))
+    scanned(root, tmp_path / "case.db")
+    _, out, _ = femo("query", tmp_path / "case.db", "misnamed", "--format", "csv")
+    assert "red\\u202egpj.exe" in out
+
+
 def test_reviews_of_another_run_are_told(case: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.db"
     shutil.copy(case, own)

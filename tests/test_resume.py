@@ -370,8 +370,8 @@ def test_a_run_goes_on_under_another_kernel_and_what_does_not_go_on_is_told(
             scan(find_evidence(mixed), store, before, [InProcess(fake_tools())], Stops())
         assert store.stopped_otherwise(later) is None
         assert store.stopped_otherwise(other) == (
-            "Run 1 over this folder was stopped, and does not go on: the scan begins anew, for other"
-            " every, numpy."
+            "Run 1 over this folder was stopped, and does not go on; the scan begins anew. Other than"
+            " then: every, numpy."
         )
         ended = scan(find_evidence(mixed), store, later, [InProcess(fake_tools())], FakeProgress())
         assert ended.summary.run_id == 1

@@ -619,8 +619,27 @@ def test_a_manifest_is_what_sha256sum_checks(case: Path, evidence: Path, tmp_pat
     assert done.stdout.count(b": OK\n") == 6
     (evidence / "none.png").write_bytes(b"other")
     assert subprocess.run(check, cwd=evidence, capture_output=True).returncode == 1
-    assert run("manifest", case, "--out", tmp_path / "m")[0] == 1
+    assert run("manifest", case, "--out", tmp_path / "m")[0] == 2
     assert run("manifest", case, "--out", evidence / "m")[0] == 2
+
+
+def test_evidence_that_has_moved_is_compared_with_a_run_of_its_own(tmp_path: Path) -> None:
+    case = tmp_path / "case.db"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.png").write_bytes(encoded(picture()))
+        scanned(tmp_path / name, case)
+    (tmp_path / "one").rename(tmp_path / "moved")
+    code, output = run("verify", case, "--evidence", tmp_path / "moved")
+    assert code == 2
+    assert "--run" in output
+    assert run("verify", case, "--evidence", tmp_path / "moved", "--run", 1)[0] == 0
+    code, output = run("verify", case, "--evidence", tmp_path / "moved", "--run", 2)
+    assert code == 3
+    assert "Nothing of that run lies there" in output
+    assert run("verify", case, "--evidence", tmp_path / "two")[0] == 0
+    code, output = run("info", case)
+    assert "holds False" in output
 
 
 def test_compare_tells_where_two_cases_differ(case: Path, evidence: Path, tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
             f"{path} is a folder, not a case.", "Name the case file; a scan prints where it is."
         )
     if not path.is_file():
-        raise CaseError(f"There is no case {path}.", "Make one with: femo scan EVIDENCE --case FILE")
+        raise CaseError(
+            f"There is no case {path}.",
+            "Check how its path is spelt, and that it stands before what is asked; femo scan makes one.",
+        )
     check_is_database(path)
     try:
         connection = sqlite3.connect(read_only(path), uri=True)
@@ -137,6 +140,15 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
     """The evidence folders of all runs."""
     rows = case.execute("SELECT DISTINCT evidence_root_bytes FROM runs")
     return [Path(os.fsdecode(root)) for (root,) in rows]
+
+
+def other_evidence(case: sqlite3.Connection, run: RunInfo) -> Iterator[tuple[int, str]]:
+    """The latest run of each other folder of evidence in a case, with the folder."""
+    yield from case.execute(
+        "SELECT MAX(id), evidence_root FROM runs WHERE evidence_root_bytes <> ?"
+        " GROUP BY evidence_root_bytes ORDER BY 1",
+        (run.evidence_root_bytes,),
+    )
 
 
 def refuse_output(connection: sqlite3.Connection, case: Path, out: Path, what: str) -> None:

@@ -236,6 +236,10 @@ class CaseStore:
         self._write_audit_file()
         return run_id
 
+    def is_latest(self, run_id: int) -> bool:
+        """Whether no later run is in the case."""
+        return bool(self._read(_latest, run_id) == run_id)
+
     def stopped_otherwise(self, run: Run) -> str | None:
         """That the last run over the folder was stopped and cannot go on as this one, in words, with
         what is another one now; None if it can, or was not stopped."""
@@ -746,6 +750,13 @@ def _last_like(case: sqlite3.Connection, run: Run) -> tuple[Any, ...] | None:
     return row
 
 
+def _latest(case: sqlite3.Connection, run_id: int) -> int:
+    (latest,) = case.execute(
+        "SELECT max(id, ?) FROM (SELECT max(id) AS id FROM runs)", (run_id,)
+    ).fetchone()
+    return int(latest or run_id)
+
+
 def _stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     row = case.execute(
         "SELECT id, state, settings, versions, model_sha256 FROM runs WHERE evidence_root_bytes = ?"
@@ -762,8 +773,8 @@ def _stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     if not differ:
         return None
     return (
-        f"Run {run_id} over this folder was stopped, and does not go on: the scan begins anew, for other"
-        f" {', '.join(differ)}."
+        f"Run {run_id} over this folder was stopped, and does not go on; the scan begins anew. Other"
+        f" than then: {', '.join(differ)}."
     )
 
 

@@ -79,6 +79,11 @@ class Group(TyperGroup):
                     f"{argument.rstrip('=') or 'An argument'} is empty.",
                     "Is a variable of the shell not set? The working directory is written as a dot.",
                 )
+        for argument in args[1:]:
+            if args[0] != "scan" and argument.split("=")[0] == "--case":
+                raise UsageError(
+                    "Only a scan names its case with --case.", f"Name it alone: femo {args[0]} case.db"
+                )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from forensic_emotion.cli import app, examples
-from forensic_emotion.errors import CaseError, FemoError, MissingExtra
+from forensic_emotion.errors import CaseError, FemoError, MissingExtra, UsageError
 from forensic_emotion.paths import beside, visible
 
 HOST = "127.0.0.1"
@@ -56,7 +56,7 @@ def datasette(
         _serve(case, port)
         return
     if os.path.lexists(out):
-        raise FemoError(f"{out} is there already.", "Name another file with --out.")
+        raise UsageError(f"{out} is there already.", "Name another file with --out.")
     with written_whole(out, "metadata") as unfinished:
         unfinished.write_text(json.dumps(metadata(case), indent=1, ensure_ascii=False), encoding="utf-8")
     print(f"Metadata: {visible(str(out))}")

@@ -53,12 +53,18 @@ def export(
 ) -> None:
     """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
 
-    Nothing is replaced, and what cannot be written whole is not left in part. Exit code 3 says that
+    Nothing is replaced, and what cannot be written whole is not left in part. The case's audit table
+    gets an entry with its SHA-256. Exit code 3 says that
     something could not be exported: it is told, and the rest was done.
     """
     from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import note, tell_incomplete, tell_reviews_elsewhere
+    from forensic_emotion.cli.noting import (
+        note,
+        tell_incomplete,
+        tell_other_evidence,
+        tell_reviews_elsewhere,
+    )
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
@@ -73,6 +79,8 @@ def export(
     tell_incomplete(written.run)
     with opened_case(case) as opened:
         tell_reviews_elsewhere(opened, written.run.id)
+        if run is None:
+            tell_other_evidence(opened, written.run)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
         raise typer.Exit(EXIT_PROBLEMS)

@@ -27,7 +27,11 @@ def info(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
 ) -> None:
-    """Tell all about a case: its runs with counts and digests, its audit table."""
+    """Tell of a case: its runs with counts, settings and digests, and who did what with it when.
+
+    Versions of libraries, and all that the audit table holds, are told by --format json. The SHA-256 is
+    that of the file as it is: each command that adds to the audit table changes it.
+    """
     from forensic_emotion.case import audit
     from forensic_emotion.case.queries import opened_case
     from forensic_emotion.hashes import file_sha256
@@ -50,7 +54,7 @@ def info(
     for run in runs:
         print(f"\nRun {run['id']}, {visible(run['state'])}")
         for name, value in run.items():
-            if name not in ("id", "state", "settings", "versions"):
+            if name not in ("id", "state", "versions"):
                 print(f"  {name:<15} {visible(_text(value))}")
     print("\nAudit")
     for e in entries:
@@ -58,6 +62,23 @@ def info(
         how = e.action if state == "done" else f"{e.action} ({state})"
         text = f"{e.at}  {how}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
         print(f"  {e.id:>4}  {visible(text)}")
+        if said := ", ".join(f"{n} {_text(v)}" for n, v in e.detail.items() if n in TOLD):
+            print(f"        {visible(said)}")
+
+
+TOLD = (
+    "format",
+    "name",
+    "files",
+    "sha256",
+    "pdf",
+    "pdf_sha256",
+    "redacted",
+    "holds",
+    "faults",
+    "evidence",
+)
+"""Of an entry's detail, what is told to people: what was written, or what a check came to."""
 
 
 def _text(value: object) -> str:

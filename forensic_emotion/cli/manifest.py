@@ -11,7 +11,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import RunNumber
-from forensic_emotion.errors import FemoError
+from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 
 
@@ -44,9 +44,8 @@ def manifest(
     if out is None:
         sys.stdout.buffer.write(content)
     elif os.path.lexists(out):
-        raise FemoError(
-            f"The manifest {out} cannot be written: File exists.",
-            "Name a file that is not there yet, in a folder that you may write to, with --out.",
+        raise UsageError(
+            f"{out} is there already; a manifest replaces nothing.", "Name another file with --out."
         )
     else:
         with written_whole(out, "manifest") as unfinished:  # sha256sum takes half of one for a whole

@@ -41,6 +41,15 @@ def tell_incomplete(run: RunInfo) -> None:
         print(f"{incomplete}.", file=sys.stderr)
 
 
+def tell_other_evidence(case: sqlite3.Connection, run: RunInfo) -> None:
+    """Tell the user of runs of other folders: what is of one run says nothing of them."""
+    from forensic_emotion.case.queries import other_evidence
+
+    for number, root in other_evidence(case, run):
+        text = f"Run {number} is of other evidence, and not in this: {root} (--run {number})."
+        print(visible(text), file=sys.stderr)
+
+
 def tell_reviews_elsewhere(case: sqlite3.Connection, run_id: int) -> None:
     """Tell the user where people's reviews are, if a run has none and others have."""
     from forensic_emotion.case.reviews import reviewed_runs

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
-from forensic_emotion.paths import AUDIT, beside, visible
+from forensic_emotion.paths import AUDIT, as_typed, beside, visible
 from forensic_emotion.records import Outcome
 
 WORDS = {
@@ -171,8 +171,10 @@ class ScanProgress:
         name = escape(visible(str(case)))
         audit = escape(visible(beside(case, AUDIT).name))
         console.print(f"Case: {name} (run {summary.run_id}); keep {audit} with it")
-        more = f"; what went wrong: femo query {name} problems" if summary.problems else ""
-        console.print(f"Report: femo report {name}{more}")
+        typed = escape(as_typed(case))
+        of_run = "" if ended.is_latest else f" --run {summary.run_id}"
+        more = f"; what went wrong: femo query {typed} problems{of_run}" if summary.problems else ""
+        console.print(f"Report: femo report {typed}{of_run}{more}")
 
     def _print_timings(self, console: Console, seconds: float) -> None:
         """What the stages took, over all workers: with several, more than the time that passed."""

@@ -123,7 +123,7 @@ def query(
     """
     from forensic_emotion.case.presets import PRESETS, find_preset
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
-    from forensic_emotion.cli.noting import tell_incomplete, tell_reviews_elsewhere
+    from forensic_emotion.cli.noting import tell_incomplete, tell_other_evidence, tell_reviews_elsewhere
     from forensic_emotion.paths import in_utf8
 
     chosen = {
@@ -159,6 +159,8 @@ def query(
             if format is RowFormat.table:
                 _tell_less(count.n, given)
             tell_incomplete(asked)
+            if run is None:
+                tell_other_evidence(opened, asked)
             if preset.name == "reviews":
                 tell_reviews_elsewhere(opened, asked.id)
 

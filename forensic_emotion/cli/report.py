@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.errors import UsageError
-from forensic_emotion.paths import visible
+from forensic_emotion.paths import as_typed, visible
 from forensic_emotion.settings import ReportSettings
 
 
@@ -43,19 +43,25 @@ def report(
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline.
 
-    Its SHA-256 is written beside it, as is that of the PDF. The same case gives the same report, byte
-    for byte. The rows are held against their digests first; exit code 3 says that they were altered,
-    and so does the report.
+    Its SHA-256 is written beside it, as is that of the PDF; the case's audit table gets an entry. The
+    same case gives the same report, byte for byte. The rows are held against their digests first; exit
+    code 3 says that they were altered, and so does the report.
     """
     from forensic_emotion.case.queries import opened_case
-    from forensic_emotion.cli.noting import note, tell_incomplete, tell_reviews_elsewhere
+    from forensic_emotion.cli.noting import (
+        note,
+        tell_incomplete,
+        tell_other_evidence,
+        tell_reviews_elsewhere,
+    )
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
 
     if pdf:
         find_browser()  # before anything is written
-    target = out or case.parent / f"{case.stem}{'' if run is None else f'-run-{run}'}.html"
+    of_run, redacted = "" if run is None else f"-run-{run}", "-redacted" if settings.redact else ""
+    target = out or case.parent / f"{case.stem}{of_run}{redacted}.html"
     if out is None and target.is_symlink():  # the folder may come from somebody else
         raise UsageError(
             f"{target} is a link, and leads elsewhere.",
@@ -67,7 +73,9 @@ def report(
         refuse_other_sums(paper)  # before anything is written
     made = write_report(case, target, run, settings, logo)
     number = made.run.id
-    written = {"name": target.name, "sha256": file_sha256(target)}
+    written: dict[str, Any] = {"name": target.name, "sha256": file_sha256(target)}
+    if settings.redact:
+        written["redacted"] = True
     try:
         if paper:
             write_pdf(target, paper)
@@ -78,18 +86,21 @@ def report(
     if as_json:
         files = {"report": str(target), "pdf": str(paper) if paper else None}
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
-        print_json({"case": str(case), "run": number, "altered": made.altered, **files, **hashes})
+        facts = {"case": str(case), "run": number, "altered": made.altered, "redacted": settings.redact}
+        print_json({**facts, **files, **hashes})
     else:
-        print(f"Report: {visible(str(target))} (run {number})")
+        print(f"Report: {visible(str(target))} (run {number}{', redacted' * settings.redact})")
         if paper:
             print(f"PDF: {visible(str(paper))}")
     tell_incomplete(made.run)
     with opened_case(case) as opened:
         tell_reviews_elsewhere(opened, made.run.id)
+        if run is None:
+            tell_other_evidence(opened, made.run)
     if made.altered:
         print(
             f"The case was altered: what was written of {made.altered} paths is not what is there."
-            f" femo verify {visible(str(case))} names them.",
+            f" femo verify {as_typed(case)} names them.",
             file=sys.stderr,
         )
         raise typer.Exit(EXIT_PROBLEMS)

@@ -12,6 +12,7 @@ import typer
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import takes
 from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.errors import UsageError
 from forensic_emotion.settings import ScanSettings
 
 
@@ -20,7 +21,7 @@ from forensic_emotion.settings import ScanSettings
         ("Scan a folder into a new case", "femo scan evidence/ --case case.db"),
         (
             "The same, saying who scans, and skipping known files",
-            "femo scan evidence/ --case case.db --examiner 'A. Name' --known nsrl.txt",
+            "femo scan evidence/ --case case.db --examiner 'A. Name' --known nsrl.db",
         ),
         (
             "A quick look: key frames of video only, faces of 40 pixels and more",
@@ -44,7 +45,7 @@ def scan(
         typer.Option(
             "--known",
             help="Skip files whose hash is in this list (one hash a line, sha256sum, sha1sum, md5sum,"
-            " hashdeep, or NSRL RDSv3 as SQLite); may be repeated.",
+            " hashdeep, CSV with a column of hashes, or NSRL RDSv3 as SQLite); may be repeated.",
         ),
     ] = None,
     notable: Annotated[
@@ -89,6 +90,11 @@ def scan(
     from forensic_emotion.isolation import Equipment, Isolated, Limits
     from forensic_emotion.paths import in_utf8, refuse_inside, refuse_second_name, visible
 
+    if case.exists() and evidence.exists() and case.samefile(evidence):
+        raise UsageError(
+            f"{evidence} is given as evidence and is the case as well.",
+            "Name the folder of the evidence; the case is named with --case.",
+        )
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
     started_at = utc_now()

@@ -44,7 +44,8 @@ def verify(
     """Check that a case is whole: its database, digests and audit chain; and the evidence, if given.
 
     Exit code 0 says that all holds, 3 that something does not; each fault is named, and so is each run
-    that did not end. What this shows and what it does not: docs/evidence.md.
+    that did not end. What this shows and what it does not: docs/evidence.md. The check itself
+    becomes an entry of the case's audit table, so the file's SHA-256 is another one then.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -60,15 +61,12 @@ def verify(
         with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
             task = progress.add_task("hashing", total=chosen.paths if chosen else 0)
             found = verification.verify(opened, case, number, evidence, lambda: progress.advance(task))
-    if as_json:
-        print_json(_facts(case, chosen, found))
-    else:
-        _print(chosen, found)
+    # First, for whoever reads what is printed may have seen enough before its end.
     if any(fault.startswith("database") for fault in found.faults):
         pass  # nothing more is written to what may be beyond repair
     elif not found.audit_holds:
         # An entry more would make CASE.audit anew, from a table that is not what it was.
-        print("Not in the audit table: it is not what it was.", file=sys.stderr)
+        print("Not in the audit table: it, or CASE.audit, is not what it was.", file=sys.stderr)
     else:
         detail = {
             "faults": len(found.faults),
@@ -76,6 +74,10 @@ def verify(
             "holds": found.holds,
         }
         note(case, "verify", number, detail, evidence)
+    if as_json:
+        print_json(_facts(case, chosen, found))
+    else:
+        _print(chosen, found)
     if not found.holds:
         raise typer.Exit(EXIT_PROBLEMS)
 
@@ -93,6 +95,8 @@ def _print(run: Chosen | None, found: Verification) -> None:
     if run is not None and found.files is not None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
+        if found.files and not any(file.fate in HOLDING for file in found.files):
+            print("Nothing of that run lies there: is it another folder, or another run (--run)?")
     if run is not None:
         digest = run.results_digest or "none yet, it has not ended"
         print(f"Results digest of run {run.id}: {visible(digest)}")

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import COLUMNS, flat
-from forensic_emotion.export.words import hex_if_changed, plain_json, readable_cell
+from forensic_emotion.export.words import hex_if_changed, plain_json
+from forensic_emotion.spreadsheet import cell
 
 
 def write(job: Job, out: BinaryIO) -> None:
@@ -23,8 +24,8 @@ def write(job: Job, out: BinaryIO) -> None:
     writer.writerow(COLUMNS)
     for file, face in job.rows():
         row = flat(job, file, face)
-        row["path_bytes"] = hex_if_changed(file, str(readable_cell(file.path)))
+        row["path_bytes"] = hex_if_changed(file, str(cell(file.path)))
         row["landmarks"] = plain_json(face.landmarks)
-        writer.writerow([readable_cell(row[name]) for name in COLUMNS])
+        writer.writerow([cell(row[name]) for name in COLUMNS])
     text.flush()
     text.detach()

@@ -27,7 +27,6 @@ from forensic_emotion.export.words import (
     hex_if_changed,
     model_line,
     origin_line,
-    readable_cell,
     safe_name,
 )
 from forensic_emotion.frames.media import to_look_at
@@ -35,6 +34,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.paths import visible
 from forensic_emotion.records import RGB, UNCERTAIN, Frame, MediaFacts
 from forensic_emotion.settings import ScanSettings
+from forensic_emotion.spreadsheet import cell
 
 COLOURS = {True: (60, 220, 60), False: (40, 170, 255)}
 """Blue, green, red: of a face that is answered, and of one that is uncertain."""
@@ -112,7 +112,8 @@ def _write_file(work: _Work, wanted: set[tuple[int, int]]) -> bool:
             if changes := source.changes():
                 work.tell(f"changed while it was looked at: {', '.join(changes)}")
     except EvidenceError as error:
-        work.tell(error.text)
+        gone = f"is not in {visible(str(work.job.evidence))}; no pictures of it (--evidence says where)"
+        work.tell(gone if error.problem == "vanished" else error.text)
         return False
     if wanted:
         work.tell(f"{len(wanted)} frames with faces could not be taken again")
@@ -153,7 +154,7 @@ def _write_frame(work: _Work, frame: Frame) -> None:
     (work.out / name).write_bytes(annotated(frame.image, faces))
     first = faces[0]
     row = (name, file.path, hex_if_changed(file), file.sha256, frame.stream, frame.index)
-    work.index.writerow([readable_cell(cell) for cell in (*row, first.pts, first.seconds, len(faces))])
+    work.index.writerow([cell(value) for value in (*row, first.pts, first.seconds, len(faces))])
     for _ in faces:
         job.on_row()
 

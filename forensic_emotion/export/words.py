@@ -16,7 +16,6 @@ from forensic_emotion.case.queries import RunInfo
 from forensic_emotion.pages import score
 from forensic_emotion.paths import visible
 from forensic_emotion.report.texts import TEXTS
-from forensic_emotion.spreadsheet import cell
 
 NOTICE = TEXTS["limits_text"]
 """As in the report."""
@@ -98,9 +97,3 @@ def safe_name(path: bytes, text: str) -> str:
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in text)
     # Neither hidden nor an option of some command.
     return f"{plain[-80:].lstrip('.-')}-{hashlib.sha256(path).hexdigest()[:16]}"
-
-
-def readable_cell(value: object) -> object:
-    """A CSV cell that is no formula and holds nothing invisible; numbers stay numbers."""
-    guarded = cell(value)
-    return visible(guarded) if isinstance(guarded, str) else guarded

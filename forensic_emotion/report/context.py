@@ -24,6 +24,7 @@ from forensic_emotion.case.queries import (
     Counts,
     RunInfo,
     count,
+    other_evidence,
     read_faces,
     read_files,
     read_run,
@@ -280,6 +281,12 @@ def build_context(
         error_rate=error_rate,
         notes=[str(note) for note in run.model_card.get("notes") or ()],
         not_covered=[
+            *(
+                TEXTS["not_covered_other"].format(
+                    run=number, root=WITHHELD if settings.redact else visible(root)
+                )
+                for number, root in other_evidence(case, run)
+            ),
             *_gone_on_with(case, run, settings.tz),
             *_not_covered(run, counts, every_file, problems),
         ],

@@ -72,6 +72,7 @@ TEXTS: dict[str, str] = {
     " face, the more so where its own score is low. Where no face was detected, none was detected at the"
     " settings named under Methods; that does not prove that there is none.",
     "not_covered": "What was not covered",
+    "not_covered_other": "The case holds other evidence too, which this report does not tell of: run {run}, {root}.",
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
     "not_covered_partial": "Paths that were looked at in part: {n} ({why}); see Problems.",
     "not_covered_several": "; some have several",
