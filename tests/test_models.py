@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from forensic_emotion.backend import check_backend
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import load_classifier
 from forensic_emotion.errors import ModelError, UsageError
+from forensic_emotion.settings import TrainSettings
 from tests.builders import ALWAYS
+
+NETWORKS = next(field for field in fields(TrainSettings) if field.name == "network").metadata["choices"]
 
 
 def test_a_damaged_model_whose_hash_is_right_is_refused(tmp_path: Path) -> None:
@@ -130,12 +134,14 @@ def test_the_seed_network_is_the_graph_it_should_be() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["seed", "gated_vgg", "face_resnet"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_that_is_merely_called_is_not_in_training(network: str) -> None:
     """As an export calls it: an answer must not depend on the faces beside it."""
-    from forensic_emotion.training.network import NETWORKS, symmetric
+    from forensic_emotion.training.network import NETWORKS as networks
+    from forensic_emotion.training.network import symmetric
 
-    model = symmetric(NETWORKS[network](7))
+    assert tuple(networks) == tuple(NETWORKS)
+    model = symmetric(networks[network](7))
     chance = np.random.default_rng(0)
     faces = {name: chance.random((4, *t.shape[1:]), dtype=np.float32) for name, t in model.input.items()}
     together = np.asarray(model(faces)["output"])
