@@ -85,7 +85,7 @@ def test_a_merged_model_may_see_the_mirror_image_in_another_size(
 ) -> None:
     """Whatever form its members had."""
     members = [tiny_model if weights else symmetric_model, tiny_model]
-    out = merged(members, tiny_csv, tmp_path / "out", weights=weights, mirror_size=0.8)
+    out = merged(members, tiny_csv, tmp_path / "out", weights=weights, mirror_sizes=(0.8,))
     chance = np.random.default_rng(0)
     images = chance.random((4, 48, 48, 1), dtype=np.float32)
     landmarks = chance.random((4, 68, 2), dtype=np.float32)
@@ -117,7 +117,7 @@ def test_a_merged_model_may_see_the_mirror_image_in_another_size(
             logits(out, inputs), logits(out, inputs, runtime), atol=1e-3, err_msg=runtime
         )
     card = json.loads((out / "model.json").read_text())
-    assert card["settings"]["mirror_size"] == 0.8
+    assert card["settings"]["mirror_sizes"] == [0.8]
     assert "--mirror-size 0.8" in card["command"]
 
 
@@ -179,13 +179,15 @@ def test_the_mean_of_weights_is_one_network(
     with pytest.raises(ModelError, match="not of one network"):
         merged([tiny_model, symmetric_model], tiny_csv, tmp_path / "none", weights=True)
     sizes = [
-        merged([tiny_model, tiny_model], tiny_csv, tmp_path / f"{size}", weights=True, mirror_size=size)
+        merged(
+            [tiny_model, tiny_model], tiny_csv, tmp_path / f"{size}", weights=True, mirror_sizes=(size,)
+        )
         for size in (0.8, 0.9)
     ]
     with pytest.raises(ModelError, match="in one and the same size"):
         merged(sizes, tiny_csv, tmp_path / "none", weights=True)
     again = merged([sizes[0], sizes[0]], tiny_csv, tmp_path / "again", weights=True)
-    assert json.loads((again / "model.json").read_text())["settings"]["mirror_size"] == 0.8
+    assert json.loads((again / "model.json").read_text())["settings"]["mirror_sizes"] == [0.8]
 
 
 @pytest.mark.slow

@@ -50,14 +50,14 @@ def merge(
             " one network that went on from each other.",
         ),
     ] = False,
-    mirror_size: Annotated[
-        float | None,
+    mirror_sizes: Annotated[
+        list[float] | None,
         typer.Option(
             "--mirror-size",
             min=0.5,
             max=2,
-            help="Ask each network about the face and about its mirror image of this size (a multiple)."
-            " Default: as the models do.",
+            help="Ask each network about the face and about its mirror image of this size (a multiple);"
+            " may be repeated, each takes the time of one answer more. Default: as the models do.",
         ),
     ] = None,
 ) -> None:
@@ -78,6 +78,6 @@ def merge(
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         folder = run_merge(
-            models, data, out, max_error, progress, weights=weights, mirror_size=mirror_size
+            models, data, out, max_error, progress, weights=weights, mirror_sizes=mirror_sizes or ()
         )
     console.print(f"Model: {folder}")

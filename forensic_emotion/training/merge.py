@@ -33,7 +33,7 @@ def merge(
     progress: Progress,
     *,
     weights: bool = False,
-    mirror_size: float | None = None,
+    mirror_sizes: Sequence[float] = (),
 ) -> Path:
     """Write one model that asks all of the given ones, or has the mean of their weights.
 
@@ -48,8 +48,8 @@ def merge(
         progress: shows how far landmarks are.
         weights: average the weights, not the answers (Wortsman et al. 2022, "Model soups"). Good for
             trainings that went on from each other; others' weights have nothing to do with one another.
-        mirror_size: ask each network about the face and about its mirror image of this size, see
-            ``network.symmetric``; None: as the models are.
+        mirror_sizes: ask each network about the face and about a mirror image of each of these sizes,
+            see ``network.symmetric``; none: as the models are.
 
     Returns:
         The folder.
@@ -75,7 +75,7 @@ def merge(
         )
     smallest = min(cards, key=_share)
     held_out = data.split_training(pictures, _share(smallest)).validation
-    form = _Form(weights, mirror_size)
+    form = _Form(weights, tuple(mirror_sizes))
     first = _fitted_before(cards, pictures, held_out, form)
     networks, model = _joined(cards, form)
     calibrated = calibrate(networks, model, held_out, max_error, first.correction if first else None)
@@ -92,10 +92,10 @@ def merge(
         "settings": {
             "validation_share": _share(smallest),
             "max_error": max_error,
-            "mirror_size": _mirror_size(model) if mirror_size is None else mirror_size,
+            "mirror_sizes": list(mirror_sizes or _mirror_sizes(model)),
         },
         "members": [_as_member(each) for each in cards],
-        "command": merge_line(folders, source, out, max_error, weights, mirror_size),
+        "command": merge_line(folders, source, out, max_error, weights, mirror_sizes),
         "commit": made_by,
         "trained_with": trained_with(),
         **calibrated,
@@ -123,7 +123,7 @@ class _Form:
 
     weights: bool
     """By the mean of their weights, not of their answers."""
-    mirror_size: float | None
+    mirror_sizes: tuple[float, ...]
     """See ``merge``."""
 
 
@@ -159,8 +159,8 @@ def _fitted_before(
 def _joined(cards: Sequence[ModelCard], form: _Form) -> tuple[list[keras.Model], keras.Model]:
     """The networks that hold a last layer, and what asks all of them."""
     members = [_load(card) for card in cards]
-    if form.mirror_size is not None:
-        members = [symmetric(innermost(member), form.mirror_size) for member in members]
+    if form.mirror_sizes:
+        members = [symmetric(innermost(member), form.mirror_sizes) for member in members]
     if form.weights and len(members) > 1:
         members = [_mean(members, [str(card.folder) for card in cards])]
     model = members[0] if len(members) == 1 else committee(members)
@@ -191,11 +191,11 @@ def _load(card: ModelCard) -> keras.Model:
     return model
 
 
-def _mirror_size(model: keras.Model) -> float | None:
-    """Of the mirror image that it is asked about too; None if it is not, or is several networks."""
-    sizes = [layer.scale for layer in model.layers if isinstance(layer, Zoom)]
-    mirrors = any(isinstance(layer, MirrorImage) for layer in model.layers)
-    return float(sizes[0]) if sizes else 1.0 if mirrors else None
+def _mirror_sizes(model: keras.Model) -> tuple[float, ...]:
+    """Of the mirror images that it is asked about too; none if it is not, or is several networks."""
+    sizes = [float(layer.scale) for layer in model.layers if isinstance(layer, Zoom)]
+    mirrors = sum(isinstance(layer, MirrorImage) for layer in model.layers)
+    return tuple(sorted([*sizes, *[1.0] * (mirrors - len(sizes))]))
 
 
 def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
@@ -210,9 +210,9 @@ def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
             f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
             "Merge them without --weights, or train each from the other with --init.",
         )
-    if len({_mirror_size(member) for member in members}) > 1:
+    if len({_mirror_sizes(member) for member in members}) > 1:
         raise ModelError(
-            f"{', '.join(names)} are not asked about a face's mirror image in one and the same size.",
+            f"{', '.join(names)} are not asked about a face's mirror image in the same sizes.",
             "Say in which the whole is: --mirror-size.",
         )
     every = zip(*(m.get_weights() for m in members), strict=True)

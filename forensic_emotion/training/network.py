@@ -9,6 +9,7 @@ Every network has an output named ``output`` (the classes of the data). A networ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -147,33 +148,26 @@ def _with_landmarks(
     return keras.Model(inputs, dict(zip(("output", "ferplus"), heads, strict=True)), name=name)
 
 
-def symmetric(model: keras.Model, mirror_size: float = 1) -> keras.Model:
+def symmetric(model: keras.Model, mirror_sizes: Sequence[float] = (1,)) -> keras.Model:
     """A network asked about a face and about its mirror image; its answer is their geometric mean.
 
     The weights are shared, so it costs time and no space. With both of one size the answer is the same
-    for a face and for its mirror image. With two sizes it depends less on how the face is framed, for
-    the same time.
+    for a face and for its mirror image. With other sizes it depends less on how the face is framed.
 
     Args:
         model: the network.
-        mirror_size: of the mirror image, as a multiple; below 1 it lies within its outermost pixels.
+        mirror_sizes: of each mirror image that it is asked about, as a multiple; below 1 the picture
+            lies within its outermost pixels. Each takes the time of one answer more.
     """
     inputs = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in model.input.items()}
-    mirrored = {
-        **inputs,
-        "images": MirrorImage()(inputs["images"]),
-        "landmarks": MirrorLandmarks()(inputs["landmarks"]),
-    }
-    if mirror_size != 1:
-        mirrored["images"] = Zoom(mirror_size)(mirrored["images"])
-        mirrored["landmarks"] = ZoomLandmarks(mirror_size)(mirrored["landmarks"])
-    straight, other = model(inputs), model(mirrored)
-    if not isinstance(straight, dict):
-        straight, other = {"output": straight}, {"output": other}
-    outputs = {
-        name: GeometricMean(dtype="float32", name=name)(straight[name], other[name]) for name in straight
-    }
-    return keras.Model(inputs, outputs, name=f"symmetric_{model.name}")
+    looks = [inputs]
+    for size in mirror_sizes:
+        images, landmarks = MirrorImage()(inputs["images"]), MirrorLandmarks()(inputs["landmarks"])
+        if size != 1:
+            images, landmarks = Zoom(size)(images), ZoomLandmarks(size)(landmarks)
+        looks.append({**inputs, "images": images, "landmarks": landmarks})
+    answers = [model(look) for look in looks]
+    return keras.Model(inputs, _joined(answers), name=f"symmetric_{model.name}")
 
 
 def committee(members: Sequence[keras.Model]) -> keras.Model:
@@ -186,14 +180,18 @@ def committee(members: Sequence[keras.Model]) -> keras.Model:
     answers = []
     for number, member in enumerate(members):
         named = keras.Model(member.input, member.output, name=f"member_{number}_{member.name}")
-        answer = named({name: inputs[name] for name in member.input})
-        answers.append(answer if isinstance(answer, dict) else {"output": answer})
-    shared = [name for name in answers[0] if all(name in answer for answer in answers)]
-    outputs = {
-        name: GeometricMean(dtype="float32", name=name)(*(answer[name] for answer in answers))
-        for name in shared
+        answers.append(named({name: inputs[name] for name in member.input}))
+    return keras.Model(inputs, _joined(answers), name="committee")
+
+
+def _joined(answers: Sequence[Any]) -> dict[str, keras.KerasTensor]:
+    """The geometric mean of several answers, of each output that all of them have."""
+    named = [answer if isinstance(answer, dict) else {"output": answer} for answer in answers]
+    return {
+        name: GeometricMean(dtype="float32", name=name)(*(answer[name] for answer in named))
+        for name in named[0]
+        if all(name in answer for answer in named)
     }
-    return keras.Model(inputs, outputs, name="committee")
 
 
 NETWORKS: dict[str, Callable[[int], keras.Model]] = {

@@ -75,13 +75,14 @@ def merge_line(
     out: Path,
     max_error: float,
     weights: bool,
-    mirror_size: float | None,
+    mirror_sizes: Sequence[float],
 ) -> str:
     """The ``femo merge`` command; files by their names."""
     names = [folder.resolve().name for folder in folders]
     words = ["femo", "merge", *names, "--data", source.name, "--out", out.resolve().name]
     words += ["--weights"] if weights else []
-    words += ["--mirror-size", str(mirror_size)] if mirror_size is not None else []
+    for size in mirror_sizes:
+        words += ["--mirror-size", str(size)]
     return shlex.join([*words, "--max-error", str(max_error)])
 
 
