@@ -119,6 +119,15 @@ def test_a_merged_model_may_see_the_mirror_image_in_another_size(
     card = json.loads((out / "model.json").read_text())
     assert card["settings"]["mirror_sizes"] == [0.8]
     assert "--mirror-size 0.8" in card["command"]
+    if weights:
+        three = merged(members, tiny_csv, tmp_path / "3", weights=True, mirror_sizes=(0.8, 1))
+        mirror = {**inputs, "images": mirrored, "landmarks": points}
+        expected = (before + logits(as_they_are, other) + logits(as_they_are, mirror)) / 3
+        found = logits(three, inputs)
+        assert np.abs(found - expected).max() < 0.05 * np.abs(expected - before).max()
+        facts = json.loads((three / "model.json").read_text())
+        assert facts["settings"]["mirror_sizes"] == [0.8, 1]
+        assert "--mirror-size 0.8 --mirror-size 1" in facts["command"]
 
 
 @pytest.mark.slow
@@ -184,7 +193,7 @@ def test_the_mean_of_weights_is_one_network(
         )
         for size in (0.8, 0.9)
     ]
-    with pytest.raises(ModelError, match="in one and the same size"):
+    with pytest.raises(ModelError, match="in the same sizes"):
         merged(sizes, tiny_csv, tmp_path / "none", weights=True)
     again = merged([sizes[0], sizes[0]], tiny_csv, tmp_path / "again", weights=True)
     assert json.loads((again / "model.json").read_text())["settings"]["mirror_sizes"] == [0.8]
