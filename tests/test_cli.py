@@ -343,6 +343,10 @@ def test_scripts_get_one_object(case: Path, evidence: Path, tmp_path: Path) -> N
     report = one_object(0, "report", case)
     page = Path(report["report"])
     assert hashlib.sha256(page.read_bytes()).hexdigest() == report["sha256"]
+    table = tmp_path / "faces.csv"
+    facts = one_object(0, "export", case, "csv", "--out", table)
+    assert (facts["run"], facts["format"], facts["problems"]) == (1, "csv", 0)
+    assert facts["sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
     facts = one_object(0, "verify", case, "--evidence", evidence)
     assert facts["holds"] is True
     assert facts["evidence"]["unchanged"] == 2

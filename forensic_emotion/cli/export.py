@@ -11,6 +11,7 @@ import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
+from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ExportSettings
 
@@ -48,6 +49,7 @@ def export(
         Path | None,
         typer.Option("--evidence", help="frames: where the evidence lies now. Default: where it lay."),
     ] = None,
+    as_json: AsJson = False,
     *,
     settings: ExportSettings,
 ) -> None:
@@ -74,8 +76,12 @@ def export(
     what = {"files": written.files} if written.sha256 is None else {"sha256": written.sha256}
     detail = {"format": format.value, "name": out.name, **what}
     note(case, "export", written.run.id, detail, evidence)
-    print(f"Export: {visible(str(out))} (run {written.run.id})")
-    print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
+    if as_json:
+        facts = {"case": str(case), "run": written.run.id, "format": format.value, "out": str(out)}
+        print_json({**facts, **what, "problems": progress.problems})
+    else:
+        print(f"Export: {visible(str(out))} (run {written.run.id})")
+        print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
     tell_incomplete(written.run)
     with opened_case(case) as opened:
         tell_reviews_elsewhere(opened, written.run.id)
