@@ -712,6 +712,8 @@ def test_compare_tells_every_kind_of_difference(case: Path, tmp_path: Path, sql:
     resealed(other, sql)
     code, output = run("compare", case, other)
     assert (code, said in output, "FAULT" in output) == (3, True, False), output
+    facts = json.loads(run("compare", case, other, "--json")[1])
+    assert all(d["values"] or "only in" in d["text"] for d in facts["differences"])
     same = tmp_path / "same.db"
     shutil.copy(other, same)
     assert run("compare", other, same)[0] == 0
@@ -723,7 +725,14 @@ def test_compare_takes_close_numbers_as_equal_and_says_so(case: Path, tmp_path: 
     resealed(other, "UPDATE faces SET happy = happy + 1e-6, blur = blur + 1e-6 WHERE pts = 1500")
     code, output = run("compare", case, other)
     assert (code, "Differences: 0; 2 numbers differ within 0.0001" in output) == (0, True), output
-    assert run("compare", case, other, "--tolerance", 0)[0] == 3
+    code, output = run("compare", case, other, "--tolerance", 0, "--json")
+    assert code == 3
+    told = {tuple(d["values"]): d for d in json.loads(output)["differences"]}
+    assert set(told) == {("happy",), ("blur",)}
+    happy = told[("happy",)]
+    assert (happy["path"], happy["row"]) == ("v.mkv", {"stream": 0, "frame_index": 1, "face": 0})
+    one, two = happy["values"]["happy"]
+    assert two - one == pytest.approx(1e-6)
 
 
 def test_compare_names_what_was_done_otherwise(case: Path, tmp_path: Path) -> None:

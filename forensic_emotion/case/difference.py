@@ -7,9 +7,10 @@ are people's word and no result of a run.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from forensic_emotion.case.digest import (
     FILE_SYSTEM,
@@ -39,7 +40,13 @@ class Difference:
     """One thing that is not the same in both runs."""
 
     path: str
+    """``compare`` fills it in."""
     text: str
+    row: dict[str, object] = field(default_factory=dict)
+    """What tells the face, track or problem from others of the file; empty for the file itself."""
+    values: dict[str, tuple[object, object]] = field(default_factory=dict)
+    """Column → its value in the first run and in the second; of scores all that differ. Empty where a
+    row is in one of them only."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def compare(one: Side, other: Side, tolerance: float) -> Comparison:
         if a is None or b is None:
             differences.append(Difference(name, f"only in the {NAMES[0 if b is None else 1]}"))
         else:
-            differences += [Difference(name, text) for text in _files_differ(a, b, numbers)]
+            differences += [replace(found, path=name) for found in _files_differ(a, b, numbers)]
     faults = list(_digest_faults(sides, changed))
     stored = {_stored(side) for side in sides} - {None}  # a run that goes on has none yet
     if not differences and not numbers.close and not faults and len(stored) > 1:
@@ -152,11 +159,12 @@ class _Numbers:
         return False
 
 
-def _files_differ(a: FileRows, b: FileRows, numbers: _Numbers) -> Iterator[str]:
+def _files_differ(a: FileRows, b: FileRows, numbers: _Numbers) -> Iterator[Difference]:
     yield from _row_differs(a.file, b.file, numbers, FILE_SYSTEM | {"path_bytes"})
     first, second = (rows.first[0]["path_bytes"] if rows.first else None for rows in (a, b))
     if first != second:
-        yield f"the same as {_text(first)} / {_text(second)}"
+        text = f"the same as {_text(first)} / {_text(second)}"
+        yield Difference("", text, {}, {"same_as": (_plain(first), _plain(second))})
     if a.file["sha256"] != b.file["sha256"]:
         return  # other bytes: what is in them may be anything
     for mine, theirs in zip(a.evidence, b.evidence, strict=False):
@@ -168,47 +176,60 @@ def _files_differ(a: FileRows, b: FileRows, numbers: _Numbers) -> Iterator[str]:
 
 def _keyed_differ(
     columns: tuple[str, ...], mine: list[Row], theirs: list[Row], numbers: _Numbers
-) -> Iterator[str]:
+) -> Iterator[Difference]:
     """Faces or tracks by what tells them apart, in its order."""
     left, right = ({tuple(row[c] for c in columns): row for row in rows} for rows in (mine, theirs))
     for key in sorted(left.keys() | right.keys(), key=lambda k: [(str(type(v)), v) for v in k]):
-        words = dict(zip(columns, key, strict=True))
-        if words.get("stream") == 0:
-            del words["stream"]
+        row = dict(zip(columns, key, strict=True))
+        words = {name: value for name, value in row.items() if (name, value) != ("stream", 0)}
         name = ", ".join(f"{c.removesuffix('_index')} {value}" for c, value in words.items())
         if key not in left or key not in right:
-            yield f"{name}: only in the {NAMES[0 if key in left else 1]}"
+            yield Difference("", f"{name}: only in the {NAMES[0 if key in left else 1]}", row)
         else:
-            for text in _row_differs(left[key], right[key], numbers):
-                yield f"{name}: {text}"
+            for found in _row_differs(left[key], right[key], numbers):
+                yield replace(found, text=f"{name}: {found.text}", row=row)
 
 
-def _lists_differ(what: str, mine: list[Row], theirs: list[Row], numbers: _Numbers) -> Iterator[str]:
+def _lists_differ(
+    what: str, mine: list[Row], theirs: list[Row], numbers: _Numbers
+) -> Iterator[Difference]:
     for i in range(max(len(mine), len(theirs))):
         if i >= len(mine) or i >= len(theirs):
-            row = (mine if i < len(mine) else theirs)[i]
-            yield f"{what} {row['class']}: only in the {NAMES[0 if i < len(mine) else 1]}"
+            name = f"{what} {(mine if i < len(mine) else theirs)[i]['class']}"
+            yield Difference("", f"{name}: only in the {NAMES[0 if i < len(mine) else 1]}", {what: i})
         else:
-            for text in _row_differs(mine[i], theirs[i], numbers):
-                yield f"{what} {mine[i]['class']}: {text}"
+            for found in _row_differs(mine[i], theirs[i], numbers):
+                name = f"{what} {mine[i]['class']}"
+                yield replace(found, text=f"{name}: {found.text}", row={what: i})
 
 
 def _row_differs(
     a: Row, b: Row, numbers: _Numbers, without: frozenset[str] = frozenset()
-) -> Iterator[str]:
+) -> Iterator[Difference]:
     """What two rows that belong together do not have in common; of the probabilities the furthest."""
     names = [name for name in a if name not in OWN | without and numbers.differ(a[name], b[name])]
     scores = [name for name in names if name in CLASSES]
     if scores:
         furthest = max(scores, key=lambda name: _apart(a[name], b[name]))
-        yield f"{furthest} {_pair(a[furthest], b[furthest])}"
+        yield _told(f"{furthest} {_pair(a[furthest], b[furthest])}", scores, a, b)
     others = [name for name in names if name not in CLASSES]
     unshown = [name for name in others if max(len(_text(a[name])), len(_text(b[name]))) > SHORT]
     for name in others:
         if name not in unshown:
-            yield f"{name}: {_pair(a[name], b[name])}"
+            yield _told(f"{name}: {_pair(a[name], b[name])}", [name], a, b)
     if unshown:
-        yield f"other {', '.join(unshown)}"
+        yield _told(f"other {', '.join(unshown)}", unshown, a, b)
+
+
+def _told(text: str, names: Sequence[str], a: Row, b: Row) -> Difference:
+    return Difference("", text, {}, {name: (_plain(a[name]), _plain(b[name])) for name in names})
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it; a picture by its SHA-256."""
+    if not isinstance(value, bytes):
+        return value
+    return value.hex() if len(value) <= SHORT else f"SHA-256 {hashlib.sha256(value).hexdigest()}"
 
 
 def _apart(a: object, b: object) -> float:
