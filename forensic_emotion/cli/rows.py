@@ -6,6 +6,7 @@ Rows hold text from evidence. In none of these forms does it steer a terminal.
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import math
@@ -171,7 +172,7 @@ def as_markdown(names: list[str], rows: Iterator[Row]) -> None:
 
 def _escaped(text: str) -> str:
     text = MARKDOWN.sub(lambda found: f"\\{found.group()}", visible(text))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def print_json(facts: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ distance at which frames were looked at: nothing is said of what lies between.
 
 from __future__ import annotations
 
+import html
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -115,4 +116,4 @@ def stamp(milliseconds: int) -> str:
 
 def _escaped(text: str) -> str:
     """Text that is no mark-up, on one line; no arrow of a cue can stand in it either."""
-    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(visible(text), quote=False)

@@ -39,5 +39,5 @@ def score_with(weights: Weights, model: keras.Model, inputs: Inputs) -> Probabil
 
 def score(model: keras.Model, inputs: Inputs) -> Probabilities:
     """The probabilities that a network gives, (n, classes)."""
-    found = model.predict({name: inputs[name] for name in model.input}, batch_size=256, verbose=0)
+    found = model.predict({name: inputs[name] for name in model.input}, batch_size=BATCH, verbose=0)
     return np.asarray(found["output"] if isinstance(found, dict) else found, dtype=np.float32)
