@@ -35,8 +35,8 @@ they were not measured. Intervals are Wilson's, 95 %. PublicTest was measured mo
 ([log.md](log.md)): for each generation of the shipped model, for some of them twice, and for some models
 that did not ship. One generation was preferred to the one before it because its answers kept to the
 stated error there, and training went on because an accuracy that was aimed at was not reached there. Of
-the four that were measured last, 70.6 to 70.9 % right, the one that did best ships, so that a part of its
-lead is chance. So it is less unseen than its name says, and the intervals do not account for that.
+the four that were measured last, 70.6 to 70.9 % right, the one that did best ships, so that a part of
+its lead is chance. So it is less unseen than its name says, and the intervals do not account for that.
 PrivateTest was never looked at.
 
 **The data.** The `fer2013.csv` that the models were trained and measured on is not byte for byte the

@@ -145,7 +145,7 @@ def test_metadata_replaces_nothing_and_stays_out_of_the_evidence(folder: Path, t
     case = folder / "case.db"
     before = file_sha256(case)
     code, _, err = femo("datasette", case, "--out", case)
-    assert (code, "is there already" in err) == (1, True)
+    assert (code, "is there already" in err) == (2, True)
     assert femo("datasette", case, "--out", folder / "evidence" / "m.json")[0] == 2
     assert file_sha256(case) == before
     assert not (folder / "evidence" / "m.json").exists()
