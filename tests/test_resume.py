@@ -21,13 +21,13 @@ import av
 import pytest
 
 from forensic_emotion import evidence
-from forensic_emotion.case.queries import opened_case
+from forensic_emotion.case.queries import opened_case, stopped_otherwise
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.records import RGB, Box, Detection, Outcome, Problem
+from forensic_emotion.records import RGB, Box, Detection, Outcome, Problem, Run
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.verification import verify
 from tests.builders import (
@@ -364,18 +364,23 @@ def test_a_run_goes_on_under_another_kernel_and_what_does_not_go_on_is_told(
     other = replace(
         later, versions={**later.versions, "numpy": "2"}, settings={**run.settings, "every": 7}
     )
+
+    def otherwise(run: Run) -> str | None:
+        with opened_case(case) as opened:
+            return stopped_otherwise(opened, run)
+
     with closing(CaseStore(case)) as store:
-        assert store.stopped_otherwise(before) is None
+        assert otherwise(before) is None
         with pytest.raises(KeyboardInterrupt):
             scan(find_evidence(mixed), store, before, [InProcess(fake_tools())], Stops())
-        assert store.stopped_otherwise(later) is None
-        assert store.stopped_otherwise(other) == (
+        assert otherwise(later) is None
+        assert otherwise(other) == (
             "Run 1 over this folder was stopped, and does not go on; the scan begins anew. Other than"
             " then: every, numpy."
         )
         ended = scan(find_evidence(mixed), store, later, [InProcess(fake_tools())], FakeProgress())
         assert ended.summary.run_id == 1
-        assert store.stopped_otherwise(other) is None
+        assert otherwise(other) is None
     ((versions,),) = rows(case, "SELECT versions FROM runs")
     assert json.loads(versions)["system"] == "Linux-6.1"
 

@@ -19,11 +19,13 @@ from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_name
 from forensic_emotion.records import (
     CLASSES,
     STATES,
+    SYSTEM,
     UNCERTAIN,
     MediaFacts,
     Outcome,
     Problem,
     RecordedTime,
+    Run,
     Stamp,
     State,
 )
@@ -140,6 +142,28 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
     """The evidence folders of all runs."""
     rows = case.execute("SELECT DISTINCT evidence_root_bytes FROM runs")
     return [Path(os.fsdecode(root)) for (root,) in rows]
+
+
+def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
+    """That the last run over a folder was stopped and cannot go on as this one, in words, with what is
+    another one now; None if it can, or was not stopped."""
+    row = case.execute(
+        "SELECT id, state FROM runs WHERE evidence_root_bytes = ? ORDER BY id DESC LIMIT 1",
+        (run.evidence_root,),
+    ).fetchone()
+    if row is None or row[1] == "done":
+        return None
+    stopped = read_run(case, row[0])
+    differ = ["model"] if stopped.model_sha256 != run.model.sha256 else []
+    for before, now in ((stopped.settings, run.settings), (stopped.versions, run.versions)):
+        names = dict.fromkeys((*before, *now))
+        differ += [n for n in names if before.get(n) != now.get(n) and n != SYSTEM]
+    if not differ:
+        return None
+    return (
+        f"Run {stopped.id} over this folder was stopped, and does not go on; the scan begins anew. Other"
+        f" than then: {', '.join(differ)}."
+    )
 
 
 def other_evidence(case: sqlite3.Connection, run: RunInfo) -> Iterator[tuple[int, str]]:

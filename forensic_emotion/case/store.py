@@ -238,12 +238,7 @@ class CaseStore:
 
     def is_latest(self, run_id: int) -> bool:
         """Whether no later run is in the case."""
-        return bool(self._read(_latest, run_id) == run_id)
-
-    def stopped_otherwise(self, run: Run) -> str | None:
-        """That the last run over the folder was stopped and cannot go on as this one, in words, with
-        what is another one now; None if it can, or was not stopped."""
-        return self._read(_stopped_otherwise, run)
+        return self._read(_latest) == run_id
 
     def _write_audit_file(self) -> None:
         """Also that it is missing shows something, until an entry says so."""
@@ -737,7 +732,8 @@ def _last_like(case: sqlite3.Connection, run: Run) -> tuple[Any, ...] | None:
     row: tuple[Any, ...] | None = case.execute(
         "SELECT id, state, case_number, examiner, agency, note FROM runs"
         " WHERE evidence_root_bytes = :root AND settings = :settings AND model_sha256 = :model"
-        " AND json_remove(versions, :system) = json_remove(:versions, :system)"
+        " AND CASE WHEN json_valid(versions) THEN"
+        " json_remove(versions, :system) = json_remove(:versions, :system) END"
         " ORDER BY id DESC LIMIT 1",
         {
             "root": run.evidence_root,
@@ -750,32 +746,9 @@ def _last_like(case: sqlite3.Connection, run: Run) -> tuple[Any, ...] | None:
     return row
 
 
-def _latest(case: sqlite3.Connection, run_id: int) -> int:
-    (latest,) = case.execute(
-        "SELECT max(id, ?) FROM (SELECT max(id) AS id FROM runs)", (run_id,)
-    ).fetchone()
-    return int(latest or run_id)
-
-
-def _stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
-    row = case.execute(
-        "SELECT id, state, settings, versions, model_sha256 FROM runs WHERE evidence_root_bytes = ?"
-        " ORDER BY id DESC LIMIT 1",
-        (run.evidence_root,),
-    ).fetchone()
-    if row is None or row[1] == "done":
-        return None
-    run_id, _, settings, versions, model = row
-    differ = ["model"] if model != run.model.sha256 else []
-    for before, now in ((json.loads(settings), run.settings), (json.loads(versions), run.versions)):
-        names = dict.fromkeys((*before, *now))
-        differ += [n for n in names if before.get(n) != now.get(n) and n != SYSTEM]
-    if not differ:
-        return None
-    return (
-        f"Run {run_id} over this folder was stopped, and does not go on; the scan begins anew. Other"
-        f" than then: {', '.join(differ)}."
-    )
+def _latest(case: sqlite3.Connection) -> int | None:
+    (latest,) = case.execute("SELECT MAX(id) FROM runs").fetchone()
+    return latest if isinstance(latest, int) else None
 
 
 def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -> None:

@@ -56,8 +56,8 @@ def export(
     """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
 
     Nothing is replaced, and what cannot be written whole is not left in part. The case's audit table
-    gets an entry with its SHA-256. Exit code 3 says that
-    something could not be exported: it is told, and the rest was done.
+    gets an entry with its SHA-256. Exit code 3 says that something could not be exported: it is told,
+    and the rest was done.
     """
     from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.export_progress import RowProgress

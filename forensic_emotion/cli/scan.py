@@ -114,6 +114,7 @@ def scan(
         first = stack.enter_context(Isolated(load, limits))
         # It loads what it needs while we do.
         from forensic_emotion import engine
+        from forensic_emotion.case.queries import opened_case, stopped_otherwise
         from forensic_emotion.case.store import CaseStore
         from forensic_emotion.cli.noting import arguments
         from forensic_emotion.cli.progress import ScanProgress
@@ -136,8 +137,9 @@ def scan(
             stack.push(analyser.__exit__)
         if store is None:
             store = stack.enter_context(closing(CaseStore(case)))
-        if told := store.stopped_otherwise(run):
-            print(told, file=sys.stderr)
+        with opened_case(case) as opened:
+            if told := stopped_otherwise(opened, run):
+                print(visible(told), file=sys.stderr)
         try:
             with ScanProgress() as progress:
                 ended = engine.scan(paths, store, run, analysers, progress)
