@@ -309,7 +309,7 @@ def _no_media(found: Found, source: OpenEvidence) -> Outcome:
     if held := holder(source.source.read(HEAD)):
         is_disk = held.startswith("a disk image")
         way = "mount it read-only" if is_disk else "unpack it"
-        reason = f"not looked into: {held}; {way} and scan what is in it"
+        reason = f"{held}, not looked into: {way} and scan what is in it"
         if is_disk:
             problems.append(Problem("identify", "not_looked_at", reason))
     if empty or claims:
