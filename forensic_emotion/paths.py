@@ -61,9 +61,10 @@ BLANK = re.compile(
 
 
 def as_typed(path: Path) -> str:
-    """A path as it is typed after a command, quoted where a shell needs that."""
+    """A path as it is typed after a command, quoted where a shell needs that; what is invisible in it is
+    written out, so that it is safe to print."""
     text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return visible(shlex.quote(f"./{text}" if text.startswith("-") else text))
 
 
 def visible(text: str) -> str:
