@@ -163,6 +163,8 @@ class OpenEvidence:
     """A file whose bytes have been hashed, still open for decoding."""
 
     evidence: Evidence
+    head: bytes
+    """Its first bytes, by which its type was told; empty if it had been hashed before."""
     source: BinaryIO
     """Reads from the one descriptor; at the start of the file."""
     path: bytes
@@ -240,7 +242,7 @@ def opened(
         if hashed is not None:
             if not _same(status, hashed.facts):
                 raise UnreadableEvidence("changed", "is not the file any more that was hashed")
-            yield OpenEvidence(hashed, source, path, status)
+            yield OpenEvidence(hashed, b"", source, path, status)
             return
         try:
             hashes = hash_stream(source, on_read)
@@ -268,7 +270,7 @@ def opened(
             name_fits=name_fits(found.path_text, media_type),
             facts=facts,
         )
-        yield OpenEvidence(evidence, source, path, status)
+        yield OpenEvidence(evidence, hashes.head, source, path, status)
 
 
 def _same(status: os.stat_result, facts: FileFacts) -> bool:

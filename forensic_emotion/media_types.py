@@ -6,7 +6,10 @@ import re
 
 from forensic_emotion.records import Kind
 
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+_Signatures = tuple[tuple[int, bytes, str], ...]
+"""Where in a file which bytes stand → what it is."""
+
+_SIGNATURES: _Signatures = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"GIF87a", "image/gif"),
@@ -45,9 +48,8 @@ _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 def sniff(head: bytes) -> str | None:
     """The media type that the first bytes of a file show, or None if they show none known here."""
-    for offset, signature, media_type in _SIGNATURES:
-        if head.startswith(signature, offset):
-            return media_type
+    if media_type := _signed(_SIGNATURES, head):
+        return media_type
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if head[4:8] in _ATOMS:
@@ -63,7 +65,11 @@ def sniff(head: bytes) -> str | None:
     return _mere_stream(head)
 
 
-_HOLDERS: tuple[tuple[int, bytes, str], ...] = (
+def _signed(signatures: _Signatures, head: bytes) -> str | None:
+    return next((name for at, sign, name in signatures if head.startswith(sign, at)), None)
+
+
+_DISK_IMAGES: _Signatures = (
     (0, b"EVF\x09\r\n\xff\x00", "a disk image (EnCase)"),
     (0, b"EVF2\r\n\x81\x00", "a disk image (EnCase)"),
     (0, b"LVF\x09\r\n\xff\x00", "a disk image (EnCase, logical)"),
@@ -73,6 +79,8 @@ _HOLDERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"conectix", "a disk image (VHD)"),
     (0, b"vhdxfile", "a disk image (VHDX)"),
     (512, b"EFI PART", "a disk image (raw)"),
+)
+_ARCHIVES: _Signatures = (
     (0, b"PK\x03\x04", "an archive or a document (ZIP)"),
     (0, b"7z\xbc\xaf\x27\x1c", "an archive (7z)"),
     (0, b"Rar!\x1a\x07", "an archive (RAR)"),
@@ -86,11 +94,14 @@ _HOLDERS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-def holder(head: bytes) -> str | None:
-    """What a file without a picture's or video's signature is, if it is of a kind that holds files."""
-    if _is_disk(head):
-        return "a disk image (raw)"
-    return next((name for at, sign, name in _HOLDERS if head.startswith(sign, at)), None)
+def disk_image(head: bytes) -> str | None:
+    """Which kind of disk image a file is by its first bytes; None if it is none known here."""
+    return "a disk image (raw)" if _is_disk(head) else _signed(_DISK_IMAGES, head)
+
+
+def archive(head: bytes) -> str | None:
+    """Which kind of archive, or of document with pictures, a file is; None if none known here."""
+    return _signed(_ARCHIVES, head)
 
 
 def _is_disk(head: bytes) -> bool:

@@ -32,7 +32,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
-from forensic_emotion.media_types import claims_media, holder, kind_of
+from forensic_emotion.media_types import archive, claims_media, disk_image, kind_of
 from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,
@@ -62,9 +62,6 @@ NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)
 
 WANT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory", "Insufficient memory")
 """Words of ONNX Runtime, of C++ and of OpenCV for it."""
-
-HEAD = 1024
-"""Bytes by which a disk image or an archive is told."""
 
 BATCH = 64
 """Faces that go through the classifier at once, gathered over the frames of a file."""
@@ -305,13 +302,11 @@ def _no_media(found: Found, source: OpenEvidence) -> Outcome:
     empty, claims = evidence.facts.size == 0, claims_media(found.path_text)
     reason = "empty: zero bytes" if empty else "not media: no signature of a picture or a video"
     problems = []
-    source.source.seek(0)
-    if held := holder(source.source.read(HEAD)):
-        is_disk = held.startswith("a disk image")
-        way = "mount it read-only" if is_disk else "unpack it"
-        reason = f"{held}, not looked into: {way} and scan what is in it"
-        if is_disk:
-            problems.append(Problem("identify", "not_looked_at", reason))
+    if disk := disk_image(source.head):
+        reason = f"{disk}, not looked into: mount it read-only and scan what is in it"
+        problems.append(Problem("identify", "not_looked_at", reason))
+    elif held := archive(source.head):
+        reason = f"{held}, not looked into: unpack it and scan what is in it"
     if empty or claims:
         text = reason + (", though its name says picture or video" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))

@@ -86,6 +86,7 @@ def choose_run(
     try:
         row = case.execute(
             "SELECT id, results_digest, (SELECT COUNT(*) FROM files WHERE run_id = runs.id),"
+            " (SELECT COUNT(DISTINCT evidence_root_bytes) FROM runs),"
             " evidence_root_bytes = :root AS is_there"
             " FROM runs WHERE :run IS NULL OR id = :run ORDER BY is_there DESC, id DESC LIMIT 1",
             {
@@ -98,21 +99,16 @@ def choose_run(
             raise
         return None  # a table or column is missing, which the checks name
     if row is not None:
-        if evidence is not None and run_id is None and not row[-1] and _roots(case) > 1:
+        *chosen, folders, is_there = row
+        if evidence is not None and run_id is None and not is_there and folders > 1:
             raise UsageError(
                 f"The case has runs of several folders, and none of {evidence}.",
                 "Say with --run which of them lies there now; femo info lists them.",
             )
-        return Chosen(*row[:-1])
+        return Chosen(*chosen)
     if run_id is not None and all(entry.run_id != run_id for entry in audit.entries(case)):
         raise UsageError(f"The case has no run {run_id}.", "femo info lists the runs of a case.")
     return None
-
-
-def _roots(case: sqlite3.Connection) -> int:
-    """How many folders of evidence the runs of a case are of."""
-    (folders,) = case.execute("SELECT COUNT(DISTINCT evidence_root_bytes) FROM runs").fetchone()
-    return int(folders)
 
 
 def verify(

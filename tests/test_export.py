@@ -649,7 +649,12 @@ def test_frames_of_evidence_that_is_gone_or_changed_are_told(
     assert code == 3, output
     assert "'quoted.png: is not what was scanned" in output
     assert "film -->.mp4: is not in " in output
-    paths = {r["path"] for r in read_csv(tmp_path / "p" / "index.csv")}
+    index = read_csv(tmp_path / "p" / "index.csv")
+    assert {bytes.fromhex(r["path_bytes"]) or r["path"].encode() for r in index} <= {
+        *NAMES,
+        b"sub/copy.png",
+    }
+    paths = {r["path"] for r in index}
     assert "sub/copy.png" in paths
     assert len(paths) == len(NAMES) - 1
 

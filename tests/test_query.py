@@ -122,6 +122,17 @@ def test_a_summary_adds_up(case: Path) -> None:
     assert [row["run"] for row in asked(case, "summary", "--run", 1)] == [1] * 5
 
 
+def assert_everywhere(told: str, case: Path, preset: str) -> None:
+    """What is made of a run without naming it tells so."""
+    asking: list[tuple[object, ...]] = [
+        ("query", case, preset),
+        ("report", case),
+        ("export", case, "csv", "--out", case.parent / "a.csv"),
+    ]
+    for arguments in asking:
+        assert told in " ".join(femo(*arguments)[2].split())
+
+
 def test_runs_of_other_evidence_are_told(tmp_path: Path) -> None:
     case = tmp_path / "case.db"
     for name in ("one", "two"):
@@ -129,13 +140,7 @@ def test_runs_of_other_evidence_are_told(tmp_path: Path) -> None:
         (tmp_path / name / "a.png").write_bytes(encoded(picture(faces=[FACE])))
         scanned(tmp_path / name, case)
     told = f"Run 1 is of other evidence, and not in this: {tmp_path / 'one'} (--run 1)."
-    asking: list[tuple[object, ...]] = [
-        ("query", case, "faces"),
-        ("report", case),
-        ("export", case, "csv", "--out", tmp_path / "a.csv"),
-    ]
-    for arguments in asking:
-        assert told in " ".join(femo(*arguments)[2].split())
+    assert_everywhere(told, case, "faces")
     assert not femo("query", case, "faces", "--run", 1)[2]
     assert str(tmp_path / "one") in (tmp_path / "case.html").read_text()
     code, out, _ = femo("report", case, "--redact")
@@ -165,13 +170,7 @@ def test_reviews_of_another_run_are_told(case: Path, tmp_path: Path) -> None:
     told = (
         "Run 2 has no reviews; a run of its own has reviews of its own. Reviewed: run 1 (1); see --run."
     )
-    asking: list[tuple[object, ...]] = [
-        ("query", own, "reviews"),
-        ("report", own),
-        ("export", own, "csv", "--out", tmp_path / "a.csv"),
-    ]
-    for arguments in asking:
-        assert told in " ".join(femo(*arguments)[2].split())
+    assert_everywhere(told, own, "reviews")
     assert not femo("query", own, "reviews", "--run", 1)[2]
     (said,) = [row for row in asked(own, "summary", "--run", 1) if row["topic"] == "reviewed faces"]
     assert (said["what"], said["number"]) == ("rejected", 1)

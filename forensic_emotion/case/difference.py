@@ -22,7 +22,7 @@ from forensic_emotion.case.digest import (
     run_digests,
     tolerant,
 )
-from forensic_emotion.case.queries import RunInfo
+from forensic_emotion.case.queries import RunInfo, differing
 from forensic_emotion.paths import as_text
 from forensic_emotion.records import CLASSES
 
@@ -75,10 +75,8 @@ def made_otherwise(one: RunInfo, other: RunInfo) -> Iterator[str]:
         }
         for run in (one, other)
     ]
-    for name in dict.fromkeys((*facts[0], *facts[1])):
-        values = [of_run.get(name) for of_run in facts]
-        if values[0] != values[1]:
-            yield f"{name}: {values[0]} / {values[1]}"
+    for name in differing(*facts):
+        yield f"{name}: {facts[0].get(name)} / {facts[1].get(name)}"
 
 
 def compare(one: Side, other: Side, tolerance: float) -> Comparison:

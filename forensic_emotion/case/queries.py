@@ -144,6 +144,11 @@ def read_evidence_roots(case: sqlite3.Connection) -> list[Path]:
     return [Path(os.fsdecode(root)) for (root,) in rows]
 
 
+def differing(one: Mapping[str, object], other: Mapping[str, object]) -> Iterator[str]:
+    """The names whose values are not the same in both, in their order."""
+    yield from (name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name))
+
+
 def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     """That the last run over a folder was stopped and cannot go on as this one, in words, with what is
     another one now; None if it can, or was not stopped."""
@@ -155,9 +160,8 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
         return None
     stopped = read_run(case, row[0])
     differ = ["model"] if stopped.model_sha256 != run.model.sha256 else []
-    for before, now in ((stopped.settings, run.settings), (stopped.versions, run.versions)):
-        names = dict.fromkeys((*before, *now))
-        differ += [n for n in names if before.get(n) != now.get(n) and n != SYSTEM]
+    differ += differing(stopped.settings, run.settings)
+    differ += (name for name in differing(stopped.versions, run.versions) if name != SYSTEM)
     if not differ:
         return None
     return (

@@ -59,14 +59,8 @@ def export(
     gets an entry with its SHA-256. Exit code 3 says that something could not be exported: it is told,
     and the rest was done.
     """
-    from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import (
-        note,
-        tell_incomplete,
-        tell_other_evidence,
-        tell_reviews_elsewhere,
-    )
+    from forensic_emotion.cli.noting import note, tell_of_run
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
@@ -82,11 +76,7 @@ def export(
     else:
         print(f"Export: {visible(str(out))} (run {written.run.id})")
         print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
-    tell_incomplete(written.run)
-    with opened_case(case) as opened:
-        tell_reviews_elsewhere(opened, written.run.id)
-        if run is None:
-            tell_other_evidence(opened, written.run)
+    tell_of_run(case, written.run, run)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
         raise typer.Exit(EXIT_PROBLEMS)

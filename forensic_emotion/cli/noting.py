@@ -61,6 +61,23 @@ def tell_reviews_elsewhere(case: sqlite3.Connection, run_id: int) -> None:
         print(f"Run {run_id} has no reviews; {text}. Reviewed: {where}; see --run.", file=sys.stderr)
 
 
+def tell_of_run(case: Path, run: RunInfo, asked: int | None) -> None:
+    """Tell the user what is not in that which was made of a run.
+
+    Args:
+        case: its file.
+        run: the run.
+        asked: its number, if the user gave it.
+    """
+    from forensic_emotion.case.queries import opened_case
+
+    tell_incomplete(run)
+    with opened_case(case) as opened:
+        tell_reviews_elsewhere(opened, run.id)
+        if asked is None:
+            tell_other_evidence(opened, run)
+
+
 def note(
     case: Path, action: str, run_id: int | None, detail: dict[str, Any], evidence: Path | None = None
 ) -> None:

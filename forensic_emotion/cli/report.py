@@ -47,13 +47,7 @@ def report(
     same case gives the same report, byte for byte. The rows are held against their digests first; exit
     code 3 says that they were altered, and so does the report.
     """
-    from forensic_emotion.case.queries import opened_case
-    from forensic_emotion.cli.noting import (
-        note,
-        tell_incomplete,
-        tell_other_evidence,
-        tell_reviews_elsewhere,
-    )
+    from forensic_emotion.cli.noting import note, tell_of_run
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
@@ -92,11 +86,7 @@ def report(
         print(f"Report: {visible(str(target))} (run {number}{', redacted' * settings.redact})")
         if paper:
             print(f"PDF: {visible(str(paper))}")
-    tell_incomplete(made.run)
-    with opened_case(case) as opened:
-        tell_reviews_elsewhere(opened, made.run.id)
-        if run is None:
-            tell_other_evidence(opened, made.run)
+    tell_of_run(case, made.run, run)
     if made.altered:
         print(
             f"The case was altered: what was written of {made.altered} paths is not what is there."

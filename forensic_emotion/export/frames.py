@@ -153,7 +153,8 @@ def _write_frame(work: _Work, frame: Frame) -> None:
     name = f"{safe_name(file.path_bytes, file.path)}-s{frame.stream}-f{frame.index}.jpg"
     (work.out / name).write_bytes(annotated(frame.image, faces))
     first = faces[0]
-    row = (name, file.path, hex_if_changed(file), file.sha256, frame.stream, frame.index)
+    coded = hex_if_changed(file, str(cell(file.path)))
+    row = (name, file.path, coded, file.sha256, frame.stream, frame.index)
     work.index.writerow([cell(value) for value in (*row, first.pts, first.seconds, len(faces))])
     for _ in faces:
         job.on_row()
