@@ -92,6 +92,8 @@ _ARCHIVES: _Signatures = (
     (0, b"%PDF-", "a document (PDF)"),
     (0, bytes.fromhex("d0cf11e0a1b11ae1"), "a document (OLE)"),
 )
+ARCHIVE_SIGNS = tuple(sign for at, sign, _ in _ARCHIVES if at == 0 and len(sign) > 3)
+"""How archives and documents begin, where that is no three bytes that stand anywhere by chance."""
 
 
 def disk_image(head: bytes) -> str | None:

@@ -40,6 +40,8 @@ def told(path: Path) -> list[str]:
         (b"", []),
         (bytes(5000), []),
         (b"a maker's own notes", []),
+        (b"PK\x03\x04" + bytes(60), ["an archive or a document (ZIP) that follows behind the end"]),
+        (b"notes " * 2000 + b"%PDF-1.7 ", ["a document (PDF) that follows behind the end"]),
         (jpeg(), ["pictures that follow behind the end of the last one (JPEG): 1"]),
         (bytes(10) + jpeg() + b"text" + jpeg(progressive=True), ["of the last one (JPEG): 2"]),
     ],
@@ -196,6 +198,8 @@ def test_a_second_picture_behind_the_end_is_told(tmp_path: Path, format: str) ->
             path.write_bytes(data + rest)
             expected = [f"bytes that follow behind the end of the picture: {len(rest)}"] * n
             assert told(path) == expected, (size, rest[:4])
+        path.write_bytes(data + b"PK\x03\x04" + bytes(30))
+        assert told(path)[0].endswith("picture: 34, an archive or a document (ZIP)")
 
 
 def test_a_gif_that_is_cut_off_is_told_as_that(tmp_path: Path) -> None:

@@ -368,6 +368,38 @@ def test_the_limits_stand_in_every_report(evidence: Path, case: Path) -> None:
     assert "that does not prove that there is none" in text
 
 
+def test_the_notes_on_law_and_science_stand_in_every_report(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    scanned(evidence, case)
+    text = Page(report(case)).text
+    for law in (
+        "3(39)",
+        "5(1)(f)",
+        "50(3)",
+        "1(c)",
+        "6(b)",
+        "Recital 18",
+        "Recital 44",
+        "702",
+        "707",
+        "Puloka",
+    ):
+        assert law in text
+    for source in (
+        "Barrett",
+        "EDPB",
+        "Information Commissioner",
+        "2507.10755",
+        "2502.11049",
+        "2105.03588",
+    ):
+        assert source in text
+    for standard in ("ASTM E3016", "SWGDE 20-V-001", "ENFSI", "ASTM WK96121"):
+        assert standard in text
+    assert "a lead for a person to review" in text
+    assert "not for use at work or in education in the European Union" in text
+
+
 def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
     (evidence / "none.png").write_bytes(encoded(picture()))
     scanned(evidence, case)

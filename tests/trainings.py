@@ -27,7 +27,7 @@ def write_votes(
     return path
 
 
-TINY = {"epochs": 2, "batch_size": 16, "validation_share": 0.2, "network": "seed"}
+TINY = {"epochs": 2, "batch_size": 11, "validation_share": 0.2, "network": "seed"}
 
 
 def weights_of(folder: Path) -> list[np.ndarray]:

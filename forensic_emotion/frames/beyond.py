@@ -17,6 +17,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, JpegImagePlugin, PpmImagePlugin, TiffImagePlugin
 
 from forensic_emotion.frames.media import DECODER_ERRORS, HEIF
+from forensic_emotion.media_types import ARCHIVE_SIGNS, archive
 
 Tags = TiffImagePlugin.ImageFileDirectory_v2
 
@@ -39,6 +40,7 @@ MOST, MOST_MARKERS, MOST_PARTS = 32, 10_000, 1_000_000
 """Further pictures, markers of one, and parts of a file of other formats, that are followed: a file may
 be made to waste time. A fragmented MP4 has two parts for each of its fragments."""
 _OTHER_PICTURES = re.compile(rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBPVP8", re.DOTALL)
+_CONTAINERS = re.compile(b"|".join(map(re.escape, ARCHIVE_SIGNS)))
 MPF_ENTRIES = 0xB002
 """Tag of the list of a multi-picture file's pictures."""
 TILE_OFFSETS = 324
@@ -186,6 +188,10 @@ def _behind_jpeg(source: BinaryIO) -> Iterator[str]:
         yield f"pictures that follow behind the end of the last one (JPEG): {pictures}"
     if _find(source, end, _OTHER_PICTURES) is not None:
         yield "a picture that follows behind the end of the last one (PNG, GIF or WebP)"
+    # Other bytes behind a JPEG are told of no more than what makers put there for themselves.
+    if (place := _find(source, end, _CONTAINERS)) is not None:
+        source.seek(place)
+        yield f"{archive(source.read(16))} that follows behind the end of the picture (JPEG)"
 
 
 def _listed_places(source: BinaryIO) -> set[int]:
@@ -297,8 +303,12 @@ def _behind(source: BinaryIO, end: int | None) -> Iterator[str]:
     rest = 0 if end is None else source.seek(0, os.SEEK_END) - end
     if end is not None and rest > 0:
         source.seek(end)
-        if source.read(CHUNK).strip(b"\0 \t\r\n;"):  # some GIFs end twice
-            yield f"bytes that follow behind the end of the picture: {rest}"
+        head = source.read(CHUNK).strip(b"\0 \t\r\n;")  # some GIFs end twice
+        if head:
+            kind = archive(head)
+            yield f"bytes that follow behind the end of the picture: {rest}" + (
+                f", {kind}" if kind else ""
+            )
 
 
 def _end(image: Image.Image, source: BinaryIO, media_type: str) -> int | None:

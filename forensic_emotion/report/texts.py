@@ -49,7 +49,8 @@ TEXTS: dict[str, str] = {
     "limits": "What these scores say, and what they do not",
     "limits_text": "A score tells how a classifier rates the picture of a face against the categories of"
     " its training pictures. It does not show what a person felt, intended or experienced, nor whether"
-    " they were truthful.",
+    " they were truthful. It is a lead for a person to review, face by face, and not for use at work or in"
+    " education in the European Union.",
     "limits_people": "How people move their faces varies with culture, situation and person (Barrett et al. 2019, doi 10.1177/1529100619832930).",
     "error_rate": "Measured error rate: {error}",
     "error_text": "of the highest-scoring classes were other than the label that people gave (95 %"
@@ -68,7 +69,7 @@ TEXTS: dict[str, str] = {
     "error_unknown_text": "its model.json holds no measurement on a test split. Its scores must not be"
     " relied on.",
     "measured_notes": "How the model was made and measured:",
-    "lead": "A score is a lead for a person to look at. The detector errs too: what it reports may be no"
+    "lead": "The detector errs too: what it reports may be no"
     " face, the more so where its own score is low. Where no face was detected, none was detected at the"
     " settings named under Methods; that does not prove that there is none.",
     "not_covered": "What was not covered",
@@ -250,18 +251,40 @@ LEGAL: tuple[tuple[str, str], ...] = (
         " 20(1), 1–68, doi 10.1177/1529100619832930",
     ),
     (
-        "European Union. Regulation (EU) 2024/1689, Article 3(39), calls a system that infers emotions or"
-        " intentions from biometric data emotion recognition; Article 5(1)(f) prohibits it at work and in"
-        " education but for medical and safety reasons; Annex III(1)(c) makes other uses high-risk."
-        " Recital 44 names limited reliability, lack of specificity and limited generalisability.",
-        "Artificial Intelligence Act; check the dates of application in the Official Journal",
+        "European Union: what counts. Regulation (EU) 2024/1689, Article 3(39), calls a system that infers"
+        " emotions or intentions from biometric data emotion recognition. By Recital 18, telling a readily"
+        " apparent expression (a frown, a smile) is not that, unless it is used to infer an emotion.",
+        "Artificial Intelligence Act; that femo names classes of expressions does not decide what a user"
+        " makes of them",
+    ),
+    (
+        "European Union: what is prohibited or high-risk. Article 5(1)(f) prohibits inferring emotions at"
+        " work and in education, but for medical and safety reasons, since 2 February 2025; Recital 44 names"
+        " limited reliability, lack of specificity and limited generalisability. Annex III makes other"
+        " emotion recognition high-risk (1(c)), and for law enforcement also polygraphs and the like (6(b))"
+        " and what rates the reliability of evidence (6(c)); these duties were put off to 2 December 2027."
+        " By Article 50(3), from 2 August 2026, whoever uses emotion recognition informs the people exposed"
+        " to it; use that the law permits against crime is excepted.",
+        "Artificial Intelligence Act, as changed by the Digital Omnibus (Council, 29 June 2026); the dates are"
+        " from secondary sources: check them in the Official Journal",
+    ),
+    (
+        "Authorities and makers. The European data protection authorities call inferring a person's emotions"
+        " highly undesirable and ask that it be prohibited; the British one warned that the technology may"
+        " not work yet, or ever. Microsoft withdrew emotion from its face service: there is no agreement in"
+        " science on what an emotion is or how a face shows it.",
+        "EDPB-EDPS Joint Opinion 5/2021; Information Commissioner's Office, 26 October 2022; Microsoft, 21 June"
+        " 2022",
     ),
     (
         "United States. Federal Rule of Evidence 702 (as amended in 2023) asks the proponent to show that a"
         " method was reliably applied; Daubert names testing, peer review, a known error rate, standards"
-        " and acceptance. Rule 902(14) lets copied data authenticate by hash and certification.",
+        " and acceptance. Rule 902(14) lets copied data authenticate by hash and certification. A proposed"
+        " Rule 707, on evidence made by machines, was not taken further in May 2026, so that 702 governs."
+        " State v. Puloka kept out video that had been enhanced by machine learning: how it was made was"
+        " opaque and not reviewed by peers.",
         "Federal Rules of Evidence 702, 902(14); Daubert v. Merrell Dow Pharmaceuticals, 509 U.S. 579"
-        " (1993)",
+        " (1993); State v. Puloka (King County Superior Court, Washington, 2024)",
     ),
     (
         "Error rates. One rate is not enough: name the sources of error and what was done about each.",
@@ -270,9 +293,21 @@ LEGAL: tuple[tuple[str, str], ...] = (
     ),
     (
         "Bias. Classifiers of this kind are more likely to rate faces of people labelled as not white as"
-        " negative, and FER2013 is among the sets audited for bias. How this model fares by group was not"
-        " measured: FER2013 does not say.",
+        " negative, even where they smile, and FER2013 is among the sets audited for bias. How this model fares"
+        " by group was not measured: FER2013 does not say. Sets of pictures called natural hold many posed"
+        " faces.",
         "Khan & Stinson 2025, arXiv 2507.10755; arXiv 2502.11049",
+    ),
+    (
+        "The state of the art. The best single network published for FER2013 is right on 73.28 % of its test"
+        " pictures: about one in four is wrong, on pictures like those that it learnt from.",
+        "Khaireddin & Chen 2021, arXiv 2105.03588",
+    ),
+    (
+        "Standards. Best practice exists for video analysis with artificial intelligence, for comparing faces"
+        " and for authenticating images. As far as is known to femo's makers none of it validates inferring"
+        " emotions, and a guide on governing artificial intelligence in forensics is a draft.",
+        "SWGDE 20-V-001; ENFSI-BPM-DI-01 (2018) and DI-03 (2021); ASTM WK96121",
     ),
 )
 
