@@ -23,9 +23,10 @@ from weakref import WeakSet
 from forensic_emotion.case.queries import Changes, Summary
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.evidence import Found, changed_since, discover, utc_now
+from forensic_emotion.evidence import Found, changed_since, discover
 from forensic_emotion.faces.tracks import link
 from forensic_emotion.isolation import Analyser
+from forensic_emotion.moments import utc_now
 from forensic_emotion.outcomes import as_copy, joined, with_changes
 from forensic_emotion.records import FaceResult, Identified, Outcome, Piece, Planned, Run, Track
 from forensic_emotion.settings import sampling_step

@@ -16,7 +16,10 @@ The library raises these; only ``forensic_emotion.cli`` turns them into words on
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a command's help needs errors, and not what records are made of
+    from forensic_emotion.records import FileFacts
 
 
 class FemoError(Exception):
@@ -91,7 +94,17 @@ class EvidenceError(FemoError):
 
 
 class UnreadableEvidence(EvidenceError):
-    """The file system did not give the bytes."""
+    """The file system did not give the bytes.
+
+    Args:
+        problem: see ``EvidenceError``.
+        text: the same.
+        facts: what it said of the file before a byte was read; None if the file was not opened.
+    """
+
+    def __init__(self, problem: str, text: str, facts: FileFacts | None = None) -> None:
+        super().__init__(problem, text)
+        self.facts = facts
 
 
 class UndecodableMedia(EvidenceError):

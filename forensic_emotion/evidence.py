@@ -9,17 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
+from forensic_emotion.file_facts import born_at, facts_of
 from forensic_emotion.hashes import CHUNK, OnRead, hash_stream, unwatched
 from forensic_emotion.media_types import name_fits, sniff
+from forensic_emotion.moments import utc
 from forensic_emotion.paths import as_text
 from forensic_emotion.records import Evidence, FileFacts, Stamp
 
@@ -244,23 +244,12 @@ def opened(
                 raise UnreadableEvidence("changed", "is not the file any more that was hashed")
             yield OpenEvidence(hashed, b"", source, path, status)
             return
+        facts = facts_of(status, born_at(descriptor, status), status.st_size, untouched)
         try:
             hashes = hash_stream(source, on_read)
             source.seek(0)
         except OSError as error:
-            raise _unreadable(error) from error
-        facts = FileFacts(
-            size=hashes.size,
-            modified=utc(status.st_mtime_ns),
-            changed=utc(status.st_ctime_ns),
-            accessed=utc(status.st_atime_ns),
-            access_time_kept=untouched,
-            mode=stat.filemode(status.st_mode),
-            uid=status.st_uid,
-            gid=status.st_gid,
-            inode=status.st_ino,
-            device=f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}",
-        )
+            raise _unreadable(error, facts) from error
         media_type = sniff(hashes.head)
         evidence = Evidence(
             sha256=hashes.sha256,
@@ -268,7 +257,7 @@ def opened(
             md5=hashes.md5,
             media_type=media_type,
             name_fits=name_fits(found.path_text, media_type),
-            facts=facts,
+            facts=replace(facts, size=hashes.size),
         )
         yield OpenEvidence(evidence, hashes.head, source, path, status)
 
@@ -285,25 +274,11 @@ def _status_of(path: bytes) -> os.stat_result | None:
         return None
 
 
-def _unreadable(error: OSError) -> UnreadableEvidence:
+def _unreadable(error: OSError, facts: FileFacts | None = None) -> UnreadableEvidence:
     if error.errno == errno.ENOENT:
-        return UnreadableEvidence("vanished", "was listed, and is not there any more")
+        return UnreadableEvidence("vanished", "was listed, and is not there any more", facts)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return UnreadableEvidence("no_permission", f"may not be read: {error.strerror}")
+        return UnreadableEvidence("no_permission", f"may not be read: {error.strerror}", facts)
     if error.errno == errno.ELOOP:
         return UnreadableEvidence("changed", "has become a symbolic link, which is not followed")
-    return UnreadableEvidence("unreadable", f"cannot be read: {error.strerror}")
-
-
-def utc(nanoseconds: int) -> str:
-    """Nanoseconds since 1970 as ``2026-11-22T19:03:26.123456789Z``."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    try:
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
-    except (OverflowError, OSError, ValueError):
-        return f"{nanoseconds} ns since 1970"  # a year beyond 9999: kept as it stands
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-
-
-def utc_now() -> str:
-    return utc(time.time_ns())
+    return UnreadableEvidence("unreadable", f"cannot be read: {error.strerror}", facts)

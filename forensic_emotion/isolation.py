@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
 from forensic_emotion.evidence import Found
+from forensic_emotion.file_facts import facts_at
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.media_types import kind_of
 from forensic_emotion.records import (
@@ -269,7 +270,7 @@ class Isolated:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             outcome = Outcome(task.found.path, task.found.path_text, lost.loss, problems=(problem,))
             if lost.told is None:
-                return outcome
+                return replace(outcome, unread=facts_at(task.found.full))
             evidence = lost.told.evidence
             kind = kind_of(evidence.media_type)
             return replace(outcome, evidence=evidence, kind=kind, notable=lost.told.notable)

@@ -169,6 +169,11 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
         raise
 
 
+def sqlite_name(path: Path) -> str:
+    """A path as SQLite takes it: ``file:…`` would be an address, ``:memory:`` no file at all."""
+    return str(path.absolute())
+
+
 def refuse_second_name(case: Path) -> None:
     """Refuse to write a case over a file that has another name somewhere: that may be in the evidence.
 

@@ -21,11 +21,12 @@ import cv2
 
 from forensic_emotion.chips import Chip, make_chip, region_around, to_inputs
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
-from forensic_emotion.errors import EvidenceError, NoPicture
+from forensic_emotion.errors import EvidenceError, NoPicture, UnreadableEvidence
 from forensic_emotion.evidence import Found, OpenEvidence, opened
 from forensic_emotion.faces.detector import Detector, load_detector
 from forensic_emotion.faces.landmarks import LandmarkPredictor
 from forensic_emotion.faces.quality import assess
+from forensic_emotion.file_facts import facts_at
 from forensic_emotion.frames.media import Frames
 from forensic_emotion.frames.pieces import plan_pieces
 from forensic_emotion.frames.readers import READERS
@@ -38,6 +39,7 @@ from forensic_emotion.records import (
     Evidence,
     Face,
     FaceResult,
+    FileFacts,
     Frame,
     Identified,
     Kind,
@@ -192,9 +194,10 @@ def analyse(
     looked at as a whole. The outcome counts all faces, and has those that ``on_faces`` was not given.
     """
     if found.skip:
-        return Outcome(found.path, found.path_text, "skipped", reason=found.skip)
+        facts = facts_at(found.full)
+        return Outcome(found.path, found.path_text, "skipped", reason=found.skip, unread=facts)
     if found.error:
-        return _failed(found, Problem("discover", "unreadable", found.error))
+        return _failed(found, Problem("discover", "unreadable", found.error), facts_at(found.full))
     job = Job(found, tools, on_frame, on_read, on_faces)
     try:
         with ExitStack() as stack:
@@ -208,7 +211,8 @@ def analyse(
                 outcome = _of_the_same_bytes(outcome, found, source)
             return replace(outcome, seconds=job.watch.seconds)
     except EvidenceError as error:
-        return _failed(found, Problem("read", error.problem, error.text))
+        told = error.facts if isinstance(error, UnreadableEvidence) else None
+        return _failed(found, Problem("read", error.problem, error.text), told or facts_at(found.full))
 
 
 def analyse_piece(
@@ -226,7 +230,7 @@ def analyse_piece(
             outcome = _look_at_media(job, source, "video", piece)
             return replace(_looked_at_again(outcome, source), seconds=job.watch.seconds)
     except EvidenceError as error:
-        return _failed(found, Problem("read", error.problem, error.text))
+        return _failed(found, Problem("read", error.problem, error.text), evidence.facts)
 
 
 def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
@@ -252,11 +256,12 @@ def _of_the_same_bytes(outcome: Outcome, found: Found, source: OpenEvidence) -> 
         f"its bytes changed while it was looked at: SHA-256 {source.evidence.sha256} → {other}; what was"
         " found in it is left out, and has to be looked for again"
     )
-    return replace(_failed(found, Problem("read", "changed", text)), notable=outcome.notable)
+    failed = _failed(found, Problem("read", "changed", text), source.evidence.facts)
+    return replace(failed, notable=outcome.notable)
 
 
-def _failed(found: Found, problem: Problem) -> Outcome:
-    return Outcome(found.path, found.path_text, "failed", problems=(problem,))
+def _failed(found: Found, problem: Problem, facts: FileFacts | None) -> Outcome:
+    return Outcome(found.path, found.path_text, "failed", unread=facts, problems=(problem,))
 
 
 def _look(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | Planned:

@@ -68,13 +68,15 @@ class FileFacts:
     """What the file system says of a file; times as UTC text with nanoseconds."""
 
     size: int
-    """Bytes that were read and hashed."""
+    """Bytes: that were read and hashed, or that the file system claims where they could not be."""
     modified: str
     changed: str
     """When its inode last changed."""
+    born: str | None
+    """When its inode was made; None where the file system does not keep that."""
     accessed: str
-    access_time_kept: bool
-    """Whether femo could read it without touching its access time."""
+    access_time_kept: bool | None
+    """Whether femo could read it without touching its access time; None if it was not opened."""
     mode: str
     """Type and permissions, as ``-rw-r--r--``."""
     uid: int
@@ -83,6 +85,8 @@ class FileFacts:
     inode: int
     device: str
     """Of its file system, as ``major:minor``."""
+    link_target: bytes | None = None
+    """Of a symbolic link, where it could be read without touching the link's access time."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,11 @@ class Problem:
     message: str
 
 
+ZoneSource = Literal["offset_tag", "in_value", "format", "gps", "none"]
+"""What says the zone of a time: a tag of its own, the value itself, the format's rule that it be UTC,
+how far it is from the satellites' time in the same file, or nothing."""
+
+
 @dataclass(frozen=True)
 class RecordedTime:
     """When a file says that it was recorded: by the camera's clock, and anyone may change it."""
@@ -128,8 +137,7 @@ class RecordedTime:
     """Where."""
     zone: str | None
     """Offset from UTC, as ``+02:00`` or ``Z``; None if the file does not say."""
-    zone_source: Literal["offset_tag", "in_value", "format", "none"]
-    """What says so: a tag of its own, the value itself, or the format's rule that it be UTC."""
+    zone_source: ZoneSource
 
 
 @dataclass
@@ -160,6 +168,9 @@ class MediaFacts:
     metadata: dict[str, Any] | None = None
     """Videos, also one within a still: what container and streams say of themselves."""
     recorded: RecordedTime | None = None
+    gps_at: str | None = None
+    """UTC by the satellites' clock, as the file says; that of the last fix, which may be older than the
+    picture."""
     latitude: float | None = None
     """Degrees, north positive, as the file says."""
     longitude: float | None = None
@@ -429,6 +440,8 @@ class Outcome:
     """The list of known hashes that has it; then it was skipped."""
     notable: str | None = None
     """The list of notable hashes that has it."""
+    unread: FileFacts | None = None
+    """What the file system says of a path without evidence; None if that could not be had either."""
     same_as: bytes | None = None
     """The path under which the same bytes were analysed in this run."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -489,4 +502,6 @@ class Run:
     versions: dict[str, str]
     """femo, Python, the system, every library that touches pixels, weights and lists of hashes."""
     model: Model
+    machine: dict[str, Any] = field(default_factory=dict)
+    """See ``machine.py``."""
     about: CaseData = field(default_factory=CaseData)

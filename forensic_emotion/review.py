@@ -29,8 +29,8 @@ from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.reviews import Judgement, Review, agreement, read_history, read_reviews
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.errors import CaseError, FemoError, UsageError
-from forensic_emotion.evidence import utc_now
 from forensic_emotion.hashes import CHUNK
+from forensic_emotion.moments import utc_now
 from forensic_emotion.paths import visible
 
 ADDRESS = "127.0.0.1"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from forensic_emotion.case import audit
 from forensic_emotion.case.audit_file import audit_fault
 from forensic_emotion.case.digest import (
+    canonical,
     changed_paths,
     face_key,
     is_as_ended,
@@ -26,6 +28,8 @@ from forensic_emotion.paths import as_text
 
 Fate = Literal["unchanged", "changed", "missing", "new", "moved", "unreadable", "unhashed"]
 FATES: tuple[Fate, ...] = get_args(Fate)
+MOST_NOTED = 200
+"""Faults, and files, that an entry of the audit table names."""
 HOLDING: tuple[Fate, ...] = ("unchanged", "unhashed")
 """``unhashed`` is what it was at the scan, a link or a file that cannot be read: as far as that goes."""
 
@@ -57,6 +61,24 @@ class Verification:
     """Of the audit chain."""
     files: list[FileFate] | None
     """Of the evidence; None if it was not looked at."""
+
+    def noted(self) -> dict[str, Any]:
+        """What the audit table keeps: counts, and by name what does not hold, up to a number; the digest
+        is over all of it."""
+        failing = [[f.path, f.fate, f.text] for f in self.files or () if f.fate not in HOLDING]
+        noted: dict[str, Any] = {
+            "faults": len(self.faults),
+            "evidence": dict(Counter(file.fate for file in self.files or ())),
+            "holds": self.holds,
+        }
+        if self.faults or failing:
+            whole = canonical([self.faults, failing]).encode()
+            noted["failing"] = {
+                "faults": self.faults[:MOST_NOTED],
+                "files": failing[:MOST_NOTED],
+                "sha256": hashlib.sha256(whole).hexdigest(),
+            }
+        return noted
 
     @property
     def holds(self) -> bool:

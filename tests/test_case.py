@@ -6,6 +6,8 @@ import re
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -266,6 +268,7 @@ def test_a_copy_takes_over_every_fact_of_its_original(case: Path) -> None:
     facts = MediaFacts(
         *(8, 6, 6, "1/1000", 5, 0, 40, 2),
         **{"exif": {"Make": "M"}, "metadata": {"a": "b"}, "latitude": 1.5, "longitude": -2.5},
+        gps_at="2026-11-22T19:03:26Z",
         **{"recorded": RecordedTime("2026", "DateTime", None, "none"), "stream": 1},
         **{"pixel_aspect": "64:45", "frames_interlaced": 3, "smallest_face": 12.5},
     )
@@ -380,3 +383,56 @@ def test_the_audit_file_is_written_through_no_link(
         opened.close()
     assert victim.read_bytes() == b"precious"
     assert not Path(f"{case}.audit").is_symlink()
+
+
+@pytest.mark.parametrize("meanwhile", ["read", "scan", "review"])
+def test_no_other_command_takes_a_case_from_under_a_scan(
+    evidence: Path, tmp_path: Path, meanwhile: str
+) -> None:
+    """What is not in the case itself yet lies in its -wal; whoever removes that, loses it."""
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    case = tmp_path / "case.db"
+    scanned(evidence, case)
+    wal = case.with_name("case.db-wal")
+    with closing(CaseStore(case)) as scanning:
+        run_id = scanning.begin(fake_run(evidence))
+        with opened_case(case) as opened:  # as a scan does, to see whether it goes on with one
+            assert read_run(opened).id == run_id
+        inode = wal.stat().st_ino
+        code = (
+            "import sys; from pathlib import Path; from forensic_emotion.case.store import CaseStore\n"
+            "from forensic_emotion.case.queries import opened_case\n"
+            "from forensic_emotion.errors import CaseError\n"
+            "case, meanwhile = Path(sys.argv[1]), sys.argv[2]\n"
+            "if meanwhile == 'read':\n"
+            "    with opened_case(case) as opened: opened.execute('SELECT * FROM files').fetchall()\n"
+            "store = CaseStore(case)\n"
+            "try:\n"
+            "    if meanwhile == 'scan': store.lock()\n"
+            "    store.note('verify', None, '2026', ('femo',), {})\n"
+            "except CaseError: print('refused')\n"
+            "store.close()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(case), meanwhile], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == ("refused\n" if meanwhile == "scan" else "")
+        assert wal.stat().st_ino == inode
+        scanning.add(run_id, Outcome(b"q.png", "q.png", "failed"))
+        with opened_case(case) as opened:
+            assert opened.execute("SELECT COUNT(*) FROM files").fetchone()[0] == 2
+        scanning.end_run(run_id, "interrupted", "2026", ("femo",))
+    with opened_case(case) as opened:
+        assert verify(opened, case, None, None, lambda: None).faults == []
+
+
+@pytest.mark.parametrize("name", ["file:%2E%2Fcase.db", ":memory:"])
+def test_a_case_is_called_what_it_is_called(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    scanned(evidence, Path(name))
+    assert (tmp_path / name).is_file()
+    assert not (tmp_path / "case.db").exists()

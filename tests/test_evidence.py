@@ -4,13 +4,20 @@ import hashlib
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from forensic_emotion.errors import UnreadableEvidence, UsageError
-from forensic_emotion.evidence import Found, discover, opened, utc
+from forensic_emotion.evidence import Found, discover, opened
+from forensic_emotion.file_facts import facts_at
 from forensic_emotion.media_types import claims_media, kind_of, name_fits, sniff
+from forensic_emotion.moments import utc
+from forensic_emotion.pipeline import analyse
+from forensic_emotion.records import Outcome, Planned
+from tests.builders import fake_tools
 
 
 def names(root: Path) -> list[bytes]:
@@ -273,3 +280,71 @@ def test_names_that_claim_media() -> None:
 def test_a_time_beyond_the_calendar_is_kept_as_a_number() -> None:
     assert utc(0) == "1970-01-01T00:00:00.000000000Z"
     assert utc(10**21) == f"{10**21} ns since 1970"
+
+
+def test_what_the_file_system_says_is_kept_of_what_is_not_read(evidence: Path) -> None:
+    os.mkfifo(evidence / "pipe")
+    (evidence / "link").symlink_to("nowhere")
+    (evidence / "gone").write_bytes(b"12345")
+    os.utime(evidence / "gone", ns=(10**18, 15 * 10**17))
+    paths = [*discover(evidence), Found(bytes(evidence), b"never", 0)]
+    (evidence / "gone").chmod(0)
+
+    def refuse(path: bytes, flags: int, **_: int) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    seen: dict[bytes, Outcome | Planned] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        for found in paths:
+            seen[found.path] = analyse(found, fake_tools(), lambda _: False, lambda _: None)
+    facts = {path: o.unread for path, o in seen.items() if isinstance(o, Outcome)}
+    assert [f.mode if f else None for f in facts.values()] == [
+        *("----------", "lrwxrwxrwx", "prw-r--r--", None)
+    ]
+    gone = facts[b"gone"]
+    assert gone is not None
+    assert (gone.size, gone.modified) == (5, "2017-07-14T02:40:00.000000000Z")
+    assert (gone.accessed, gone.access_time_kept) == ("2001-09-09T01:46:40.000000000Z", None)
+    assert gone.inode == (evidence / "gone").stat().st_ino
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks stat of coreutils")
+def test_when_a_file_was_made_is_what_the_system_says(evidence: Path) -> None:
+    (evidence / "f").write_bytes(b"1")
+    (evidence / "link").symlink_to("f")
+    os.utime(evidence / "f", ns=(10**18, 10**18))
+    (of_file, of_link) = discover(evidence)
+    with opened(of_file) as source:
+        born = source.evidence.facts.born
+    link = facts_at(of_link.full)
+    for path, found in ((evidence / "f", born), (evidence / "link", link.born if link else None)):
+        said = subprocess.run(["stat", "-c", "%w", path], capture_output=True, text=True).stdout.strip()
+        if said == "-":
+            assert found is None
+        else:
+            assert found is not None
+            day, clock, _ = said.split()
+            local = found.replace("T", " ").rstrip("Z")
+            assert local[14:] == f"{day} {clock}"[14:]  # but for the zone of this machine
+            assert found != "2001-09-09T01:46:40.000000000Z"
+
+
+def test_where_a_link_leads_is_told_only_where_that_changes_nothing(
+    evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "link").symlink_to(os.fsdecode(b"l\xe9"))
+    real = os.statvfs
+    for flags, target in ((0, None), (os.ST_RDONLY, b"l\xe9"), (os.ST_NOATIME, b"l\xe9")):
+        asked: list[object] = []
+
+        def told(path: object, flags: int = flags, asked: list[object] = asked) -> SimpleNamespace:
+            asked.append(path)
+            assert real(path)  # type: ignore[arg-type]
+            return SimpleNamespace(f_flag=flags)
+
+        monkeypatch.setattr(os, "statvfs", told)
+        facts = facts_at(os.fsencode(evidence / "link"))
+        assert facts is not None
+        assert facts.link_target == target
+        assert asked == [evidence]

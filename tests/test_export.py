@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -27,6 +28,7 @@ from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
 from forensic_emotion.cli.export import Name
+from forensic_emotion.export import dfxml
 from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, safe_name
@@ -466,9 +468,14 @@ def test_case_is_a_graph_whose_nodes_are_all_there(case: Path, tmp_path: Path) -
     assert kinds.count("uco-analysis:AnalyticResult") == len(faces)
     (action,) = [n for n in nodes if "uco-analysis:Analysis" in n["@type"]]
     assert NOTICE in action["uco-core:description"]
-    assert len(action["uco-action:object"]) == len(NAMES) + 4
+    assert len(action["uco-action:object"]) == 1 + len(NAMES) + 4  # the folder too
+    assert action["uco-action:actionStatus"] == "Complete/Finish"
+    assert kinds.count("uco-core:Relationship") == len(faces)
     assert len(action["uco-action:result"]) == len(faces)
-    (bytes_of_name,) = [n["femo:pathBytes"] for n in nodes if "femo:pathBytes" in n]
+    told = [
+        n["femo:pathBytes"] for n in nodes if "femo:pathBytes" in n and "Directory" not in n["@type"]
+    ]
+    (bytes_of_name,) = told
     assert bytes.fromhex(bytes_of_name) in NAMES
 
 
@@ -509,8 +516,53 @@ def test_dfxml_is_well_formed_whatever_names_hold(case: Path, tmp_path: Path) ->
     assert len(top.findall(".//{urn:femo:}face")) == len(NAMES) + 1 + 3
     (error,) = top.findall(f".//{DFXML}error")
     assert "damaged" in (error.text or "")
+    for file in files:
+        elements = [e.tag.removeprefix(DFXML) for e in file if e.tag.startswith(DFXML)]
+        assert elements == sorted(elements, key=SCHEMA_ORDER.index)
     assert top.findtext("{urn:femo:}run/{urn:femo:}notice") == NOTICE
     assert "=note\\u000aof" in (top.findtext(".//{urn:femo:}review") or "")
+
+
+SCHEMA_ORDER = (
+    *("filename", "error", "id", "name_type", "filesize", "inode", "mode", "uid", "gid", "mtime"),
+    *("ctime", "atime", "crtime", "link_target", "hashdigest"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "bits"),
+    [
+        ("-rw-r--r--", "r", 0o644),
+        ("-rwsr-x--t", "r", 0o5751),
+        ("-rwSr-sr-T", "r", 0o7654),
+        ("lrwxrwxrwx", "l", 0o777),
+        ("prw-------", "p", 0o600),
+        ("srwxr-xr-x", "s", 0o755),
+        ("?---------", "-", 0),
+        (None, "-", None),
+    ],
+)
+def test_a_mode_is_what_stat_has(text: str | None, kind: str, bits: int | None) -> None:
+    assert dfxml._mode(text) == (kind, bits)
+    if text is not None and bits is not None and kind == "r":
+        assert stat.filemode(stat.S_IFREG | bits) == text
+
+
+def test_what_is_no_file_is_exported_as_what_it_is(evidence: Path, case: Path, tmp_path: Path) -> None:
+    os.mkfifo(evidence / "pipe")
+    (evidence / "link").symlink_to("p.png")
+    scanned(evidence, case)
+    top = ET.parse(exported(case, "dfxml", tmp_path / "d.xml")).getroot()
+    kinds = {
+        f.findtext(f"{DFXML}filename"): f.findtext(f"{DFXML}name_type")
+        for f in top.findall(f"{DFXML}fileobject")
+    }
+    assert (kinds["pipe"], kinds["link"]) == ("p", "l")
+    nodes = json.loads(exported(case, "case", tmp_path / "c.jsonld").read_text())["@graph"]
+    types = [n["@type"] for n in nodes]
+    assert types.count("uco-observable:SymbolicLink") == types.count("uco-observable:NamedPipe") == 1
+    (folder,) = [n for n in nodes if n["@type"] == "uco-observable:Directory"]
+    assert folder["uco-core:hasFacet"][0]["uco-observable:filePath"] == str(evidence.resolve())
 
 
 def test_coco_keeps_its_own_rules(case: Path, tmp_path: Path) -> None:

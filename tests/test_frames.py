@@ -146,6 +146,56 @@ def test_a_time_without_a_zone_gets_none(tmp_path: Path) -> None:
     assert (bare.exif, bare.recorded) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("local", "date", "clock", "gps_at", "zone"),
+    [
+        ("2026:01:02 01:30:20", "2026:01:01", (23, 30, 5.5), "2026-01-01T23:30:05Z", "+02:00"),
+        ("2026:01:01 18:00:00", "2026:01:01", (23, 30, 30), "2026-01-01T23:30:30Z", "-05:30"),
+        ("2026:01:02 05:15:00", "2026:01:01", (23, 30, 0), "2026-01-01T23:30:00Z", "+05:45"),
+        ("2026:01:01 23:31:01", "2026:01:01", (23, 30, 0), "2026-01-01T23:30:00Z", None),  # too far
+        ("2026:01:01 23:45:00", "2026:01:01", (23, 30, 0), "2026-01-01T23:30:00Z", None),  # no zone
+        ("2026:01:02 14:30:00", "2026:01:01", (23, 30, 0), "2026-01-01T23:30:00Z", None),  # nowhere
+        ("0000:00:00 00:00:00", "2026:01:01", (23, 30, 0), "2026-01-01T23:30:00Z", None),
+        ("2026:01:01 23:30:00", "2026:13:01", (23, 30, 0), None, None),
+        ("2026:01:01 23:30:00", "2026:01:01", (24, 0, 0), None, None),
+        ("2026:01:01 23:30:00", "", (23, 30, 0), None, None),
+        ("2026:01:01 23:30:00", "2026:01:01", (23, 30), None, None),
+    ],
+)
+def test_the_time_of_satellites_tells_the_zone_of_the_camera(
+    tmp_path: Path,
+    local: str,
+    date: str,
+    clock: tuple[float, ...],
+    gps_at: str | None,
+    zone: str | None,
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = local
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSDateStamp], gps[ExifTags.GPS.GPSTimeStamp] = date, clock
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=exif)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert facts.gps_at == gps_at
+    if local[0] != "0":
+        told = (local, "Exif.DateTimeOriginal", zone, "gps" if zone else "none")
+        assert facts.recorded == RecordedTime(*told)
+
+
+def test_a_tag_tells_the_zone_before_satellites_do(tmp_path: Path) -> None:
+    path = with_exif(tmp_path / "p.jpg")
+    with Image.open(path) as image:
+        exif = image.getexif()
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    stamp = ("2026:01:01", (20.0, 59.0, 59.0))
+    gps[ExifTags.GPS.GPSDateStamp], gps[ExifTags.GPS.GPSTimeStamp] = stamp
+    Image.fromarray(picture()).save(path, exif=exif)
+    _, facts = read_frames(path)
+    assert facts.gps_at == "2026-01-01T20:59:59Z"
+    recorded = RecordedTime("2026:01:01 23:59:59", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
+    assert facts.recorded == recorded
+
+
 def test_damaged_exif_is_told_among_the_tags(tmp_path: Path) -> None:
     content = bytearray(with_exif(tmp_path / "p.jpg").read_bytes())
     start = content.index(b"Exif\0\0") + 6

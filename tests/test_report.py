@@ -654,7 +654,7 @@ def test_reviews_and_how_far_they_agree_are_shown(evidence: Path, case: Path) ->
 
 def test_every_text_is_used_and_every_text_that_is_used_is_there() -> None:
     template = (TEMPLATES / "report.html").read_text() + Path(context.__file__).read_text()
-    zones = {"zone_offset_tag", "zone_in_value", "zone_format", "zone_none"}
+    zones = {"zone_offset_tag", "zone_in_value", "zone_format", "zone_gps", "zone_none"}
     used = (
         set(re.findall(r"\bt\.(\w+)", re.sub(r"\bt\.sha256", "", template)))
         | set(re.findall(r'"(not_covered_\w+)"', template))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -422,7 +423,8 @@ def test_evidence_that_cannot_be_read_any_more_does_not_hold(
 
 TIES = {"id", "run_id", "file_id", "same_as", "row_digest", "results_digest"}
 OF_FILE_SYSTEM = {
-    *("modified_at", "changed_at", "accessed_at", "access_time_kept"),
+    *("modified_at", "changed_at", "born_at", "accessed_at", "access_time_kept"),
+    *("stat_size", "link_target"),
     *("mode", "uid", "gid", "inode", "device"),
 }
 OTHER = {"INTEGER": 'coalesce("{0}", 0) + 1', "REAL": 'coalesce("{0}", 0) + 1'}
@@ -526,7 +528,15 @@ def test_verify_says_so_and_notes_it(case: Path, evidence: Path) -> None:
     assert "MISSING  none.png" in output
     assert verified(case).holds
     ((detail,),) = rows(case, "SELECT detail FROM audit WHERE id = 4")
-    assert json.loads(detail)["evidence"] == {"missing": 1, "unchanged": 5, "unhashed": 1}
+    told = json.loads(detail)
+    assert told["evidence"] == {"missing": 1, "unchanged": 5, "unhashed": 1}
+    assert told["folder"] == str(evidence.resolve())
+    assert told["failing"]["files"] == [["none.png", "missing", ""]]
+    whole = json.dumps([[], told["failing"]["files"]], separators=(",", ":"))
+    assert told["failing"]["sha256"] == hashlib.sha256(whole.encode()).hexdigest()
+    assert output.rstrip().endswith("DOES NOT HOLD: faults of the case: 0, files: 1; named above.")
+    ((last,),) = rows(case, "SELECT sha256 FROM audit WHERE id = 4")
+    assert f"Audit head with the entry of this check: {last}" in output
 
 
 def test_the_hashes_lie_beside_the_case_that_a_link_leads_to(case: Path, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from itertools import chain
 
 FILE_SYSTEM = frozenset(
     (
-        *("modified_at", "changed_at", "accessed_at", "access_time_kept"),
-        *("mode", "uid", "gid", "inode", "device"),
+        *("modified_at", "changed_at", "born_at", "accessed_at", "access_time_kept"),
+        *("mode", "uid", "gid", "inode", "device", "stat_size", "link_target"),
     )
 )
 """Columns of ``files`` that are the file system's word."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
-from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database
+from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database, held
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
@@ -55,10 +55,11 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
             f"The case {path} cannot be opened: {error}.", "See that you may read it and its folder."
         ) from error
     try:
-        check_is_case(Database(connection), path)
-        check_is_current(Database(connection), path)
-        connection.row_factory = sqlite3.Row
-        yield connection
+        with held(path):
+            check_is_case(Database(connection), path)
+            check_is_current(Database(connection), path)
+            connection.row_factory = sqlite3.Row
+            yield connection
     except sqlite3.DatabaseError as error:
         remedy = "If it is damaged, use a copy that is whole. If it is locked, another program holds it."
         wal = beside(path, "-wal")
@@ -84,6 +85,8 @@ class RunInfo:
     arguments: list[str]
     settings: dict[str, Any]
     versions: dict[str, str]
+    machine: dict[str, Any] | None
+    """See ``machine.py``; None in a run of an older femo."""
     host: str
     user: str
     discovered: int | None
@@ -127,7 +130,9 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
             f"Runs in it: {', '.join(numbers) or 'none'}.",
         )
     values = dict(row)
-    for name in ("arguments", "settings", "versions", "model_card"):
+    for name in ("arguments", "settings", "versions", "machine", "model_card"):
+        if name == "machine" and values[name] is None:
+            continue
         try:
             values[name] = json.loads(values[name])
         except (ValueError, TypeError, RecursionError) as error:

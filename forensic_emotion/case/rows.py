@@ -13,8 +13,8 @@ from forensic_emotion.records import Kind, Problem
 
 MEDIA_COLUMNS = (
     *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
-    *("frames_hidden", "latitude", "longitude", "stream", "pixel_aspect", "frames_interlaced"),
-    "smallest_face",
+    *("frames_hidden", "gps_at", "latitude", "longitude", "stream", "pixel_aspect"),
+    *("frames_interlaced", "smallest_face"),
 )
 """Columns of ``files`` that hold what ``MediaFacts`` does under the same names, as it is."""
 
@@ -44,17 +44,21 @@ class FileRow:
     reason: str | None
     modified_at: str | None
     changed_at: str | None
+    born_at: str | None
     accessed_at: str | None
     access_time_kept: int | None
     mode: str | None
     uid: int | None
     gid: int | None
     inode: str | None
+    stat_size: int | None
+    link_target: str | None
     name_fits: int | None
     recorded: str | None
     recorded_tag: str | None
     recorded_zone: str | None
     zone_source: str | None
+    gps_at: str | None
     latitude: float | None
     longitude: float | None
     known: str | None

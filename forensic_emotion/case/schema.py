@@ -351,3 +351,14 @@ def m006_paths_labels_copies(db: Database) -> None:
     db.execute("CREATE INDEX files_by_path ON files (run_id, path)")
     db.execute("CREATE INDEX files_by_first ON files (same_as)")
     db.execute("CREATE INDEX faces_by_label ON faces (run_id, label, confidence)")
+
+
+UNREAD_FACTS = ("born_at TEXT", "stat_size INTEGER", "link_target TEXT", "gps_at TEXT")
+
+
+@MIGRATIONS()
+def m007_what_is_not_read(db: Database) -> None:
+    """What the file system says of a path is kept also where its bytes are not; a run has a machine."""
+    for column in UNREAD_FACTS:
+        db.execute(f"ALTER TABLE files ADD COLUMN {column}")
+    db.execute("ALTER TABLE runs ADD COLUMN machine TEXT")

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
@@ -48,6 +48,7 @@ from forensic_emotion.case.version import (
     check_is_case,
     check_is_current,
     check_is_database,
+    held,
     refuse_foreign_journal,
 )
 from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
@@ -58,6 +59,7 @@ from forensic_emotion.paths import (
     read_only,
     refuse_inside,
     refuse_second_name,
+    sqlite_name,
 )
 from forensic_emotion.records import (
     CLASSES,
@@ -126,13 +128,16 @@ class CaseStore:
         refuse_foreign_journal(path)
         self._fresh = not path.exists() or path.stat().st_size == 0
         try:
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(
+                sqlite_name(path), timeout=BUSY_SECONDS, isolation_level=None
+            )
         except sqlite3.Error as error:
             raise CaseError(
                 f"The case {path} cannot be opened: {error}.",
                 "Its folder must be there, and you must be allowed to write in it.",
             ) from error
         self._db = Database(self._connection)
+        self._holding = ExitStack()
         try:
             if self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 check_is_case(self._db, path)
@@ -151,6 +156,7 @@ class CaseStore:
             if self._noted:
                 self._untold, self._noted = None, False
             self._connection.execute("PRAGMA foreign_keys = ON")
+            self._holding.enter_context(held(path))
         except sqlite3.Error as error:
             self._connection.close()
             # A disk that is full before the first table would leave a file that is no case. If it is
@@ -187,8 +193,11 @@ class CaseStore:
                 if "locked" not in str(error):  # else another one reads it; whoever is last does this
                     failed = error
             self._write_audit_file()
+        except sqlite3.DatabaseError as error:
+            raise CaseError(f"The case {self.path} cannot be written: {error}.", DAMAGED) from error
         finally:
             self._connection.close()
+            self._holding.close()
             # Last: closing any descriptor of a file drops the locks that SQLite holds on it.
             if self._locked is not None:
                 os.close(self._locked)
@@ -247,7 +256,7 @@ class CaseStore:
 
     def _go_on(self, run_id: int, was: str, run: Run) -> int:
         with self._transaction():
-            detail = {"was": was}
+            detail: dict[str, Any] = {"was": was, "machine": run.machine}
             if was != "running" and not is_as_ended(self._connection, run_id):
                 # The digests that show it are of the end that is taken back here.
                 text = "paths were added, removed or changed after it stopped and before it went on"
@@ -310,6 +319,7 @@ class CaseStore:
                     "arguments": _json(run.arguments),
                     "settings": _json(run.settings),
                     "versions": _json(run.versions),
+                    "machine": _json(run.machine),
                     "model_sha256": model.sha256,
                     # As it stood: the same weights may be measured, or named, anew between two runs.
                     "model_name": model.name,
@@ -446,8 +456,12 @@ class CaseStore:
         at: str,
         arguments: tuple[str, ...],
         detail: dict[str, Any],
-    ) -> None:
-        """Add to the audit table what was done with the case; within a transaction as a part of it."""
+    ) -> str:
+        """Add to the audit table what was done with the case; within a transaction as a part of it.
+
+        Returns:
+            The head of the chain now.
+        """
         if self._untold is not None and not self._noted:
             detail = {**detail, "audit_file": self._untold}
         with self._transaction():
@@ -463,6 +477,7 @@ class CaseStore:
                 detail=detail,
             )
             self._noted = True
+            return audit.head(self._connection)
 
     # ---- what people say --------------------------------------------------------------------------
 
@@ -641,7 +656,7 @@ def _evidence_row(evidence: Evidence, kind: Kind | None) -> dict[str, Any]:
 
 
 def _file_row(outcome: Outcome) -> dict[str, Any]:
-    facts = outcome.evidence.facts if outcome.evidence else None
+    facts = outcome.evidence.facts if outcome.evidence else outcome.unread
     media = outcome.media or MediaFacts()
     return {
         "path": outcome.path_text,
@@ -651,6 +666,7 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "modified_at": facts.modified if facts else None,
         "changed_at": facts.changed if facts else None,
+        "born_at": facts.born if facts else None,
         "accessed_at": facts.accessed if facts else None,
         "access_time_kept": facts.access_time_kept if facts else None,
         "mode": facts.mode if facts else None,
@@ -659,6 +675,8 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         # As text: file systems have inodes that are wider than SQLite's integers.
         "inode": str(facts.inode) if facts else None,
         "device": facts.device if facts else None,
+        "stat_size": facts.size if facts else None,
+        "link_target": as_text(facts.link_target) if facts and facts.link_target else None,
         "name_fits": outcome.evidence.name_fits if outcome.evidence else None,
         "exif": _json(media.exif) if media.exif is not None else None,
         "metadata": _json(media.metadata) if media.metadata is not None else None,
@@ -811,7 +829,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
     check_is_database(path)
     refuse_foreign_journal(path)
     try:
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        with closing(sqlite3.connect(sqlite_name(path), timeout=BUSY_SECONDS)) as connection:
             db = Database(connection)
             check_is_case(db, path)
             for root in read_evidence_roots(connection):  # before a copy is laid beside it
@@ -824,7 +842,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
             if kept.exists():
                 raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
             os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            with closing(sqlite3.connect(kept)) as copy:
+            with closing(sqlite3.connect(sqlite_name(kept))) as copy:
                 connection.backup(copy)
             kept.chmod(stat.S_IMODE(path.stat().st_mode))  # it shows no more people what they may see
     except (sqlite3.Error, OSError) as error:

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
 from forensic_emotion.paths import SQLITE_HEADER, beside
+
+_HELD: Counter[tuple[int, int]] = Counter()
+"""Cases that this process has open, by device and inode, and how often.
+
+Closing any descriptor of a file drops all locks that the process has on it (POSIX), those of SQLite too.
+Another process would then take the case for one that nobody uses, and remove what is not in it yet.
+"""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep this process from opening a case by itself that SQLite has open."""
+    status = os.stat(path)
+    case = (status.st_dev, status.st_ino)
+    _HELD[case] += 1
+    try:
+        yield
+    finally:
+        _HELD[case] -= 1
 
 
 def check_is_database(path: Path) -> None:
@@ -18,6 +40,9 @@ def check_is_database(path: Path) -> None:
         CaseError: with the reason.
     """
     try:
+        status = os.stat(path)
+        if _HELD[status.st_dev, status.st_ino]:
+            return  # it was looked at when it was opened
         with path.open("rb") as source:
             head = source.read(len(SQLITE_HEADER))
     except FileNotFoundError:

@@ -27,7 +27,7 @@ def migrate(
     """
     from forensic_emotion.case import store
     from forensic_emotion.cli.noting import arguments
-    from forensic_emotion.evidence import utc_now
+    from forensic_emotion.moments import utc_now
 
     kept = store.migrate(case, utc_now(), arguments())
     if as_json:

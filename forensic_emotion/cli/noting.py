@@ -80,24 +80,28 @@ def tell_of_run(case: Path, run: RunInfo, asked: int | None) -> None:
 
 def note(
     case: Path, action: str, run_id: int | None, detail: dict[str, Any], evidence: Path | None = None
-) -> None:
+) -> str | None:
     """Add the entry; a case that cannot be written stays as it is, and the user is told.
 
     So does one that lies in the folder in which the user says that the evidence is now.
+
+    Returns:
+        The head of the audit chain with the entry; None if it could not be added.
     """
     from forensic_emotion.case.store import CaseStore
     from forensic_emotion.errors import CaseError, UsageError
-    from forensic_emotion.evidence import utc_now
+    from forensic_emotion.moments import utc_now
     from forensic_emotion.paths import refuse_inside
 
     if not writable(case):
         print("Not in the audit table: the case may only be read.", file=sys.stderr)
-        return
+        return None
     try:
         if evidence is not None:
             refuse_inside(evidence, case, "case")
         with closing(CaseStore(case)) as store:
             tell_audit_fault(store.audit_fault)
-            store.note(action, run_id, utc_now(), arguments(), detail)
+            return store.note(action, run_id, utc_now(), arguments(), detail)
     except (CaseError, UsageError) as error:  # what the command found stands all the same
         print(f"Not in the audit table: {visible(f'{error.text} {error.remedy}')}", file=sys.stderr)
+        return None

@@ -85,9 +85,9 @@ def scan(
     from contextlib import ExitStack, closing
 
     from forensic_emotion.cli.noting import tell_audit_fault
-    from forensic_emotion.evidence import utc_now
     from forensic_emotion.hashsets import ListFile
     from forensic_emotion.isolation import Equipment, Isolated, Limits
+    from forensic_emotion.moments import utc_now
     from forensic_emotion.paths import in_utf8, refuse_inside, refuse_second_name, visible
 
     if case.exists() and evidence.exists() and case.samefile(evidence):
@@ -118,9 +118,11 @@ def scan(
         from forensic_emotion.case.store import CaseStore
         from forensic_emotion.cli.noting import arguments
         from forensic_emotion.cli.progress import ScanProgress
+        from forensic_emotion.machine import machine_facts
         from forensic_emotion.records import CaseData, Run
 
         paths = engine.find_evidence(evidence)
+        count = workers or len(os.sched_getaffinity(0))
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
@@ -128,11 +130,11 @@ def scan(
             settings={**settings.in_force, "model": in_utf8(settings.model)},
             versions=first.facts.versions,
             model=first.facts.model,
+            machine=machine_facts(count),
             about=CaseData(*(in_utf8(said) for said in (case_number, examiner, agency, note))),
         )
         # Each further one starts when the first path, or piece of a video, comes to it.
-        further = (workers or len(os.sched_getaffinity(0))) - 1
-        analysers = [first, *(Isolated(load, limits, first.facts) for _ in range(further))]
+        analysers = [first, *(Isolated(load, limits, first.facts) for _ in range(count - 1))]
         for analyser in analysers[1:]:
             stack.push(analyser.__exit__)
         if store is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.rows import AsJson, print_json
-from forensic_emotion.paths import visible
+from forensic_emotion.paths import as_text, visible
 
 if TYPE_CHECKING:
     from forensic_emotion.verification import Chosen, Verification
@@ -51,6 +52,7 @@ def verify(
     from rich.progress import Progress
 
     from forensic_emotion import verification
+    from forensic_emotion.case.audit_file import audit_file
     from forensic_emotion.case.queries import opened_case
     from forensic_emotion.cli.noting import note
 
@@ -62,27 +64,27 @@ def verify(
             task = progress.add_task("hashing", total=chosen.paths if chosen else 0)
             found = verification.verify(opened, case, number, evidence, lambda: progress.advance(task))
     # First, for whoever reads what is printed may have seen enough before its end.
+    head = None
     if any(fault.startswith("database") for fault in found.faults):
         pass  # nothing more is written to what may be beyond repair
     elif not found.audit_holds:
-        # An entry more would make CASE.audit anew, from a table that is not what it was.
-        print("Not in the audit table: it, or CASE.audit, is not what it was.", file=sys.stderr)
+        # An entry more would make the file of hashes anew, from a table that is not what it was.
+        name = visible(audit_file(case).name)
+        print(f"Not in the audit table: it, or {name}, is not what it was.", file=sys.stderr)
     else:
-        detail = {
-            "faults": len(found.faults),
-            "evidence": dict(Counter(f.fate for f in found.files or ())),
-            "holds": found.holds,
-        }
-        note(case, "verify", number, detail, evidence)
+        detail = found.noted()
+        if evidence is not None:  # the command line may name it from a folder that nobody knows later
+            detail["folder"] = as_text(os.fsencode(os.path.realpath(evidence)))
+        head = note(case, "verify", number, detail, evidence)
     if as_json:
-        print_json(_facts(case, chosen, found))
+        print_json(_facts(case, chosen, found) | {"audit_head_now": head})
     else:
-        _print(chosen, found)
+        _print(chosen, found, head)
     if not found.holds:
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _print(run: Chosen | None, found: Verification) -> None:
+def _print(run: Chosen | None, found: Verification, now: str | None) -> None:
     from forensic_emotion.verification import HOLDING
 
     for fault in found.faults:
@@ -90,8 +92,10 @@ def _print(run: Chosen | None, found: Verification) -> None:
     for file in found.files or ():
         if file.fate not in HOLDING:
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
-    head = visible(found.head)
-    print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}. Audit head: {head}")
+    print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}.")
+    print(f"Audit head that was checked: {visible(found.head)}")
+    if now is not None:
+        print(f"Audit head with the entry of this check: {now}")
     if run is not None and found.files is not None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
@@ -109,6 +113,9 @@ def _print(run: Chosen | None, found: Verification) -> None:
     if found.holds:
         finished = run is not None and not found.unfinished
         print("All holds." if finished else "What is there holds.")
+    else:
+        files = sum(file.fate not in HOLDING for file in found.files or ())
+        print(f"DOES NOT HOLD: faults of the case: {len(found.faults)}, files: {files}; named above.")
 
 
 def _facts(case: Path, run: Chosen | None, found: Verification) -> dict[str, Any]:

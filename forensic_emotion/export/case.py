@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
-from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
     NAMESPACE,
@@ -25,6 +24,7 @@ from forensic_emotion.export.words import (
     origin_line,
     plain_json,
 )
+from forensic_emotion.moments import moment
 
 ONTOLOGY = "https://ontology.unifiedcyberontology.org/uco"
 CONTEXT = {
@@ -34,13 +34,23 @@ CONTEXT = {
         f"uco-{part}": f"{ONTOLOGY}/{part}/"
         for part in (
             *("core", "action", "analysis", "observable", "tool", "types", "configuration"),
-            "identity",
+            *("identity", "location"),
         )
     },
     "case-investigation": "https://ontology.caseontology.org/case/investigation/",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 Node = dict[str, Any]
+
+STATUS = {
+    "running": "Ongoing",
+    "done": "Complete/Finish",
+    "interrupted": "Fail",
+    "failed": "Fail",
+}
+"""State of a run → the word for it in UCO's ActionStatusTypeVocab, which has none for a stop."""
+KINDS = {"l": "SymbolicLink", "p": "NamedPipe", "s": "Socket", "c": "CharacterDevice"}
+"""How ``ls`` writes a type of file → UCO's class for it."""
 
 
 def write(job: Job, out: BinaryIO) -> None:
@@ -93,12 +103,16 @@ class _Graph:
             "threshold": run.threshold,
             **{f"setting.{name}": value for name, value in run.settings.items()},
             **{f"version.{name}": value for name, value in run.versions.items()},
+            **{f"machine.{name}": value for name, value in (run.machine or {}).items()},
         }
         entries = [
             self._node(
-                "uco-configuration", "ConfigurationEntry", name, itemName=name, itemValue=str(value)
+                *("uco-configuration", "ConfigurationEntry", name),
+                itemName=name,
+                itemValue=value if isinstance(value, str) else plain_json(value),
             )
             for name, value in settings.items()
+            if value is not None
         ]
         return {
             "@id": self._id("AnalyticTool"),
@@ -121,8 +135,11 @@ class _Graph:
             **{f"uco-action:{name}": time for name, time in times.items() if time is not None},
             "uco-action:instrument": {"@id": self._id("AnalyticTool")},
             **({"uco-action:performer": {"@id": self._id("Identity")}} if run.examiner else {}),
+            "uco-action:actionStatus": STATUS[run.state],
             "femo:runNumber": run.id,
             "femo:runState": run.state,
+            "femo:host": run.host,
+            "femo:account": run.user,
         }
 
     def about(self) -> Iterator[Node]:
@@ -139,6 +156,7 @@ class _Graph:
             }
 
     def objects(self) -> Iterator[Node]:
+        yield {"@id": self._id("Directory")}
         for file in self._job.files():
             yield {"@id": self._id("File", file.path_bytes.hex())}
 
@@ -151,13 +169,26 @@ class _Graph:
     # ---- what it looked at -------------------------------------------------------------------------
 
     def nodes(self) -> Iterator[Node]:
+        yield self._folder()
         for file in self._job.files():
             yield self._file(file)
             for face in self._job.faces_of(file):
                 if file.same_as is None:  # the faces belong to the bytes, not to the path
                     yield self._face(file, face)
                     yield self._result(face)
+                    yield self._of_face(face)
                 yield self._relation(file, face)
+
+    def _folder(self) -> Node:
+        """What the paths of the files are below."""
+        root = self._job.run.evidence_root
+        facet = self._node("uco-observable", "FileFacet", "root", filePath=root, isDirectory=True)
+        return {
+            "@id": self._id("Directory"),
+            "@type": "uco-observable:Directory",
+            "uco-core:hasFacet": [facet],
+            "femo:pathBytes": self._job.run.evidence_root_bytes.hex(),
+        }
 
     def _file(self, file: ListedFile) -> Node:
         path = file.path_bytes.hex()
@@ -166,6 +197,7 @@ class _Graph:
             self._content_facet,
             self._picture_facet,
             self._exif_facet,
+            self._place_facet,
         ]
         problems = [f"{p.stage}, {p.problem}: {p.message}" for p in file.problems]
         facts = {
@@ -176,9 +208,15 @@ class _Graph:
             "femo:recordedTag": file.recorded_tag,
             "femo:recordedZone": file.recorded_zone,
             "femo:zoneSource": file.zone_source,
+            "femo:gpsAt": _time(file.gps_at),
+            "femo:sameAs": file.same_as,
+            "femo:notable": file.notable,
+            "femo:known": file.known,
+            "femo:mode": file.mode,
+            "femo:linkTarget": file.link_target,
             "femo:problem": problems or None,
         }
-        kind = "RasterPicture" if file.kind == "still" else "File"
+        kind = "RasterPicture" if file.kind == "still" else KINDS.get((file.mode or "-")[0], "File")
         return {
             "@id": self._id("File", path),
             "@type": f"uco-observable:{kind}",
@@ -193,7 +231,8 @@ class _Graph:
             path,
             fileName=file.path.rpartition("/")[2],
             filePath=file.path,
-            sizeInBytes=file.size,
+            sizeInBytes=file.stat_size if file.size is None else file.size,
+            observableCreatedTime=_time(file.born_at),
             modifiedTime=_time(file.modified_at),
             metadataChangeTime=_time(file.changed_at),
             accessedTime=_time(file.accessed_at),
@@ -227,7 +266,14 @@ class _Graph:
         if file.kind != "still" or file.width is None:
             return None
         size = {"pictureWidth": file.width, "pictureHeight": file.height}
-        return self._node("uco-observable", "RasterPictureFacet", path, **size)
+        kind = (file.media_type or "").removeprefix("image/") or None
+        return self._node("uco-observable", "RasterPictureFacet", path, **size, pictureType=kind)
+
+    def _place_facet(self, file: ListedFile, path: str) -> Node | None:
+        if file.latitude is None or file.longitude is None:
+            return None
+        place = {"latitude": _decimal(file.latitude), "longitude": _decimal(file.longitude)}
+        return self._node("uco-location", "LatLongCoordinatesFacet", path, **place)
 
     def _exif_facet(self, file: ListedFile, path: str) -> Node | None:
         if not file.exif:
@@ -291,6 +337,17 @@ class _Graph:
             "uco-core:target": {"@id": self._id("File", path)},
             "uco-core:isDirectional": True,
             "uco-core:kindOfRelationship": "Contained_Within",
+        }
+
+    def _of_face(self, face: ListedFace) -> Node:
+        """Ties a classification to its face in words of UCO alone."""
+        return {
+            "@id": self._id("Relationship", *_key(face)),
+            "@type": "uco-core:Relationship",
+            "uco-core:source": {"@id": self._id("AnalyticResult", *_key(face))},
+            "uco-core:target": {"@id": self._id("Face", *_key(face))},
+            "uco-core:isDirectional": True,
+            "uco-core:kindOfRelationship": "Classification_Of",
         }
 
     def _result(self, face: ListedFace) -> Node:

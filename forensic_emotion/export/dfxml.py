@@ -15,9 +15,9 @@ from xml.sax.saxutils import XMLGenerator
 
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
-from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import NAMESPACE, NOTICE, hex_if_changed, plain_json
+from forensic_emotion.moments import moment
 from forensic_emotion.paths import visible
 
 DFXML = "http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML"
@@ -89,9 +89,13 @@ def _creator(page: _Page, job: Job) -> None:
         page.leaf("program", "femo")
         page.leaf("version", run.versions.get("femo", __version__))
         with page.element("execution_environment"):
-            page.leaf("os_sysname", run.versions.get("system"))
+            machine = run.machine or {"os_sysname": run.versions.get("system")}
+            for name in ("os_sysname", "os_release", "os_version"):
+                page.leaf(name, machine.get(name))
             page.leaf("host", run.host)
+            page.leaf("arch", machine.get("arch"))
             page.leaf("command_line", shlex.join(run.arguments))
+            page.leaf("uid", machine.get("uid"))
             page.leaf("username", run.user)
             page.leaf("start_time", run.started_at)
         for name, version in run.versions.items():
@@ -115,25 +119,32 @@ def _file(page: _Page, job: Job, file: ListedFile) -> None:
         for problem in file.problems:
             page.leaf("error", f"{problem.stage}, {problem.problem}: {problem.message}")
         page.leaf("id", file.id)
-        page.leaf("name_type", "r" if (file.mode or "").startswith("-") else "-")
-        page.leaf("filesize", file.size)
+        kind, permissions = _mode(file.mode)
+        page.leaf("name_type", kind)
+        page.leaf("filesize", file.stat_size if file.size is None else file.size)
         page.leaf("inode", file.inode)
+        page.leaf("mode", permissions)
         page.leaf("uid", file.uid)
         page.leaf("gid", file.gid)
         for name, time in (
             ("mtime", file.modified_at),
             ("ctime", file.changed_at),
             ("atime", file.accessed_at),
+            ("crtime", file.born_at),
         ):
             if time is not None and moment(time, "Z") is not None:
                 page.leaf(name, time)
-        page.leaf("libmagic", file.media_type)
+        page.leaf("link_target", file.link_target)
         for kind, value in (("md5", file.md5), ("sha1", file.sha1), ("sha256", file.sha256)):
             page.leaf("hashdigest", value, type=kind)
         page.leaf("femo:pathBytes", hex_if_changed(file))
         page.leaf("femo:mode", file.mode)
+        page.leaf("femo:mediaType", file.media_type)
         page.leaf("femo:state", file.state)
         page.leaf("femo:reason", file.reason)
+        page.leaf("femo:sameAs", file.same_as)
+        page.leaf("femo:notable", file.notable)
+        page.leaf("femo:known", file.known)
         page.leaf(
             "femo:recorded",
             file.recorded,
@@ -141,8 +152,27 @@ def _file(page: _Page, job: Job, file: ListedFile) -> None:
             zone=file.recorded_zone,
             zone_source=file.zone_source,
         )
+        page.leaf("femo:gpsAt", file.gps_at)
+        page.leaf("femo:latitude", _number(file.latitude))
+        page.leaf("femo:longitude", _number(file.longitude))
         for face in job.faces_of(file):
             _face(page, face)
+
+
+KINDS = {"-": "r", "l": "l", "p": "p", "s": "s", "c": "c", "b": "b", "d": "d"}
+"""How ``ls`` writes a type of file → how the schema does."""
+
+
+def _mode(text: str | None) -> tuple[str, int | None]:
+    """Type of a file, and its permissions as a number, from its mode as ``-rw-r--r--``."""
+    if text is None:
+        return "-", None
+    bits = 0
+    for place, letter in enumerate(text[1:10]):
+        bits |= (letter in "rwxst") << (8 - place)
+        if letter in "sStT":  # stands where the right to execute does, of owner, group, others
+            bits |= 0o4000 >> place // 3
+    return KINDS.get(text[0], "-"), bits
 
 
 def _face(page: _Page, face: ListedFace) -> None:

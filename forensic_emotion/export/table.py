@@ -16,8 +16,8 @@ OF_FILE = {
     "path_bytes": BYTES,
     **dict.fromkeys(("sha256", "sha1", "md5"), TEXT),
     "size": WHOLE,
-    **dict.fromkeys(("media_type", "modified_at", "changed_at", "accessed_at", "recorded"), TEXT),
-    **dict.fromkeys(("recorded_tag", "recorded_zone", "zone_source"), TEXT),
+    **dict.fromkeys(("media_type", "modified_at", "changed_at", "born_at", "accessed_at"), TEXT),
+    **dict.fromkeys(("recorded", "recorded_tag", "recorded_zone", "zone_source", "gps_at"), TEXT),
     **dict.fromkeys(("latitude", "longitude"), REAL),
     **dict.fromkeys(("state", "same_as", "notable"), TEXT),
 }

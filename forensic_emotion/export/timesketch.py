@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFile, labels_of, verdicts_of
-from forensic_emotion.case.times import moment
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import OF_REVIEW
 from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
+from forensic_emotion.moments import moment
 from forensic_emotion.paths import visible
 from forensic_emotion.records import LOOKED_AT
 
@@ -26,6 +26,7 @@ MICROSECOND = timedelta(microseconds=1)
 OF_FILE_SYSTEM = {
     "modified_at": "Content Modification Time",
     "changed_at": "Metadata Modification Time",
+    "born_at": "Creation Time",
     "accessed_at": "Last Access Time",
 }
 """Column → what Timesketch users know such a time as."""
@@ -69,6 +70,13 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
             "time_exact": told,
             **of_file,
         }
+    if file.gps_at is not None and (found := moment(file.gps_at, "Z")) is not None:
+        yield {
+            **_at(found, "GPS time (as the file says)", message),
+            "data_type": "femo:gps",
+            "gps_at": file.gps_at,
+            **of_file,
+        }
     of_faces = file.kind == "video" and job.settings.face_events
     recorded = _recorded(job, file)
     if recorded is None:
@@ -98,6 +106,11 @@ def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, An
         "faces": sum(labels.values()),
         "labels": _counts(labels),
         "reviews": _counts(verdicts_of(job.case, job.run.id, file.sha256) if labels else {}),
+        "latitude": file.latitude,
+        "longitude": file.longitude,
+        "notable": file.notable,
+        "known": file.known,
+        **({} if file.notable is None else {"tag": ["notable"]}),
         "run_id": job.run.id,
         **_model(job),
     }

@@ -189,8 +189,8 @@ def _behind_jpeg(source: BinaryIO) -> Iterator[str]:
     if _find(source, end, _OTHER_PICTURES) is not None:
         yield "a picture that follows behind the end of the last one (PNG, GIF or WebP)"
     # Other bytes behind a JPEG are told of no more than what makers put there for themselves.
-    if (place := _find(source, end, _CONTAINERS)) is not None:
-        source.seek(place)
+    if (held := _find(source, end, _CONTAINERS)) is not None:
+        source.seek(held)
         yield f"{archive(source.read(16))} that follows behind the end of the picture (JPEG)"
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Literal
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from forensic_emotion.frames.media import DECODER_ERRORS
+from forensic_emotion.moments import moment
 from forensic_emotion.records import MediaFacts, RecordedTime
 
 LONGEST_BINARY = 1024
@@ -88,6 +91,10 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
         gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
     except DECODER_ERRORS:  # said above, where it is broken
         return
+    facts.gps_at = _gps_time(gps)
+    if facts.recorded and facts.recorded.zone is None and facts.gps_at:
+        zone = zone_between(facts.recorded.raw, facts.gps_at)
+        facts.recorded = replace(facts.recorded, zone=zone, zone_source="gps" if zone else "none")
     facts.latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, 90)
     facts.longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, 180)
 
@@ -137,3 +144,37 @@ def _degrees(gps: dict[int, Any], tag: int, reference: int, most: int) -> float 
     if not 0 <= value <= most:  # also false for "not a number", a fraction over 0
         return None
     return -value if side in ("S", "W") else value
+
+
+def _gps_time(gps: dict[int, Any]) -> str | None:
+    """Date and time of the satellites' clock as ``2026-11-22T19:03:26Z``; None if they are missing or no
+    calendar has them."""
+    date, parts = gps.get(ExifTags.GPS.GPSDateStamp), gps.get(ExifTags.GPS.GPSTimeStamp)
+    if not isinstance(date, str) or not isinstance(parts, tuple) or len(parts) != 3:
+        return None
+    try:
+        hours, minutes, seconds = (int(float(part)) for part in parts)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
+    found = moment(f"{date.rstrip(chr(0) + ' ')} {hours:02}:{minutes:02}:{seconds:02}", "Z")
+    return None if found is None else f"{found:%Y-%m-%dT%H:%M:%S}Z"
+
+
+ZONES = frozenset(range(-12 * 60, 14 * 60 + 1, 30)) | {5 * 60 + 45, 8 * 60 + 45, 12 * 60 + 45}
+"""Minutes that clocks somewhere are before UTC: whole and half hours, Nepal, Eucla, the Chathams."""
+NEAR = timedelta(minutes=1)
+"""How far a camera's clock and the last fix may be apart for their distance to be a zone."""
+
+
+def zone_between(local: str, gps: str) -> str | None:
+    """The zone of a camera's clock, as ``+02:00``, if it is a zone's distance from the satellites'.
+
+    None if it is not within a minute of one, as where the fix is old or the clock wrong.
+    """
+    here, there = moment(local, "Z"), moment(gps, "Z")
+    if here is None or there is None:
+        return None
+    minutes = round((here - there) / timedelta(minutes=15)) * 15
+    if minutes not in ZONES or abs(here - there - timedelta(minutes=minutes)) > NEAR:
+        return None
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

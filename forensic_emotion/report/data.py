@@ -18,7 +18,7 @@ import numpy as np
 from forensic_emotion.case.queries import FaceInfo, TrackInfo
 from forensic_emotion.case.reviews import Review
 from forensic_emotion.case.rows import FileRow
-from forensic_emotion.case.times import moment
+from forensic_emotion.moments import moment
 from forensic_emotion.paths import visible
 from forensic_emotion.records import CLASSES, FAULTS, Box
 from forensic_emotion.thumbnails import shown_part

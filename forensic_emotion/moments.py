@@ -1,9 +1,26 @@
-"""A time as a file tells it → a moment that can be compared."""
+"""Moments: as femo writes them down (UTC, text with nanoseconds), and as files tell them."""
 
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta, timezone
+
+
+def utc(nanoseconds: int) -> str:
+    """Nanoseconds since 1970 as ``2026-11-22T19:03:26.123456789Z``."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return f"{nanoseconds} ns since 1970"  # a year beyond 9999: kept as it stands
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+
+
+def utc_now() -> str:
+    """This moment by the machine's clock."""
+    return utc(time.time_ns())
+
 
 _TIME = re.compile(
     r"(\d{4})[-:](\d\d)[-:](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(?:Z|[+-]\d\d:?\d\d)?"
