@@ -976,7 +976,8 @@ def test_a_video_whose_timestamps_go_back_or_repeat(tmp_path: Path, more: str) -
     part = keyed_video(tmp_path / "part.ts", 30, 10, more=more)
     path = joined_ts(tmp_path / "v.ts", part, part)
     frames, facts = read_frames(path, sample="all")
-    assert {p.problem for p in facts.problems} == {"damaged"}, "the packets are not numbered on"
+    # The packets are not numbered on.
+    assert {p.problem for p in facts.problems} == {"damaged", "times_go_back"}
     times = [f.time.pts for f in frames]
     assert times[30:] == times[:30], "the clock is set back, and each time comes twice"
     assert [f.index for f in frames] == list(range(60))
@@ -1200,10 +1201,14 @@ def test_each_container_that_is_named_is_read(
     assert sniff(path.read_bytes()[:4096]) == media_type
     assert name_fits(name, media_type)
     frames, facts = read_frames(path, sample="all")
-    assert facts.problems == []
     assert [frame.index for frame in frames] == list(range(10))
-    seconds = [float(frame.time.seconds) for frame in frames if frame.time]
-    np.testing.assert_allclose(np.diff(seconds), [0.04] * 9, atol=0.001)
+    if format == "mpeg2video":  # no container: FFmpeg would make times up of a rate
+        assert [p.problem for p in facts.problems] == ["no_timestamp"]
+        assert [frame.time for frame in frames] == [None] * 10
+    else:
+        assert facts.problems == []
+        seconds = [float(frame.time.seconds) for frame in frames if frame.time]
+        np.testing.assert_allclose(np.diff(seconds), [0.04] * 9, atol=0.001)
     for frame in frames:
         assert np.abs(frame.image.astype(int) - shown).mean() < 6
 

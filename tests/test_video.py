@@ -280,11 +280,11 @@ def test_of_three_matroska_files_in_one_the_last_is_told(tmp_path: Path) -> None
     path = tmp_path / "v.mkv"
     path.write_bytes(2 * one)
     frames, facts = read_frames(path, sample="all")
-    assert (len(frames), facts.problems) == (60, [])
+    assert (len(frames), [p.problem for p in facts.problems]) == (60, ["times_go_back"])
     path.write_bytes(3 * one)
     frames, facts = read_frames(path, sample="all")
     assert len(frames) == 60
-    assert [p.problem for p in facts.problems] == ["not_looked_at"]
+    assert [p.problem for p in facts.problems] == ["not_looked_at", "times_go_back"]
     assert read_pieces(path, sample="all") == ([], []), "it is looked at in one go, which says so"
 
 
@@ -477,3 +477,92 @@ def test_a_scene_that_is_faded_in_is_looked_at(tmp_path: Path) -> None:
     assert frames[0].image.max() == 0
     assert frames[-1].image.max() > 200, "not only the black it began with"
     assert len(frames) < 10
+
+
+# ---- what containers say wrongly -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_list_of_key_frames_that_is_missing_costs_no_frame(tmp_path: Path, codec: str) -> None:
+    """Then each packet counts as a key frame, and pieces would begin at pictures that need others."""
+    whole = encode(tmp_path / "v.mp4", codec, [*range(250)] * 2, g="500", sc_threshold="1000000000")
+    path = tmp_path / "without.mp4"
+    path.write_bytes(whole.read_bytes().replace(b"stss", b"free"))
+    _, outcomes = read_pieces(path, every=1)
+    expected = told(read_frames(whole, every=1)[0])
+    assert told(read_frames(path, every=1)[0]) == expected
+    assert expected[:3] == [(n, n, n / RATE) for n in (0, 25, 50)]
+    if codec == "mpeg4":
+        problems = {p.message for facts in outcomes for p in facts.problems}
+        assert problems == {"what is marked as the key frame before a piece is none"}
+    keys, facts = read_frames(path, sample="keyframes")
+    assert [number_of(key.image) for key in keys] == [0]
+    if codec == "mpeg4":
+        assert "no_key_picture" in {p.problem for p in facts.problems}
+
+
+@pytest.mark.parametrize("options", [{"x264-params": "open-gop=1:keyint=20:min-keyint=20"}, {"g": "20"}])
+def test_key_frames_of_avi_have_their_own_times(tmp_path: Path, options: dict[str, str]) -> None:
+    path = encode(tmp_path / "v.avi", "libx264", range(60), bf="3", sc_threshold="0", **options)
+    keys, facts = read_frames(path, sample="keyframes")
+    assert told(keys) == in_order([0, 20, 40])
+    assert facts.problems == []
+
+
+def test_frames_of_asf_have_the_times_at_which_they_are_shown(tmp_path: Path) -> None:
+    path = encode(tmp_path / "v.asf", "mpeg4", range(60), bf="2", g="20", sc_threshold="1000000000")
+    frames, facts = read_frames(path, sample="all")
+    assert [(n, index) for n, index, _ in told(frames)] == [(n, n) for n in range(60)]
+    seconds = [frame.time.seconds for frame in frames if frame.time]
+    np.testing.assert_allclose(seconds, np.arange(60) / RATE, atol=0.0011)
+    assert facts.problems == []
+
+
+def test_times_that_go_back_are_told(tmp_path: Path) -> None:
+    """A copy of packets from a container without times of presentation to one with them."""
+    source = encode(tmp_path / "a.mp4", "libx264", range(60), bf="2", g="20")
+    path = tmp_path / "v.mp4"
+    with av.open(source) as container, av.open(path, "w") as target:
+        copy = target.add_stream_from_template(container.streams.video[0])
+        packets = (packet for packet in container.demux(video=0) if packet.size)
+        for place, packet in enumerate(packets):
+            packet.pts = packet.dts = place
+            packet.time_base, packet.stream = Fraction(1, RATE), copy
+            target.mux(packet)
+    _, facts = read_frames(path, sample="all")
+    (problem,) = facts.problems
+    assert problem.problem == "times_go_back"
+
+
+def test_times_of_a_transport_stream_are_those_that_it_has(tmp_path: Path) -> None:
+    """FFmpeg takes a time that is well before the first one for one behind the end of the clock."""
+    late, early = ([*range(start, start + 30)] for start in (25_000, 0))
+    for name, times in (("late.ts", late), ("early.ts", early)):
+        with av.open(tmp_path / name, "w", options={"mpegts_copyts": "1"}) as container:
+            stream = container.add_stream("mpeg2video", rate=RATE, options={"bf": "0"})
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            for number, pts in enumerate(times):
+                frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+                frame.pts, frame.time_base = pts, Fraction(1, RATE)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    seconds = {}
+    for name in ("late.ts", "early.ts"):
+        frames, _ = read_frames(tmp_path / name, sample="all")
+        seconds[name] = [frame.time.seconds for frame in frames if frame.time]
+    path = tmp_path / "v.ts"
+    path.write_bytes((tmp_path / "late.ts").read_bytes() + (tmp_path / "early.ts").read_bytes())
+    frames, facts = read_frames(path, sample="all")
+    assert [f.time and f.time.seconds for f in frames] == seconds["late.ts"] + seconds["early.ts"]
+    assert seconds["late.ts"][0] - seconds["early.ts"][0] == pytest.approx(1000, abs=0.1)
+    assert "times_go_back" in {p.problem for p in facts.problems}
+
+
+def test_a_length_in_place_of_a_number_of_frames_is_no_damage(tmp_path: Path) -> None:
+    path = encode(tmp_path / "v.ivf", "libvpx", range(10))
+    data = bytearray(path.read_bytes())
+    data[24:28] = (10_000).to_bytes(4, "little")  # as FFmpeg writes it of some streams
+    path.write_bytes(data)
+    frames, facts = read_frames(path, sample="all")
+    assert (len(frames), facts.problems) == (10, [])

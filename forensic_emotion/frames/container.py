@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import UndecodableMedia
@@ -40,22 +41,33 @@ Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of ot
 to open.
 """
 
-NO_TIMES = ("avi",)
+NO_TIMES = ("avi", "asf")
 """Demuxers of formats that tell when packets are decoded, and not when their frames are shown. FFmpeg
 makes up the latter, wrongly where some frames are shown before others that are decoded earlier."""
 
-COUNTS_FRAMES = ("mov", "ivf")
-"""Demuxers whose number of frames is that of the packets; others estimate, or count empty ones too."""
+COUNTS_FRAMES = ("mov",)
+"""Demuxers whose number of frames is that of the packets; others estimate, count empty ones too, or, as
+some writers of IVF, give a length in its place."""
 
-BARE = ("h264", "hevc")
+BARE = ("h264", "hevc", "mpegvideo")
 """Demuxers of streams without a container: nothing tells of a frame but its packet."""
 
-MERE_STREAMS = ("mpegts", "mpeg", "mpegvideo", *BARE)
+ONE_EACH = ("h264", "hevc")
+"""Those of which each packet is a picture."""
+
+MERE_STREAMS = ("mpegts", "mpeg", *BARE)
 """Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
 what counts. FFmpeg keeps what it read at the start."""
 
 LATE_STREAMS = ("mpegts", "mpeg", "flv")
 """Demuxers of formats without a list of streams, which tell of one where its first packet lies."""
+
+RAW_TIMES = {"correct_ts_overflow": "0"}
+"""Else FFmpeg adds the length of its clock to times of MPEG-TS that are well before the first one, or
+takes it from them: a guess, which is wrong where recordings were joined."""
+
+NEVER_MARKED = ("qtrle", "svq1", "flashsv", "cfhd")
+"""Decoders that mark no picture as a key frame's."""
 
 BUFFER = 1 << 18
 
@@ -80,7 +92,7 @@ def open_container(source: BinaryIO, media_type: str, **options: str) -> InputCo
             # A title that is no UTF-8, as old cameras and tools write them, is no damage.
             metadata_errors="backslashreplace",
             # No demuxer may open anything but the descriptor it was given.
-            options={"protocol_whitelist": "none", **options},
+            options={"protocol_whitelist": "none", **RAW_TIMES, **options},
         )
     except (FFmpegError, ValueError) as error:
         text = f"{media_type} cannot be opened: {text_of(error)}"
@@ -235,6 +247,13 @@ def is_shown(packet: Packet[VideoStream]) -> bool:
     """Whether a packet gives a picture: VP8 has some that only others refer to (RFC 6386, 9.1)."""
     codec = packet.stream.codec_context
     return codec is None or codec.name not in VP8 or bool(bytes(packet)[0] & SHOW_FRAME)
+
+
+def is_key(picture: VideoFrame, stream: VideoStream) -> bool:
+    """Whether a picture needs no other one, by its own data: some containers mark all packets, or wrong
+    ones. Of some codecs only the container tells."""
+    codec = stream.codec_context
+    return bool(picture.key_frame) or codec is None or codec.name in NEVER_MARKED
 
 
 VP8 = ("vp8", "libvpx")

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.frames.container import (
-    BARE,
+    ONE_EACH,
     Tally,
     is_shown,
     listening,
@@ -130,6 +130,9 @@ def decode(
         for picture in pictures:
             order.came(picture)
             if piece is not None:
+                if leading and picture.pts == piece.key and not picture.key_frame:
+                    # All that follows would be made of a picture that is not there.
+                    facts.note("damaged", "what is marked as the key frame before a piece is none")
                 if picture.pts is not None and picture.pts < piece.start:
                     continue
                 leading = False
@@ -148,7 +151,7 @@ def decode(
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if order.lost and piece is None:
         facts.note("damaged", LOST.format(order.lost))
-    if container.format.name in BARE and order.half is None:
+    if container.format.name in ONE_EACH and order.half is None:
         missing = tally.shown - came - failed - order.lost
         if missing > 0:
             text = f"{missing} of {tally.shown} pictures give no frame; what they need may be cut off"

@@ -129,15 +129,17 @@ def _unnamed(kinds: type[SideDataType], value: object) -> SideDataType:
 SideDataType._missing_ = classmethod(_unnamed)  # type: ignore[assignment, method-assign]
 
 
-def display_turn(picture: VideoFrame, facts: MediaFacts) -> Turn:
-    """What the stream's display matrix asks for (ISO 14496-12, 8.3.2); nothing if it has none."""
+def display_turn(picture: VideoFrame, facts: MediaFacts, before: Turn) -> Turn:
+    """What a frame's display matrix asks for (ISO 14496-12, 8.3.2); as before if it has none."""
     data = cast("SideData | None", picture.side_data.get("DISPLAYMATRIX"))
     if data is None:
-        return AS_STORED
+        return before
     a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).tolist()
     turn = TURNS.get((_sign(a), _sign(b), _sign(c), _sign(d)))
     if turn is None:
-        facts.note("display_matrix", "is to be shown askew or distorted; it was looked at as stored")
+        if all(problem.problem != "display_matrix" for problem in facts.problems):
+            text = "is to be shown askew or distorted; it was looked at as stored"
+            facts.note("display_matrix", text)
         return AS_STORED
     return turn
 

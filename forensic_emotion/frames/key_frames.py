@@ -16,6 +16,7 @@ from forensic_emotion.frames.container import (
     NO_TIMES,
     Tally,
     all_pictures,
+    is_key,
     is_shown,
     listening,
     open_container,
@@ -178,6 +179,7 @@ def decode_keys(
             last_error = last_error if isinstance(last_error, MemoryError) else error
             pictures = []
         else:
+            pictures = [picture for picture in pictures if is_key(picture, stream)]
             half = None if pictures else packet
         finally:
             codec.flush_buffers()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
@@ -17,11 +18,13 @@ import av
 from av.container import InputContainer
 from av.container.core import Flags
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.beyond import another_file
 from forensic_emotion.frames.container import (
+    BARE,
     COUNTS_FRAMES,
     FORMATS,
     LATE_STREAMS,
@@ -50,6 +53,7 @@ from forensic_emotion.frames.decoding import (
     field_length,
 )
 from forensic_emotion.frames.display import (
+    AS_STORED,
     Shape,
     display_turn,
     pixel_aspect,
@@ -151,8 +155,11 @@ def _stream_frames(
     own = MediaFacts()
     tally = Tally()
     try:
-        keys, half = Keys(), None
+        keys: Keys | None = None
+        half = None
         searched = settings.sample == "keyframes" and piece is None
+        if searched and FORMATS[media_type] in NO_TIMES:
+            searched = not _reorders(source, media_type, number)
         if searched or FORMATS[media_type] in (*NO_TIMES, *MERE_STREAMS):
             half = field_length(source, media_type, number, settings)
         if searched:
@@ -168,7 +175,8 @@ def _stream_frames(
                 facts.note("not_looked_at", LATE.format(late))
         if is_first and (more := another_file(source, media_type, tally.end)):
             facts.note("not_looked_at", more)
-        if settings.sample == "keyframes" and tally.shown and not keys.numbers:
+        found = own.frames_decoded if keys is None else len(keys.numbers)
+        if settings.sample == "keyframes" and tally.shown and not found:
             text = "shows no key frame; other samplings look at its other frames"
             raise UndecodableMedia("no_key_picture", text)
         if not own.frames_decoded:
@@ -185,6 +193,16 @@ def _stream_frames(
         facts.take_in(own, name)
 
 
+def _reorders(source: BinaryIO, media_type: str, number: int) -> bool:
+    """Whether only its decoded frames tell the order of a stream whose container has no times.
+
+    Of H.264 and H.265 key frames may come behind frames that are shown before them.
+    """
+    with open_again(source, media_type) as container:
+        codec = stream_of(container, number).codec_context
+        return codec is not None and codec.name in ("h264", "hevc")
+
+
 def _attached(
     source: BinaryIO, media_type: str, settings: ScanSettings, facts: MediaFacts, number: int
 ) -> Frames:
@@ -199,7 +217,7 @@ def _attached(
             if picture is None:
                 raise UndecodableMedia("no_frames", "gives no picture")
             own = MediaFacts()
-            image = display_turn(picture, own).apply(pixels_of(picture, stream, settings))
+            image = display_turn(picture, own, AS_STORED).apply(pixels_of(picture, stream, settings))
     except (UndecodableMedia, FFmpegError, ValueError) as error:
         problem = error.problem if isinstance(error, UndecodableMedia) else problem_of(error)
         facts.note(problem, f"{name}: {text_of(error)}")
@@ -218,7 +236,7 @@ def _sampled(
     facts: MediaFacts,
     tally: Tally,
     order: Order,
-    keys: Keys,
+    keys: Keys | None,
     piece: Piece | None,
 ) -> Frames:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
@@ -235,12 +253,17 @@ def _sampled(
         )
         container.seek(piece.key, stream=stream)
     shape: Shape | None = None
-    untimed = corrupt = 0
-    if settings.sample == "keyframes":
-        decoded = decode_keys(container, stream, facts, tally, keys, piece)
-    else:
+    untimed = corrupt = back = 0
+    before: int | None = None
+    if settings.sample != "keyframes":
         decoded = decode(container, stream, facts, tally, order, piece)
+    elif keys is None:
+        decoded = _only_keys(decode(container, stream, facts, tally, order, piece))
+    else:
+        decoded = decode_keys(container, stream, facts, tally, keys, piece)
     for index, picture in decoded:
+        if container.format.name in BARE:
+            picture.pts = None  # what FFmpeg makes up of a rate
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
@@ -248,12 +271,14 @@ def _sampled(
         if picture.pts is not None and picture.time_base is not None:
             time = FrameTime(picture.pts, picture.time_base)
         untimed += time is None
+        back += time is not None and before is not None and time.pts < before
+        before = time.pts if time else before
         if picture.pts is not None:
             known = [p for p in (facts.first_pts, facts.last_pts) if p is not None]
             facts.first_pts, facts.last_pts = min([picture.pts, *known]), max([picture.pts, *known])
         first = shape is None
         if shape is None or picture.key_frame:  # a broadcast may go from 4:3 to 16:9, at a key frame
-            turn = shape.turn if shape else display_turn(picture, facts)
+            turn = display_turn(picture, facts, shape.turn if shape else AS_STORED)
             shape = Shape(turn, pixel_aspect(container, stream, facts))
         if first:
             facts.orientation = shape.turn.orientation
@@ -276,8 +301,17 @@ def _sampled(
         elif settings.sample == "every":
             text += "; each was looked at, for none can be placed (--sample keyframes looks at fewer)"
         facts.note("no_timestamp", text)
+    if back:
+        text = f"{back} frames have an earlier time than the one before them"
+        facts.note("times_go_back", text)
     if corrupt:
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
+
+
+def _only_keys(decoded: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
+    for index, picture in decoded:
+        if picture.key_frame:
+            yield index, picture
 
 
 def _count_what_is_missing(
