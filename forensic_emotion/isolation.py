@@ -7,6 +7,7 @@ gets the state that says how it was lost, and the next path gets a fresh worker.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import resource
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
     # Whoever only starts workers need not wait for decoders and models to be imported.
     from forensic_emotion.pipeline import OnFrame, Seen, Tools
+
+log = logging.getLogger(__name__)
 
 RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
@@ -270,7 +273,9 @@ class Isolated:
             problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
             outcome = Outcome(task.found.path, task.found.path_text, lost.loss, problems=(problem,))
             if lost.told is None:
-                return replace(outcome, unread=facts_at(task.found.full))
+                # Of one that hangs the parent asks nothing: it may be the file system.
+                unread = None if lost.loss == "timeout" else facts_at(task.found.full)
+                return replace(outcome, unread=unread)
             evidence = lost.told.evidence
             kind = kind_of(evidence.media_type)
             return replace(outcome, evidence=evidence, kind=kind, notable=lost.told.notable)
@@ -373,7 +378,7 @@ class Worker:
                 elif what == "failed":
                     raise value
                 else:
-                    raise Lost("out_of_memory", self._too_much(), told)
+                    raise Lost("out_of_memory", self._too_much(value), told)
         except BrokenPipeError:
             raise self._gone(told) from None
 
@@ -405,25 +410,38 @@ class Worker:
             how = f"signal {-code}, {names.get(-code, 'without a name')}"
         return Lost("crashed", f"a decoder or a library crashed ({how})", told)
 
-    def _too_much(self) -> str:
-        return f"asked for more than {self._limits.memory >> 20} MiB of memory (--max-memory)"
+    def _too_much(self, allowed: int) -> str:
+        most = f"{min(allowed, self._limits.memory) >> 20} MiB of memory"
+        if allowed < self._limits.memory:
+            return f"asked for more than {most}, which the system allows a process (ulimit -v, -d)"
+        return f"asked for more than {most} (--max-memory)"
 
     def end(self) -> None:
         self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It waits for a file system that does not answer, and ends when that does. We go on.
+            _LEFT.append(self._process)
         self._pipe.close()
+
+
+END_SECONDS = 5.0
+_LEFT: list[subprocess.Popen[bytes]] = []
+"""Processes that could not be ended; kept, for Python warns of one that it forgets."""
 
 
 PROGRAM = """\
 import ast, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 sys.path[:] = ast.literal_eval(sys.argv[1])
 from forensic_emotion.isolation import serve
 serve(int(sys.argv[2]))
 """
-"""What a worker is. Ctrl-C goes to every process of the terminal, SIGTERM often to the whole group; the
-parent decides."""
+"""What a worker is. Ctrl-C goes to every process of the terminal, as its end does, SIGTERM often to the
+whole group; the parent decides."""
 
 
 def _search_path() -> list[str]:
@@ -486,11 +504,17 @@ def serve(descriptor: int) -> None:
                     on_faces=teller.faces,
                 )
         except MemoryError:
-            pipe.send(("memory", None))
+            pipe.send(("memory", _allowed()))
             return
         except FemoError as error:  # not of the file: a list of hashes that is not there any more
             pipe.send(("failed", error))
             return
+        except Exception as error:  # outside what ``analyse`` looks after: it costs this file, and shows
+            log.debug("fault in a worker", exc_info=True)
+            text = f"fault in femo or a library: {type(error).__name__}: {error}"
+            problems = (Problem("analyse", "fault", text),)
+            found = task.found
+            outcome = Outcome(found.path, found.path_text, "failed", problems=problems)
         pipe.send(("done", outcome))
 
 
@@ -528,6 +552,12 @@ def _allow_processor(seconds: float) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _allowed() -> int:
+    """Bytes of memory that this process may have, by the closest of its limits."""
+    limits = (resource.getrlimit(what)[0] for what in (resource.RLIMIT_DATA, resource.RLIMIT_AS))
+    return min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=2**63 - 1)
 
 
 def _limit(what: int, most: int) -> None:

@@ -33,10 +33,17 @@ def machine_facts(workers: int) -> dict[str, Any]:
         "uid": os.geteuid(),
         "processor": model,
         "processor_features": features,
-        "processors": os.cpu_count(),
+        "processors": cores(),
         "workers": workers,
         "threads_per_worker": 1,
     }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _folder() -> str | None:

@@ -12,6 +12,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from forensic_emotion.errors import ModelError
+from forensic_emotion.machine import cores
 
 EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 """Where weights outside the file would be looked for; a device holds none."""
@@ -36,7 +37,7 @@ def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.Infere
     options = onnxruntime.SessionOptions()
     options.log_severity_level = QUIET
     # Left to itself it takes all cores of the machine, also those that are another's.
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or cores()
     options.add_session_config_entry(EXTERNAL_FOLDER, os.devnull)
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

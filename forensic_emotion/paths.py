@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -154,7 +155,10 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
     beside = target.with_name(f".femo-{secrets.token_hex(8)}.new")
     try:
         yield beside
+        for path in (*beside.rglob("*"), beside) if beside.is_dir() else (beside,):
+            to_disk(path)
         beside.replace(target)
+        to_disk(target.parent)
     except BaseException as error:
         with suppress(OSError):
             if beside.is_dir() and not beside.is_symlink():
@@ -167,6 +171,23 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
                 "Make room, or choose another place with --out, where you may write.",
             ) from error
         raise
+
+
+def to_disk(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, before it goes on: after a power cut there
+    must be no audit entry of an output that is empty.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def sqlite_name(path: Path) -> str:

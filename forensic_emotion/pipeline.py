@@ -203,13 +203,14 @@ def analyse(
         with ExitStack() as stack:
             with job.watch.on("hash"):
                 source = stack.enter_context(opened(found, on_read=on_read))
-            looked_at = _look(job, source, seen, whole)
+            resized = _since_listed(found, source)
+            looked_at = _look(job, source, seen, whole or bool(resized))
             if isinstance(looked_at, Planned):
                 return replace(looked_at, seconds=job.watch.seconds)
             outcome = _looked_at_again(looked_at, source)
             if outcome is not looked_at:
                 outcome = _of_the_same_bytes(outcome, found, source)
-            return replace(outcome, seconds=job.watch.seconds)
+            return replace(changed(outcome, resized), seconds=job.watch.seconds)
     except EvidenceError as error:
         told = error.facts if isinstance(error, UnreadableEvidence) else None
         return _failed(found, Problem("read", error.problem, error.text), told or facts_at(found.full))
@@ -231,6 +232,15 @@ def analyse_piece(
             return replace(_looked_at_again(outcome, source), seconds=job.watch.seconds)
     except EvidenceError as error:
         return _failed(found, Problem("read", error.problem, error.text), evidence.facts)
+
+
+def _since_listed(found: Found, source: OpenEvidence) -> tuple[Problem, ...]:
+    """That a file grew or shrank between the walk and its turn, which may be hours later."""
+    size = source.status.st_size
+    if size == found.size:
+        return ()
+    text = f"changed between listing and opening: size {found.size} → {size}"
+    return (Problem("read", "changed", text),)
 
 
 def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:

@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
@@ -436,3 +437,24 @@ def test_a_case_is_called_what_it_is_called(
     scanned(evidence, Path(name))
     assert (tmp_path / name).is_file()
     assert not (tmp_path / "case.db").exists()
+
+
+def test_a_copy_without_its_log_says_what_is_missing(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CaseStore(case)
+    copy = tmp_path / "copies" / "copy.db"
+    copy.parent.mkdir()
+    shutil.copy(case, copy)  # while it is written
+    store.close()
+    real = sqlite3.connect
+
+    def read_only(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection = real(*arguments, **more)
+        connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)  # as a folder that is read-only does
+        return connection
+
+    monkeypatch.setattr("forensic_emotion.case.queries.sqlite3.connect", read_only)
+    with pytest.raises(CaseError) as told, opened_case(copy):
+        pass
+    assert "copy.db-wal was not: fetch that too" in told.value.remedy

@@ -15,13 +15,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 from forensic_emotion import evidence as evidence_module
-from forensic_emotion import isolation
+from forensic_emotion import isolation, pipeline
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.engine import Ended, find_evidence, scan
 from forensic_emotion.errors import CaseError, FemoError, ModelError
@@ -31,7 +32,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.hashes import Hashes, OnRead, unwatched
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.isolation import Isolated, Limits
+from forensic_emotion.isolation import Isolated, Limits, Worker
 from forensic_emotion.pipeline import Tools
 from forensic_emotion.records import RGB, Box, Detection, FaceResult, MediaFacts, Outcome
 from forensic_emotion.settings import ScanSettings
@@ -479,6 +480,57 @@ def test_a_worker_that_starts_while_all_is_ended_is_ended_too(monkeypatch: pytes
     assert [each.ended for each in made] == [True]
     with pytest.raises(isolation.Lost):
         analyser._started()
+
+
+def test_a_worker_that_cannot_be_ended_holds_nobody_up(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for a file system which does not answer; no signal reaches it."""
+    (mixed / "g.png").write_bytes(encoded(picture(background=FATAL)))
+    deaf: list[subprocess.Popen[bytes]] = []
+    kill = subprocess.Popen.kill
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: deaf.append(process))
+    monkeypatch.setattr(isolation, "END_SECONDS", 0.1)
+    try:
+        isolated_scan(mixed, tmp_path / "case.db", "hang")
+        states = dict(rows(tmp_path / "case.db", "SELECT path, state FROM files"))
+        assert (states["g.png"], states["z.png"]) == ("timeout", "faces")
+        assert len(deaf) == 3
+    finally:
+        for process in deaf:
+            kill(process)
+            process.wait()
+
+
+def load_faulty() -> Tools:
+    """What fails where nobody looks after it: outside the work on frames."""
+
+    def fails(name: str) -> bool:
+        raise SystemError("told by a library")
+
+    pipeline.claims_media = fails
+    return fake_tools()
+
+
+def test_a_fault_outside_the_work_on_frames_costs_one_file(evidence: Path) -> None:
+    (evidence / "a.txt").write_bytes(b"no media")
+    (evidence / "b.png").write_bytes(encoded(FACE))
+    first, second = find_evidence(evidence)
+    with Isolated(load_faulty, LIMITS) as analyser:
+        outcome = analyser.analyse(first, lambda _: False, lambda _: None)
+        after = analyser.analyse(second, lambda _: False, lambda _: None)
+    assert isinstance(outcome, Outcome)
+    (problem,) = outcome.problems
+    assert (outcome.state, problem.problem) == ("failed", "fault")
+    assert isinstance(after, Outcome)
+    assert after.state == "faces"
+
+
+def test_the_limit_that_counted_is_named() -> None:
+    worker = SimpleNamespace(_limits=LIMITS)
+    assert "(--max-memory)" in Worker._too_much(worker, LIMITS.memory)  # type: ignore[arg-type]
+    text = Worker._too_much(worker, LIMITS.memory // 2)  # type: ignore[arg-type]
+    assert text.startswith("asked for more than 512 MiB of memory, which the system allows a process")
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,18 @@ def test_a_picture_with_a_face(evidence: Path) -> None:
     assert result.thumbnail.startswith(b"\xff\xd8\xff")
 
 
+def test_a_file_that_grew_since_it_was_listed_is_told(evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    (found,) = discover(evidence)
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])) + bytes(9))
+    outcome = analyse(found, fake_tools(), lambda _: False, lambda _: None)
+    assert isinstance(outcome, Outcome)
+    (problem,) = outcome.problems
+    assert (problem.stage, problem.problem) == ("read", "changed")
+    assert problem.message.startswith(f"changed between listing and opening: size {found.size} → ")
+    assert (outcome.state, outcome.faces) == ("partial", 1)
+
+
 def test_a_picture_without_a_face(evidence: Path) -> None:
     (evidence / "p.png").write_bytes(encoded(picture()))
     outcome = look(evidence / "p.png")

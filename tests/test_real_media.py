@@ -188,7 +188,7 @@ def test_a_scan_leaves_nothing_but_its_case(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "case.db.audit", "home"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: int) -> None:
     many = tmp_path / "many"
     many.mkdir()
@@ -395,3 +395,20 @@ def write_public_test(path: Path) -> None:
             if row["usage"] == "PublicTest":
                 pixels = " ".join(map(str, pictures[int(row["sheet_position"])].ravel()))
                 target.write(f"{row['emotion']},{pixels},PublicTest\n")
+
+
+def test_a_reader_that_has_seen_enough_does_not_fail_a_scan(tmp_path: Path) -> None:
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "p.jpg").write_bytes((DEMO / "portrait.jpg").read_bytes())
+    program = "import sys; from forensic_emotion.cli import main; main()"
+    command = [sys.executable, "-c", program, "scan", str(folder), "--case", str(tmp_path / "c.db")]
+    for more in ([], ["--json"]):
+        with subprocess.Popen(
+            [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.close()
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+        assert process.returncode == 0

@@ -13,7 +13,13 @@ from typing import Any
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
-from forensic_emotion.case.version import check_is_case, check_is_current, check_is_database, held
+from forensic_emotion.case.version import (
+    check_is_case,
+    check_is_current,
+    check_is_database,
+    has_log,
+    held,
+)
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
@@ -65,6 +71,11 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         wal = beside(path, "-wal")
         if wal.exists() and not os.access(wal.parent, os.W_OK):
             remedy = f"A part of it is in {wal.name}: copy both to a folder that you may write to."
+        elif not wal.exists() and has_log(path):
+            remedy = (
+                f"It was copied while it was written, or after a kill, and {wal.name} was not: fetch"
+                " that too, and open both in a folder that you may write to."
+            )
         elif (journal := beside(path, "-journal")).exists():
             remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from forensic_emotion.case.database import Database
@@ -57,6 +57,16 @@ def check_is_database(path: Path) -> None:
         ) from error
     if head not in (b"", SQLITE_HEADER):
         raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
+
+
+def has_log(path: Path) -> bool:
+    """Whether a database that this process does not have open says that a log lies beside it."""
+    with suppress(OSError):
+        status = os.stat(path)
+        if not _HELD[status.st_dev, status.st_ino]:
+            with path.open("rb") as source:
+                return source.read(20)[18:] == b"\x02\x02"  # SQLite's file format, 1.3.3
+    return False
 
 
 TABLES = (

@@ -160,6 +160,9 @@ def _interrupt(*_: object) -> None:
 
 def main() -> None:
     """Entry point of the command."""
+    if os.name != "posix":
+        complain("femo runs on Linux and macOS.", "On Windows use it within WSL, the Linux subsystem.")
+        sys.exit(FemoError.exit_code)
     # Libraries' own log lines are no messages of ours; what matters they raise.
     logging.basicConfig(level=logging.CRITICAL)
     if os.environ.get("FEMO_DEBUG") == "1":
@@ -172,6 +175,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # A scan that is asked to end does so as on Ctrl-C: what was finished is kept, the run says so.
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         app()
     except OSError as error:

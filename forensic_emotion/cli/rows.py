@@ -10,9 +10,11 @@ import html
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Annotated, Any, cast
 
@@ -179,3 +181,13 @@ def print_json(facts: dict[str, Any]) -> None:
     """One object on one line: what a command did, for scripts."""
     _in_utf8()
     print(_json(facts))
+
+
+@contextmanager
+def told_or_not() -> Iterator[None]:
+    """What is printed within, as far as somebody reads it: the work is done, and its exit code stays."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich makes the latter of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

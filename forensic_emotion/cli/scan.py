@@ -11,7 +11,7 @@ import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import takes
-from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.cli.rows import AsJson, print_json, told_or_not
 from forensic_emotion.errors import UsageError
 from forensic_emotion.settings import ScanSettings
 
@@ -119,11 +119,11 @@ def scan(
         from forensic_emotion.case.store import CaseStore
         from forensic_emotion.cli.noting import arguments
         from forensic_emotion.cli.progress import ScanProgress
-        from forensic_emotion.machine import machine_facts
+        from forensic_emotion.machine import cores, machine_facts
         from forensic_emotion.records import CaseData, Run
 
         paths = engine.find_evidence(evidence)
-        count = workers or len(os.sched_getaffinity(0))
+        count = workers or cores()
         run = Run(
             evidence_root=os.fsencode(os.path.realpath(evidence)),
             started_at=started_at,
@@ -150,9 +150,10 @@ def scan(
             text = "What is done up to here is in the case; the same command goes on with it."
             print(f"{visible(str(case))}: {text}", file=sys.stderr)
             raise
-    if as_json:
-        print_json(progress.facts(ended, case))
-    else:
-        progress.print_end(ended, case, timings=timings)
+    with told_or_not():
+        if as_json:
+            print_json(progress.facts(ended, case))
+        else:
+            progress.print_end(ended, case, timings=timings)
     if ended.summary.problems:
         raise typer.Exit(EXIT_PROBLEMS)
