@@ -166,9 +166,13 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
             else:
                 beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
+            remedy = "Choose another place with --out, where you may write."
+            if error.errno == errno.ENOENT:
+                remedy = f"There is no folder {out.parent}: make it, or choose another place with --out."
+            elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                remedy = "Make room, or choose another place with --out."
             raise FemoError(
-                f"The {what} {out} cannot be written: {error.strerror or error}.",
-                "Make room, or choose another place with --out, where you may write.",
+                f"The {what} {out} cannot be written: {error.strerror or error}.", remedy
             ) from error
         raise
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.records import CLASSES, Box
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spreadsheet import cell
-from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned, write_video
+from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned, tamper, write_video
 
 NAMES = (
     b"=cmd|' -C calc'!A0.png",
@@ -77,6 +78,8 @@ def change(case: Path, sql: str, *values: object) -> None:
     connection.execute(sql, values)
     connection.commit()
     connection.close()
+    with closing(CaseStore(case)) as store:  # so that it counts as written
+        store.seal("2026-01-01T00:00:00.000000000Z", ("femo",))
 
 
 def rows(case: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -835,7 +838,7 @@ def test_a_case_without_a_run_and_one_of_an_older_femo(tmp_path: Path, case: Pat
     CaseStore(tmp_path / "new.db").close()
     code, output = femo("export", tmp_path / "new.db", "csv", "--out", tmp_path / "x")
     assert (code, "holds no run yet" in output) == (2, True), output
-    change(case, "delete from _sqlite_migrations where name = 'm004_reviews'")
+    tamper(case, "delete from _sqlite_migrations where name = 'm004_reviews'")
     code, output = femo("export", case, "csv", "--out", tmp_path / "x")
     assert (code, "femo migrate" in output) == (1, True), output
 
@@ -958,9 +961,9 @@ def many_faces(case: Path, root: Path, faces: int) -> None:
         " 0, 0, 'happy', 'happy', 1.0, x'00')",
         ((number, n, n, n / 25, points) for n in range(faces)),
     )
-    connection.execute("update runs set state = 'done' where id = ?", (number,))
     connection.commit()
     connection.close()
+    change(case, "update runs set state = 'done' where id = ?", number)
 
 
 def test_json_escapes_what_is_invisible_and_nothing_else() -> None:
@@ -969,3 +972,41 @@ def test_json_escapes_what_is_invisible_and_nothing_else() -> None:
     assert line.isprintable()
     assert "ü😀" in line
     assert json.loads(line) == {"name": text}
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("update faces set label = 'sad'", "paths whose rows are not what the scan wrote: "),
+        ("delete from files where path = 'none.png'", "paths were added or removed, or their digests"),
+    ],
+)
+def test_what_was_altered_is_not_exported_in_silence(
+    evidence: Path, case: Path, tmp_path: Path, sql: str, told: str
+) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    fresh = tmp_path / "fresh.db"
+    scanned(evidence, fresh)
+    got, output = femo("export", fresh, "csv", "--out", tmp_path / "a.csv")
+    assert (got, "The case was altered" in output) == (0, False)
+    tamper(fresh, sql)
+    for command in (
+        ("export", fresh, "csv", "--out", tmp_path / "b.csv"),
+        ("manifest", fresh, "--out", tmp_path / "m.txt"),
+    ):
+        got, output = femo(*command)
+        assert got == 3
+        assert f"The case was altered: {told}" in output
+    got, output = femo("export", fresh, "csv", "--out", tmp_path / "c.csv", "--json")
+    facts = json.loads(output.splitlines()[0])
+    assert (facts["altered_paths"], facts["altered_run"]) == (
+        (0, True) if "delete" in sql else (1, False)
+    )
+
+
+def test_pictures_of_another_folder_are_not_begun(case: Path, evidence: Path, tmp_path: Path) -> None:
+    (evidence / "other.png").write_bytes(encoded(picture()))
+    got, output = femo("export", case, "frames", "--out", tmp_path / "p", "--evidence", evidence)
+    assert (got, "No file with faces of this run lies in" in " ".join(output.split())) == (2, True)
+    assert not (tmp_path / "p").exists()

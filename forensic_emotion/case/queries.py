@@ -51,7 +51,8 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise CaseError(
             f"There is no case {path}.",
-            "Check how its path is spelt, and that it stands before what is asked; femo scan makes one.",
+            "Check how its path is spelt. The case comes first: femo query CASE faces. femo scan makes"
+            " one.",
         )
     check_is_database(path)
     try:

@@ -8,7 +8,8 @@ import re
 import signal
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -31,9 +32,10 @@ EXIT_CODES = {
 PROBLEMS_MEAN = {
     "scan": "there were problems: they are in the case and in the report",
     "report": "the report was written, and rows of the case are not what the scan wrote",
-    "export": "something could not be exported: it was said what, and the rest was",
+    "export": "not all could be exported, which was told; or rows are not what the scan wrote",
     "verify": "something does not hold",
     "compare": "the runs differ",
+    "manifest": "it was written, and rows of the case are not what the scan wrote",
 }
 """What ``EXIT_PROBLEMS`` says, of each command that may end so."""
 
@@ -68,6 +70,9 @@ class Group(TyperGroup):
             # A docstring's lines are as long as the file's; a terminal has its own width.
             paragraphs = (command.help or "").split("\n\n")
             command.help = "\n\n".join(" ".join(p.split()) for p in paragraphs)
+            for parameter in command.params:
+                if parameter.metavar is None:
+                    parameter.metavar = _metavar(parameter)
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -97,6 +102,22 @@ class Group(TyperGroup):
         except KeyboardInterrupt as error:
             complain("Interrupted.")
             raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _metavar(parameter: Any) -> str | None:
+    """How help names an argument, and what an option takes: short, for a terminal is narrow.
+
+    Nothing for a flag; None, which leaves it to typer, where there is a choice of words.
+    """
+    if parameter.param_type_name == "argument":
+        return str(parameter.name).upper()
+    if getattr(parameter, "is_flag", False):
+        return ""
+    told = getattr(parameter, "type_descriptor", None)  # typer 0.29 and later
+    if told is None or told.is_choice:
+        return None
+    kind = (*get_args(told.annotation), told.annotation)[0]
+    return {int: "N", float: "N", Path: "PATH"}.get(kind, "TEXT")
 
 
 def complain(text: str, remedy: str = "") -> None:

@@ -56,11 +56,11 @@ def export(
     """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
 
     Nothing is replaced, and what cannot be written whole is not left in part. The case's audit table
-    gets an entry with its SHA-256. Exit code 3 says that something could not be exported: it is told,
-    and the rest was done.
+    gets an entry with its SHA-256. Exit code 3 says that something could not be exported, which is told,
+    and the rest was done; or that the case was altered: the rows are held against their digests first.
     """
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import note, tell_of_run
+    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
@@ -72,11 +72,15 @@ def export(
     note(case, "export", written.run.id, detail, evidence)
     if as_json:
         facts = {"case": str(case), "run": written.run.id, "format": format.value, "out": str(out)}
-        print_json({**facts, **what, "problems": progress.problems})
+        altered = {"altered_paths": written.altered.paths, "altered_run": written.altered.run}
+        print_json({**facts, **what, **altered, "problems": progress.problems})
     else:
         print(f"Export: {visible(str(out))} (run {written.run.id})")
         print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
     tell_of_run(case, written.run, run)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
+    if written.altered:
+        tell_altered(case, written.altered)
+    if progress.problems or written.altered:
         raise typer.Exit(EXIT_PROBLEMS)

@@ -62,7 +62,8 @@ def info(
         how = e.action if state == "done" else f"{e.action} ({state})"
         text = f"{e.at}  {how}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
         print(f"  {e.id:>4}  {visible(text)}")
-        if said := ", ".join(f"{n} {_text(v)}" for n, v in e.detail.items() if n in TOLD):
+        told = ((n, _text(v)) for n, v in e.detail.items() if n in TOLD)
+        if said := ", ".join(f"{name} {text}" for name, text in told if text):
             print(f"        {visible(said)}")
 
 
@@ -83,7 +84,7 @@ TOLD = (
 
 def _text(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {n}" for name, n in value.items())
+        return ", ".join(f"{name} {n}" for name, n in value.items() if n is not None)
     return "" if value is None else str(value)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from forensic_emotion.cli import app, examples
+from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber
 from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
@@ -26,10 +26,14 @@ def manifest(
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
     run: RunNumber = None,
 ) -> None:
-    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder."""
+    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder.
+
+    Exit code 3 says that the case was altered: its rows are held against their digests first.
+    """
+    from forensic_emotion.case.digest import altered
     from forensic_emotion.case.listing import list_files
     from forensic_emotion.case.queries import opened_case, read_run, refuse_output
-    from forensic_emotion.cli.noting import tell_incomplete
+    from forensic_emotion.cli.noting import tell_altered, tell_incomplete
     from forensic_emotion.hashes import sum_line
     from forensic_emotion.paths import written_whole
 
@@ -38,6 +42,7 @@ def manifest(
         if out is not None:
             refuse_output(opened, case, out, "manifest")
         chosen = read_run(opened, run)
+        changed = altered(opened, chosen.id)
         files = [(file.path_bytes, file.sha256) for file in list_files(opened, chosen.id)]
     content = b"".join(sum_line(sha256, path) for path, sha256 in files if sha256)
     without = sum(sha256 is None for _, sha256 in files)
@@ -54,3 +59,6 @@ def manifest(
     tell_incomplete(chosen)
     if without:
         print(f"Without a hash, and so not in it: {without} paths.", file=sys.stderr)
+    if changed:
+        tell_altered(case, changed)
+        raise typer.Exit(EXIT_PROBLEMS)

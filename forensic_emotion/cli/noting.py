@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forensic_emotion.paths import visible
+from forensic_emotion.paths import as_typed, visible
 
 if TYPE_CHECKING:
+    from forensic_emotion.case.digest import Altered
     from forensic_emotion.case.queries import RunInfo
 
 
@@ -31,6 +32,15 @@ def tell_audit_fault(fault: str | None) -> None:
     """Tell the user, once, before a file that is missing is made anew."""
     if fault is not None:
         print(f"Note: {visible(fault)}. The next entry of the audit table says so.", file=sys.stderr)
+
+
+def tell_altered(case: Path, altered: Altered) -> None:
+    """Tell the user that a run is not what femo wrote."""
+    how = [f"paths whose rows are not what the scan wrote: {altered.paths}"] if altered.paths else []
+    if altered.run:
+        how.append("paths were added or removed, or their digests changed, after the run had ended")
+    text = f"The case was altered: {'; '.join(how)}. femo verify {as_typed(case)} says more."
+    print(text, file=sys.stderr)
 
 
 def tell_incomplete(run: RunInfo) -> None:

@@ -164,6 +164,10 @@ class ScanProgress:
                 f"Since run {changes.since}: {changes.new} new, {changes.changed} changed,"
                 f" {changes.missing} missing."
             )
+            if changes.new or changes.changed or changes.missing:
+                typed = escape(as_typed(case))
+                runs = f"--run {changes.since} --other-run {summary.run_id}"
+                console.print(f"Which: femo compare {typed} {typed} {runs}")
         if timings:
             self._print_timings(console, seconds)
         console.print(f"Results digest: {ended.results_digest}")

@@ -181,8 +181,13 @@ def _tell_less(n: int, given: dict[str, Any]) -> None:
     """That there is no row, or may be more: an empty table looks like an answer about the evidence."""
     path = given.get("path", "")
     if n == 0:
-        whole = f" If {visible(path)!r} is a folder: what is in it is 'folder/*'." if path else ""
-        print(f"0 rows.{whole if not set(path) & set('*?') else ''}", file=sys.stderr)
+        name, whole = visible(path).rstrip("/"), ""
+        if path and not set(path) & set("*?"):
+            whole = (
+                f" A path is whole, below the evidence folder: '*/{name}' finds it in any folder. If it"
+                f" is a folder: what is in it is '{name}/*'."
+            )
+        print(f"0 rows.{whole}", file=sys.stderr)
     elif n == given.get("limit"):
         print(f"{n} rows, as --limit says; there may be more.", file=sys.stderr)
 

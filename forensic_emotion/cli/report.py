@@ -12,7 +12,7 @@ from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.cli.rows import AsJson, print_json
 from forensic_emotion.errors import UsageError
-from forensic_emotion.paths import as_typed, visible
+from forensic_emotion.paths import visible
 from forensic_emotion.settings import ReportSettings
 
 
@@ -27,7 +27,11 @@ def report(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="HTML file to write. Default: beside the case, with its name."),
+        typer.Option(
+            "--out",
+            help="HTML file to write. Default: beside the case, with its name (and -run-N, -redacted). A"
+            " report that lies there is replaced.",
+        ),
     ] = None,
     run: RunNumber = None,
     logo: Annotated[
@@ -47,7 +51,7 @@ def report(
     same case gives the same report, byte for byte. The rows are held against their digests first; exit
     code 3 says that they were altered, and so does the report.
     """
-    from forensic_emotion.cli.noting import note, tell_of_run
+    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
@@ -65,6 +69,7 @@ def report(
     paper = target.resolve().with_suffix(".pdf") if pdf else None
     if paper:
         refuse_other_sums(paper)  # before anything is written
+    before = file_sha256(target) if target.is_file() else None
     made = write_report(case, target, run, settings, logo)
     number = made.run.id
     written: dict[str, Any] = {"name": target.name, "sha256": file_sha256(target)}
@@ -80,17 +85,16 @@ def report(
     if as_json:
         files = {"report": str(target), "pdf": str(paper) if paper else None}
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
-        facts = {"case": str(case), "run": number, "altered": made.altered, "redacted": settings.redact}
+        altered = {"altered_paths": made.altered.paths, "altered_run": made.altered.run}
+        facts = {"case": str(case), "run": number, **altered, "redacted": settings.redact}
         print_json({**facts, **files, **hashes})
     else:
         print(f"Report: {visible(str(target))} (run {number}{', redacted' * settings.redact})")
         if paper:
             print(f"PDF: {visible(str(paper))}")
+    if before is not None and before != written["sha256"]:
+        print(f"An earlier report lay there and is replaced: SHA-256 {before}.", file=sys.stderr)
     tell_of_run(case, made.run, run)
     if made.altered:
-        print(
-            f"The case was altered: what was written of {made.altered} paths is not what is there."
-            f" femo verify {as_typed(case)} names them.",
-            file=sys.stderr,
-        )
+        tell_altered(case, made.altered)
         raise typer.Exit(EXIT_PROBLEMS)

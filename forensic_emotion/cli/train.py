@@ -34,7 +34,7 @@ def train(
         typer.Option(
             "--init",
             help="Start from an earlier model of that network (.h5 or .keras); face_resnet also from"
-            " dlib_face_recognition_resnet_model_v1.dat, which is found by that name.",
+            " dlib's face identity network, by the name of its file (docs/training.md).",
         ),
     ] = None,
     distill: Annotated[

@@ -55,6 +55,7 @@ def write(job: Job, out: Path) -> None:
     )
     settings = _scan_settings(job.run.settings)
     done: set[str] = set()
+    asked = 0
     with (out / "index.csv").open("w", encoding="utf-8-sig", newline="") as index:
         rows = csv.writer(index)
         rows.writerow(INDEX)
@@ -63,8 +64,14 @@ def write(job: Job, out: Path) -> None:
             if file.sha256 is None or file.sha256 in done:
                 continue
             wanted = frames_with_faces(job.case, job.run.id, file.sha256)
+            asked += bool(wanted)
             if wanted and _write_file(_Work(job, file, out, rows, settings), wanted):
                 done.add(file.sha256)
+    if asked and not done:
+        raise UsageError(
+            f"No file with faces of this run lies in {visible(str(job.evidence))}; nothing was written.",
+            "Is it another folder? Name the one that was scanned, as it lies now: --evidence FOLDER",
+        )
 
 
 def _scan_settings(stored: dict[str, Any]) -> ScanSettings:

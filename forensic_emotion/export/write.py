@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensic_emotion.case.digest import Altered, altered
 from forensic_emotion.case.listing import count_rows
 from forensic_emotion.case.queries import RunInfo, opened_case, read_run, refuse_output
 from forensic_emotion.errors import FemoError, UsageError
@@ -38,6 +39,8 @@ class Exported:
     files: int
     sha256: str | None
     """Of the file; None for a folder."""
+    altered: Altered
+    """What of the run is not what femo wrote, all the same exported."""
 
 
 class Watcher:
@@ -73,11 +76,12 @@ def export(order: Order, watcher: Watcher) -> Exported:
             refuse_inside(order.evidence, order.out, "export")
         _refuse_to_replace(order)
         evidence = order.evidence or Path(os.fsdecode(run.evidence_root_bytes))
+        changed = altered(case, run.id)
         job = Job(case, run, order.settings, evidence, watcher.row, watcher.tell)
         watcher.start(sum(count_rows(case, run.id)) * order.format.passes)
         if order.format.folder:
-            return Exported(run, _write_folder(order, job), None)
-        return Exported(run, 1, _write_file(order, job))
+            return Exported(run, _write_folder(order, job), None, changed)
+        return Exported(run, 1, _write_file(order, job), changed)
 
 
 def _refuse_useless(order: Order) -> None:

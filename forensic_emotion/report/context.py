@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import changed_paths, is_as_ended
+from forensic_emotion.case.digest import Altered, altered
 from forensic_emotion.case.measured import measured
 from forensic_emotion.case.queries import (
     Counts,
@@ -210,9 +210,8 @@ class ReportContext:
     """A line a picture."""
     reviewer: str | None
     """Who reviews on this page; None in a report."""
-    altered: int | None
-    """Paths whose rows are not what was written, the run's list of paths counting as one more; None
-    where that was not checked, on the page for reviewing."""
+    altered: Altered | None
+    """What of the run is not what femo wrote; None on the page for reviewing, which does not check."""
 
 
 def build_context(
@@ -372,14 +371,8 @@ def build_context(
         ),
         pictures="\n".join(gallery.pictures),
         reviewer=reviewer,
-        altered=_altered(case, run) if reviewer is None else None,
+        altered=altered(case, run.id) if reviewer is None else None,
     )
-
-
-def _altered(case: sqlite3.Connection, run: RunInfo) -> int:
-    """See ``ReportContext.altered``."""
-    paths = sum(1 for _ in changed_paths(case, run.id))
-    return paths + (run.row_digest is not None and not is_as_ended(case, run.id))
 
 
 def _setting(value: object, redact: bool) -> str:

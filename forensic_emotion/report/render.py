@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from forensic_emotion.case.digest import Altered
 from forensic_emotion.case.queries import RunInfo, opened_case, refuse_output
 from forensic_emotion.errors import UsageError
 from forensic_emotion.hashes import sum_line
@@ -30,8 +31,8 @@ class Written:
     """Of which run a report is, and what whoever made it should know of that."""
 
     run: RunInfo
-    altered: int
-    """See ``ReportContext.altered``."""
+    altered: Altered
+    """What of the run is not what femo wrote."""
 
 
 def write_report(
@@ -68,7 +69,8 @@ def write_report(
     with written_whole(target, "report") as unfinished:
         unfinished.write_bytes(html)
     write_sum(target, hashlib.sha256(html).hexdigest())
-    return Written(context.run, context.altered or 0)
+    assert context.altered is not None, "only the page for reviews does without"
+    return Written(context.run, context.altered)
 
 
 def write_sum(target: Path, sha256: str) -> None:

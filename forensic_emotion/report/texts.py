@@ -32,8 +32,9 @@ TEXTS: dict[str, str] = {
     "uncertain_share": "of the faces are uncertain",
     "no_threshold": "the model has no threshold: each face is answered",
     "altered": "This case was altered",
-    "altered_text": "What the scan wrote of {n} paths is not what the case holds now; femo verify names them."
-    " What stands below is not what was found.",
+    "altered_paths": "Paths whose rows are not what the scan wrote: {n}. femo verify names them. What stands"
+    " below is not what was found.",
+    "altered_run": "Paths were added or removed, or their digests were changed, after the run had ended.",
     "not_altered": "When this report was made, all rows of the run were what the scan had written.",
     "problems_found": "problems",
     "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
