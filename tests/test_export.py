@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -34,6 +35,7 @@ from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, safe_name
 from forensic_emotion.frames.readers import READERS
+from forensic_emotion.hashsets import ListFile, read_hash_set
 from forensic_emotion.records import CLASSES, Box
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spreadsheet import cell
@@ -769,7 +771,8 @@ def test_manifest_is_what_sha256sum_checks(case: Path, root: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_export_is_in_the_audit_table(case: Path, tmp_path: Path, format: str) -> None:
-    out = exported(case, format, tmp_path / "out")
+    # Of hashdeep's list names with line breaks are left out, which is told.
+    out = exported(case, format, tmp_path / "out", code=3 if format == "hashdeep" else 0)
     with opened_case(case) as opened:
         *_, last = audit.entries(opened)
     assert last.action == "export"
@@ -1010,3 +1013,38 @@ def test_pictures_of_another_folder_are_not_begun(case: Path, evidence: Path, tm
     got, output = femo("export", case, "frames", "--out", tmp_path / "p", "--evidence", evidence)
     assert (got, "No file with faces of this run lies in" in " ".join(output.split())) == (2, True)
     assert not (tmp_path / "p").exists()
+
+
+def test_a_list_of_hashdeep_is_read_as_one(case: Path, root: Path, tmp_path: Path) -> None:
+    got, output = femo("export", case, "hashdeep", "--out", tmp_path / "list")
+    assert (got, output.count("line break in its name")) == (3, 2)
+    lines = (tmp_path / "list").read_bytes().split(b"\n")
+    assert lines[:2] == [b"%%%% HASHDEEP-1.0", b"%%%% size,md5,sha1,sha256,filename"]
+    listed = [line.split(b",", 4) for line in lines[2:] if line and not line.startswith(b"##")]
+    assert len(listed) == len(NAMES) + 4 - 2
+    for size, md5, sha1, sha256, name in listed:
+        content = Path(os.fsdecode(os.path.join(os.fsencode(root), name))).read_bytes()
+        assert int(size) == len(content)
+        for hashed, told in ((hashlib.md5, md5), (hashlib.sha1, sha1), (hashlib.sha256, sha256)):
+            assert hashed(content).hexdigest() == told.decode()
+    found = read_hash_set(ListFile.of(tmp_path / "list"))
+    assert len(found.hashes) >= 3
+
+
+def test_a_body_file_has_each_path_with_its_times(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a|b\n.png").write_bytes(encoded(picture()))
+    (evidence / "link").symlink_to("nowhere")
+    os.utime(evidence / "a|b\n.png", ns=(1_700_000_000_900_000_000, 1_600_000_000_100_000_000))
+    fresh = tmp_path / "fresh.db"
+    scanned(evidence, fresh)
+    exported(fresh, "bodyfile", tmp_path / "body")
+    first, second = (tmp_path / "body").read_text().splitlines()
+    status = (evidence / "a|b\n.png").stat()
+    fields = re.split(r"(?<!\\)\|", first)
+    md5 = hashlib.md5((evidence / "a|b\n.png").read_bytes()).hexdigest()
+    assert fields[:3] == [md5, r"a\|b\u000a.png", str(status.st_ino)]
+    assert fields[3:7] == ["r/rrw-r--r--", str(status.st_uid), str(status.st_gid), str(status.st_size)]
+    assert fields[7:10] == ["1700000000", "1600000000", str(int(status.st_ctime))]
+    assert len(fields) == 11
+    assert second.startswith("0|link|")
+    assert "|l/lrwxrwxrwx|" in second

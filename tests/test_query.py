@@ -473,8 +473,8 @@ def test_an_answer_of_no_rows_says_so(case: Path) -> None:
     assert (code, err.splitlines()) == (
         0,
         [
-            "0 rows. A path is whole, below the evidence folder: '*/photos' finds it in any folder. If it is"
-            " a folder: what is in it is 'photos/*'."
+            "0 rows. A path is whole, below the evidence folder: '*/photos' finds it in any folder. If"
+            " it is a folder: what is in it is 'photos/*'."
         ],
     )
     assert femo("query", case, "faces", "--label", "fear")[2] == "0 rows.\n"

@@ -29,6 +29,8 @@ class Name(str, Enum):
     vtt = "vtt"
     frames = "frames"
     manifest = "manifest"
+    hashdeep = "hashdeep"
+    bodyfile = "bodyfile"
 
 
 @app.command(

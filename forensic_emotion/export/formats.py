@@ -61,5 +61,7 @@ FORMATS = {
         Format("vtt", folder=True),
         Format("frames", folder=True),
         Format("manifest"),
+        Format("hashdeep"),
+        Format("bodyfile"),
     )
 }
