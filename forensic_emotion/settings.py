@@ -361,7 +361,26 @@ class EvaluateSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ReportSettings(Settings):
+class SelectionSettings(Settings):
+    """Which paths and faces of a run are told of."""
+
+    path: str | None = setting(
+        None, "Only paths like this; * and ? stand for anything, * for / too. Other paths are not named."
+    )
+    notable: bool = setting(False, "Only files that a list of notable hashes has.")
+    label: str | None = setting(None, "Only faces with this label: a class, or uncertain.")
+    min_confidence: float | None = setting(
+        None, "Only faces whose highest probability is at least this.", least=0, most=1
+    )
+    verdict: str | None = setting(
+        None,
+        "Only faces of which a person said this last, or that were reviewed, or were not.",
+        choices=("confirmed", "relabelled", "rejected", "reviewed", "unreviewed"),
+    )
+
+
+@dataclass(frozen=True)
+class ReportSettings(SelectionSettings):
     """How a report is written."""
 
     max_faces: int = setting(
@@ -388,7 +407,7 @@ class ReportSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ExportSettings(Settings):
+class ExportSettings(SelectionSettings):
     """How a run is exported."""
 
     face_events: bool = setting(

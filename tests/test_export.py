@@ -1048,3 +1048,81 @@ def test_a_body_file_has_each_path_with_its_times(evidence: Path, tmp_path: Path
     assert len(fields) == 11
     assert second.startswith("0|link|")
     assert "|l/lrwxrwxrwx|" in second
+
+
+@pytest.fixture
+def chosen_from(evidence: Path, tmp_path: Path) -> Path:
+    """Two folders that have a picture in common, and two more; the face of the last one was rejected."""
+    for folder in ("a", "b"):
+        (evidence / folder).mkdir()
+        (evidence / folder / "same.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    (evidence / "b" / "one.png").write_bytes(encoded(picture(faces=[Box(30, 10, 70, 50)])))
+    (evidence / "b" / "two.png").write_bytes(encoded(picture(faces=[Box(10, 10, 50, 50)])))
+    fresh = tmp_path / "chosen.db"
+    scanned(evidence, fresh)
+    last = "(select max(id) from faces)"
+    change(fresh, f"update faces set label = 'uncertain' where id = {last}")
+    review = "insert into reviews (run_id, face_id, at, reviewer, verdict, label, note)"
+    change(fresh, f"{review} values (1, {last}, '2026', 'R', 'rejected', null, '')")
+    return fresh
+
+
+@pytest.mark.parametrize(
+    ("options", "paths", "faces"),
+    [
+        ((), ["a/same.png", "b/one.png", "b/same.png", "b/two.png"], 3),
+        (("--path", "b/*"), ["b/one.png", "b/same.png", "b/two.png"], 3),
+        (("--path", "a/*"), ["a/same.png"], 1),
+        (("--label", "uncertain"), ["b/two.png"], 1),
+        (("--label", "happy", "--path", "b/*"), ["b/one.png", "b/same.png"], 2),
+        (("--verdict", "rejected"), ["b/two.png"], 1),
+        (("--verdict", "confirmed"), [], 0),
+        (("--verdict", "reviewed"), ["b/two.png"], 1),
+        (("--verdict", "unreviewed"), ["a/same.png", "b/one.png", "b/same.png"], 2),
+        (("--min-confidence", "0.3"), ["a/same.png", "b/one.png", "b/same.png", "b/two.png"], 3),
+        (("--min-confidence", "0.9"), [], 0),
+        (("--notable",), [], 0),
+    ],
+)
+def test_a_selection_is_what_was_asked_for_and_says_so(
+    chosen_from: Path, tmp_path: Path, options: tuple[str, ...], paths: list[str], faces: int
+) -> None:
+    out = exported(chosen_from, "jsonl", tmp_path / "f.jsonl", *options)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["path"] for line in lines] == paths
+    assert len({line["face_id"] for line in lines}) == faces
+    for line in lines:
+        assert ("A selection of what was found: " in line["notice"]) == bool(options)
+    first = [line for line in lines if line["file"]["same_as"] is None]
+    assert len(first) == faces, "of the same bytes the first path that is asked for has the faces"
+    nodes = json.loads(exported(chosen_from, "case", tmp_path / "c", *options).read_text())["@graph"]
+    assert sum("femo:DetectedFace" in n["@type"] for n in nodes) == faces
+    named = {n["femo:state"] for n in nodes if "femo:state" in n}
+    assert named <= {"faces"}
+    events = exported(chosen_from, "timesketch", tmp_path / "t.jsonl", *options).read_text()
+    of_files = {json.loads(line)["filename"]: json.loads(line)["faces"] for line in events.splitlines()}
+    assert sum(of_files.values()) == len(paths)
+    with opened_case(chosen_from) as opened:
+        *_, last = audit.entries(opened)
+    assert ("selection" in last.detail) == bool(options)
+    page = tmp_path / "r.html"
+    code, output = femo("report", chosen_from, "--out", page, *options)
+    assert code == 0, output
+    text = page.read_text()
+    assert ("A selection</h2>" in text) == bool(options)
+    if options:
+        assert f"Faces: {faces} of 3; paths:" in " ".join(text.split())
+    data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)[0])
+    assert len(data["faces"]["id"]) == faces
+    if "--path" in options:
+        other = "a" if "b/*" in options else "b"
+        assert f"{other}/same.png" not in text
+
+
+def test_what_cannot_be_selected_is_told(chosen_from: Path, tmp_path: Path) -> None:
+    code, output = femo("export", chosen_from, "csv", "--out", tmp_path / "x", "--label", "glad")
+    assert (code, "there is no label 'glad'" in output) == (2, True)
+    code, output = femo("export", chosen_from, "hashdeep", "--out", tmp_path / "x", "--label", "sad")
+    assert (code, "has no faces" in output) == (2, True)
+    exported(chosen_from, "hashdeep", tmp_path / "list", "--path", "a/*")
+    assert (tmp_path / "list").read_text().count("same.png") == 1

@@ -660,7 +660,7 @@ def test_every_text_is_used_and_every_text_that_is_used_is_there() -> None:
         | set(re.findall(r'"(not_covered_\w+)"', template))
         | zones
     )
-    used |= set(re.findall(r't\["(\w+)"\]', template)) - {"zone_"}
+    used |= set(re.findall(r'(?:\bt|TEXTS)\["(\w+)"\]', template)) - {"zone_"}
     assert used == set(TEXTS)
     script = (TEMPLATES / "report.js").read_text()
     wanted = set(re.findall(r"\bT\.(\w+)", script))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from forensic_emotion.case.rows import FACE_COLUMNS, FaceRow, FileRow, problems_of, select_files
+from forensic_emotion.case.selection import ALL, Selection
 from forensic_emotion.records import CLASSES, Problem
 
 
@@ -58,7 +59,12 @@ def list_files(case: sqlite3.Connection, run_id: int) -> Iterator[ListedFile]:
 
 
 def faces_of(
-    case: sqlite3.Connection, run_id: int, sha256: str | None, *, by_time: bool = False
+    case: sqlite3.Connection,
+    run_id: int,
+    sha256: str | None,
+    selection: Selection = ALL,
+    *,
+    by_time: bool = False,
 ) -> Iterator[ListedFace]:
     """The faces of some content, by stream, frame and number; or by time, those without one left out."""
     if sha256 is None:
@@ -67,45 +73,61 @@ def faces_of(
     chosen = "run_id = ? AND sha256 = ?"
     if by_time:
         order, chosen = f"seconds, {order}", f"{chosen} AND seconds NOT NULL"
-    yield from _faces(case, chosen, order, run_id, sha256)
+    more, values = selection.faces()
+    yield from _faces(case, chosen + more, order, run_id, sha256, *values)
 
 
 def faces_in(
-    case: sqlite3.Connection, run_id: int, sha256: str, stream: int, frame_index: int
+    case: sqlite3.Connection,
+    run_id: int,
+    sha256: str,
+    stream: int,
+    frame_index: int,
+    selection: Selection = ALL,
 ) -> list[ListedFace]:
     """The faces of one frame."""
-    chosen = "run_id = ? AND sha256 = ? AND stream = ? AND frame_index = ?"
-    return list(_faces(case, chosen, "face", run_id, sha256, stream, frame_index))
+    more, values = selection.faces()
+    chosen = f"run_id = ? AND sha256 = ? AND stream = ? AND frame_index = ?{more}"
+    return list(_faces(case, chosen, "face", run_id, sha256, stream, frame_index, *values))
 
 
-def frames_with_faces(case: sqlite3.Connection, run_id: int, sha256: str) -> set[tuple[int, int]]:
+def frames_with_faces(
+    case: sqlite3.Connection, run_id: int, sha256: str, selection: Selection = ALL
+) -> set[tuple[int, int]]:
     """Stream and number of every frame of some content in which there is a face."""
+    more, values = selection.faces()
     rows = case.execute(
-        "SELECT DISTINCT stream, frame_index FROM faces WHERE run_id = ? AND sha256 = ?",
-        (run_id, sha256),
+        f"SELECT DISTINCT stream, frame_index FROM faces WHERE run_id = ? AND sha256 = ?{more}",
+        (run_id, sha256, *values),
     )
     return {(stream, index) for stream, index in rows}
 
 
-def labels_of(case: sqlite3.Connection, run_id: int, sha256: str | None) -> dict[str, int]:
+def labels_of(
+    case: sqlite3.Connection, run_id: int, sha256: str | None, selection: Selection = ALL
+) -> dict[str, int]:
     """How many faces of some content have which label, by the label's name."""
+    more, values = selection.faces()
     return dict(
         case.execute(
-            "SELECT label, COUNT(*) FROM faces WHERE run_id = ? AND sha256 = ?"
+            f"SELECT label, COUNT(*) FROM faces WHERE run_id = ? AND sha256 = ?{more}"
             " GROUP BY label ORDER BY label",
-            (run_id, sha256),
+            (run_id, sha256, *values),
         ).fetchall()
     )
 
 
-def verdicts_of(case: sqlite3.Connection, run_id: int, sha256: str | None) -> dict[str, int]:
+def verdicts_of(
+    case: sqlite3.Connection, run_id: int, sha256: str | None, selection: Selection = ALL
+) -> dict[str, int]:
     """How many faces of some content people gave which verdict, by the verdict's name."""
+    more, values = selection.faces()
     return dict(
         case.execute(
             "SELECT verdict, COUNT(*) FROM face_reviews"
-            " WHERE face_id IN (SELECT id FROM faces WHERE run_id = ? AND sha256 = ?)"
+            f" WHERE face_id IN (SELECT id FROM faces WHERE run_id = ? AND sha256 = ?{more})"
             " GROUP BY verdict ORDER BY verdict",
-            (run_id, sha256),
+            (run_id, sha256, *values),
         ).fetchall()
     )
 

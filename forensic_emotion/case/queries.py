@@ -13,6 +13,7 @@ from typing import Any
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
+from forensic_emotion.case.selection import ALL, Selection
 from forensic_emotion.case.version import (
     check_is_case,
     check_is_current,
@@ -228,16 +229,26 @@ class FaceInfo(FaceRow):
     """JSON, 68 points in pixels of the picture."""
 
 
-def read_faces(case: sqlite3.Connection, run_id: int, limit: int) -> Iterator[FaceInfo]:
+def read_faces(
+    case: sqlite3.Connection, run_id: int, limit: int, selection: Selection = ALL
+) -> Iterator[FaceInfo]:
     """The first faces of a run, one by one, for they may be many: by path, then by frame and number."""
+    of_faces, values = selection.faces()
+    of_files, more = selection.files()
+    first = "files.same_as IS NULL"
+    if selection.of_paths:  # the first one may be none of them
+        first = (
+            "files.id = (SELECT id FROM files WHERE files.run_id = faces.run_id"
+            f" AND files.sha256 = faces.sha256{of_files} ORDER BY path_bytes LIMIT 1)"
+        )
     rows = case.execute(
-        """
+        f"""
         SELECT faces.* FROM faces JOIN files
-            ON files.run_id = faces.run_id AND files.sha256 = faces.sha256 AND files.same_as IS NULL
-        WHERE faces.run_id = ?
+            ON files.run_id = faces.run_id AND files.sha256 = faces.sha256 AND {first}
+        WHERE faces.run_id = ?{of_faces}
         ORDER BY files.path_bytes, faces.stream, faces.frame_index, faces.face LIMIT ?
         """,
-        (run_id, limit),
+        (*(more if selection.of_paths else ()), run_id, *values, limit),
     )
     for row in rows:
         yield FaceInfo(

@@ -61,6 +61,7 @@ def export(
     gets an entry with its SHA-256. Exit code 3 says that something could not be exported, which is told,
     and the rest was done; or that the case was altered: the rows are held against their digests first.
     """
+    from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.export_progress import RowProgress
     from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
     from forensic_emotion.export.formats import FORMATS
@@ -71,6 +72,8 @@ def export(
         written = export(order, progress)
     what = {"files": written.files} if written.sha256 is None else {"sha256": written.sha256}
     detail = {"format": format.value, "name": out.name, **what}
+    if selection := Selection.of(settings):
+        detail["selection"] = selection.words()
     note(case, "export", written.run.id, detail, evidence)
     if as_json:
         facts = {"case": str(case), "run": written.run.id, "format": format.value, "out": str(out)}

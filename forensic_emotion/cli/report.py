@@ -29,8 +29,8 @@ def report(
         Path | None,
         typer.Option(
             "--out",
-            help="HTML file to write. Default: beside the case, with its name (and -run-N, -redacted). A"
-            " report that lies there is replaced.",
+            help="HTML file to write. Default: beside the case, with its name (and -run-N, -selection,"
+            " -redacted). A report that lies there is replaced.",
         ),
     ] = None,
     run: RunNumber = None,
@@ -51,15 +51,18 @@ def report(
     same case gives the same report, byte for byte. The rows are held against their digests first; exit
     code 3 says that they were altered, and so does the report.
     """
+    from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
 
+    selection = Selection.of(settings)
     if pdf:
         find_browser()  # before anything is written
     of_run, redacted = "" if run is None else f"-run-{run}", "-redacted" if settings.redact else ""
-    target = out or case.parent / f"{case.stem}{of_run}{redacted}.html"
+    part = "-selection" if selection else ""  # it takes no whole report's place
+    target = out or case.parent / f"{case.stem}{of_run}{part}{redacted}.html"
     if out is None and target.is_symlink():  # the folder may come from somebody else
         raise UsageError(
             f"{target} is a link, and leads elsewhere.",
@@ -75,6 +78,8 @@ def report(
     written: dict[str, Any] = {"name": target.name, "sha256": file_sha256(target)}
     if settings.redact:
         written["redacted"] = True
+    if selection:
+        written["selection"] = selection.words()
     try:
         if paper:
             write_pdf(target, paper)

@@ -18,7 +18,6 @@ from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
     NAMESPACE,
-    NOTICE,
     hex_if_not_text,
     model_line,
     origin_line,
@@ -131,7 +130,7 @@ class _Graph:
             "@id": self._id("Analysis"),
             "@type": ["uco-analysis:Analysis", "case-investigation:InvestigativeAction"],
             "uco-core:name": "face detection and expression classification",
-            "uco-core:description": f"{NOTICE} {model_line(run)}. {origin_line(run)}.",
+            "uco-core:description": f"{self._job.notice} {model_line(run)}. {origin_line(run)}.",
             **{f"uco-action:{name}": time for name, time in times.items() if time is not None},
             "uco-action:instrument": {"@id": self._id("AnalyticTool")},
             **({"uco-action:performer": {"@id": self._id("Identity")}} if run.examiner else {}),
@@ -365,7 +364,7 @@ class _Graph:
             "@id": self._id("AnalyticResult", *_key(face)),
             "@type": "uco-analysis:AnalyticResult",
             "uco-analysis:originatingAnalysis": {"@id": self._id("Analysis")},
-            "uco-core:statement": NOTICE,
+            "uco-core:statement": self._job.notice,
             "femo:face": {"@id": self._id("Face", *_key(face))},
             "uco-core:hasFacet": self._node(
                 "uco-analysis", "ArtifactClassificationResultFacet", *_key(face), classification=classes

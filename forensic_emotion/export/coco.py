@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, hex_if_not_text, model_line, origin_line, plain_json
+from forensic_emotion.export.words import hex_if_not_text, model_line, origin_line, plain_json
 from forensic_emotion.records import CLASSES, UNCERTAIN
 
 PARTS = (
@@ -36,7 +36,7 @@ Image = tuple[int, ListedFile, ListedFace | None, list[ListedFace]]
 
 def write(job: Job, out: BinaryIO) -> None:
     told = {
-        "description": f"Faces detected by femo, with expression class scores. {NOTICE}",
+        "description": f"Faces detected by femo, with expression class scores. {job.notice}",
         "version": f"run {job.run.id}, {job.run.state}",
         "date_created": job.run.started_at,
         "model": model_line(job.run),

@@ -16,7 +16,7 @@ from xml.sax.saxutils import XMLGenerator
 from forensic_emotion import __version__
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NAMESPACE, NOTICE, hex_if_changed, plain_json
+from forensic_emotion.export.words import NAMESPACE, hex_if_changed, plain_json
 from forensic_emotion.moments import moment
 from forensic_emotion.paths import visible
 
@@ -105,7 +105,7 @@ def _creator(page: _Page, job: Job) -> None:
 def _run(page: _Page, job: Job) -> None:
     run = job.run
     with page.element("femo:run", id=run.id, state=run.state, ended=run.ended_at):
-        page.leaf("femo:notice", NOTICE)
+        page.leaf("femo:notice", job.notice)
         page.leaf(
             "femo:model", run.model_name, sha256=run.model_sha256, threshold=_number(run.threshold)
         )

@@ -34,6 +34,8 @@ class Format:
     """Also of its file in ``export/``."""
     folder: bool = False
     """Whether it is a folder of files, not one file."""
+    faces: bool = True
+    """Whether it tells of faces, and not of files alone."""
     passes: int = 1
     """How often it goes through the rows; for the progress only."""
 
@@ -60,8 +62,8 @@ FORMATS = {
         Format("coco", passes=2),
         Format("vtt", folder=True),
         Format("frames", folder=True),
-        Format("manifest"),
-        Format("hashdeep"),
-        Format("bodyfile"),
+        Format("manifest", faces=False),
+        Format("hashdeep", faces=False),
+        Format("bodyfile", faces=False),
     )
 }

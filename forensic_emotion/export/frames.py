@@ -22,7 +22,6 @@ from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, OpenEvidence, opened
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
-    NOTICE,
     answer,
     hex_if_changed,
     model_line,
@@ -49,7 +48,7 @@ def write(job: Job, out: Path) -> None:
     (out / "README.txt").write_text(
         "The pictures show what femo detected in the files that index.csv names: box, 68 landmarks,\n"
         "the classifier's label and score. They are made from the evidence; they are not it.\n\n"
-        f"{NOTICE}\n\n{visible(model_line(job.run))}.\n"
+        f"{job.notice}\n\n{visible(model_line(job.run))}.\n"
         f"{visible(origin_line(job.run))}.\n",
         encoding="utf-8",
     )
@@ -63,7 +62,7 @@ def write(job: Job, out: Path) -> None:
             # The same bytes under several paths once, from the first path where they are still there.
             if file.sha256 is None or file.sha256 in done:
                 continue
-            wanted = frames_with_faces(job.case, job.run.id, file.sha256)
+            wanted = frames_with_faces(job.case, job.run.id, file.sha256, job.selection)
             asked += bool(wanted)
             if wanted and _write_file(_Work(job, file, out, rows, settings), wanted):
                 done.add(file.sha256)
@@ -152,7 +151,9 @@ def _find(work: _Work) -> Found | None:
 
 def _write_frame(work: _Work, frame: Frame) -> None:
     file, job = work.file, work.job
-    faces = faces_in(job.case, job.run.id, file.sha256 or "", frame.stream, frame.index)
+    faces = faces_in(
+        *(job.case, job.run.id, file.sha256 or "", frame.stream, frame.index), job.selection
+    )
     height, width = frame.image.shape[:2]
     if any(face.frame_width not in (None, width) for face in faces):
         work.tell(f"frame {frame.index} is {width}x{height} pixels now, and was not; no picture of it")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from forensic_emotion.case.listing import ListedFace, ListedFile, faces_of, list_files
 from forensic_emotion.case.queries import RunInfo
+from forensic_emotion.case.selection import Selection, selected_paths
+from forensic_emotion.export.words import NOTICE
+from forensic_emotion.paths import visible
 from forensic_emotion.settings import ExportSettings
 
 
@@ -26,15 +30,39 @@ class Job:
     tell: Callable[[str], None]
     """Called with whatever the export could not do; the rest goes on."""
 
+    @cached_property
+    def selection(self) -> Selection:
+        """Which paths and faces are asked for."""
+        return Selection.of(self.settings)
+
+    @cached_property
+    def notice(self) -> str:
+        """What goes with scores: what they are, and that this is not all that was found if it is not."""
+        if not self.selection:
+            return NOTICE
+        return f"{NOTICE} A selection of what was found: {visible(self.selection.words())}."
+
     def files(self) -> Iterator[ListedFile]:
-        """Every path of the run, in the order of the paths' bytes."""
+        """Every path of the run that is asked for, in the order of the paths' bytes.
+
+        Of the same bytes the first one that is asked for has the faces, and copies name it.
+        """
+        chosen = selected_paths(self.case, self.run.id, self.selection)
+        first: dict[str, str] = {}
         for file in list_files(self.case, self.run.id):
+            if chosen is not None and file.id not in chosen:
+                continue
+            if chosen is not None and file.same_as is not None and file.sha256 is not None:
+                known = first.setdefault(file.sha256, file.path)
+                file = replace(file, same_as=None if known is file.path else known)
+            elif chosen is not None and file.sha256 is not None:
+                first.setdefault(file.sha256, file.path)
             yield file
             self.on_row()
 
     def faces_of(self, file: ListedFile, *, by_time: bool = False) -> Iterator[ListedFace]:
         """The faces under a path; those of the same bytes under another one are the same."""
-        for face in faces_of(self.case, self.run.id, file.sha256, by_time=by_time):
+        for face in faces_of(self.case, self.run.id, file.sha256, self.selection, by_time=by_time):
             yield face
             self.on_row()
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE, hex_if_not_text, plain_json
+from forensic_emotion.export.words import hex_if_not_text, plain_json
 
 
 def write(job: Job, out: BinaryIO) -> None:
@@ -17,7 +17,7 @@ def write(job: Job, out: BinaryIO) -> None:
         "threshold": job.run.threshold,
     }
     for file, face in job.rows():
-        line = {**face_record(file, face), "model": model, "notice": NOTICE}
+        line = {**face_record(file, face), "model": model, "notice": job.notice}
         out.write(f"{plain_json(line)}\n".encode())
 
 

@@ -8,7 +8,6 @@ from typing import BinaryIO
 from forensic_emotion.errors import MissingExtra
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import BYTES, COLUMNS, POINTS, REAL, TEXT, WHOLE, flat
-from forensic_emotion.export.words import NOTICE
 
 GROUP = 5000
 """Rows in a group."""
@@ -28,7 +27,7 @@ def write(job: Job, out: BinaryIO) -> None:
         POINTS: arrow.list_(arrow.list_(arrow.float64())),
     }
     # What holds for all rows stands with the schema too, where readers of Parquet show it.
-    told = {"femo.notice": NOTICE, "femo.run_state": job.run.state}
+    told = {"femo.notice": job.notice, "femo.run_state": job.run.state}
     schema = arrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()], metadata=told)
     rows = (flat(job, file, face) for file, face in job.rows())
     with ParquetWriter(out, schema, compression="zstd") as writer:

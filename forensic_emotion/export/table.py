@@ -6,7 +6,6 @@ from typing import Any
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
-from forensic_emotion.export.words import NOTICE
 from forensic_emotion.records import CLASSES
 
 TEXT, WHOLE, REAL, BYTES, POINTS = "text", "whole", "real", "bytes", "points"
@@ -70,5 +69,5 @@ def flat(job: Job, file: ListedFile, face: ListedFace) -> dict[str, Any]:
         "threshold": job.run.threshold,
         "file_id": file.id,
         "face_id": face.id,
-        "notice": NOTICE,
+        "notice": job.notice,
     }

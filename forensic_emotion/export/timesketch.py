@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from forensic_emotion.case.listing import ListedFile, labels_of, verdicts_of
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import OF_REVIEW
-from forensic_emotion.export.words import NOTICE, answer, hex_if_changed, plain_json
+from forensic_emotion.export.words import answer, hex_if_changed, plain_json
 from forensic_emotion.moments import moment
 from forensic_emotion.paths import visible
 from forensic_emotion.records import LOOKED_AT
@@ -42,7 +42,7 @@ def write(job: Job, out: BinaryIO) -> None:
 
 
 def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
-    labels = labels_of(job.case, job.run.id, file.sha256)
+    labels = labels_of(job.case, job.run.id, file.sha256, job.selection)
     of_file = _of_file(job, file, labels)
     message = f"{visible(file.path)}: "
     if file.state in LOOKED_AT:
@@ -97,6 +97,7 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
 
 
 def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, Any]:
+    faces = (job.case, job.run.id, file.sha256)
     return {
         **_name(file),
         "sha256": file.sha256,
@@ -105,7 +106,7 @@ def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, An
         "state": file.state,
         "faces": sum(labels.values()),
         "labels": _counts(labels),
-        "reviews": _counts(verdicts_of(job.case, job.run.id, file.sha256) if labels else {}),
+        "reviews": _counts(verdicts_of(*faces, job.selection) if labels else {}),
         "latitude": file.latitude,
         "longitude": file.longitude,
         "notable": file.notable,
@@ -134,7 +135,7 @@ def _model(job: Job) -> dict[str, Any]:
         "model": job.run.model_name,
         "model_sha256": job.run.model_sha256,
         "threshold": job.run.threshold,
-        "notice": NOTICE,
+        "notice": job.notice,
     }
 
 

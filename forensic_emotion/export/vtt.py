@@ -18,7 +18,6 @@ from typing import TextIO
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
-    NOTICE,
     answer,
     hex_if_changed,
     model_line,
@@ -54,7 +53,7 @@ def write(job: Job, out: Path) -> None:
 
 def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
     text.write("WEBVTT - expression class scores by femo\n\n")
-    said = [f"File {file.path}", f"SHA-256 {file.sha256}", NOTICE, f"{model_line(job.run)}."]
+    said = [f"File {file.path}", f"SHA-256 {file.sha256}", job.notice, f"{model_line(job.run)}."]
     said.append(f"{origin_line(job.run)}.")
     said.append("Each cue is of one frame, and stays until the next that was looked at may come.")
     if name := hex_if_changed(file):

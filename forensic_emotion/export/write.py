@@ -9,6 +9,7 @@ from pathlib import Path
 from forensic_emotion.case.digest import Altered, altered
 from forensic_emotion.case.listing import count_rows
 from forensic_emotion.case.queries import RunInfo, opened_case, read_run, refuse_output
+from forensic_emotion.case.selection import Selection
 from forensic_emotion.errors import FemoError, UsageError
 from forensic_emotion.export.formats import Format
 from forensic_emotion.export.job import Job
@@ -96,6 +97,9 @@ def _refuse_useless(order: Order) -> None:
     ):
         if given and order.format.name != name:
             raise UsageError(f"{flag} has no effect on {order.format.name}.", f"It is for {name}.")
+    if not order.format.faces and Selection.of(order.settings).of_faces:
+        text = f"{order.format.name} has no faces, so that no choice of faces has an effect on it."
+        raise UsageError(text, "--path and --notable narrow it.")
 
 
 def _refuse_to_replace(order: Order) -> None:

@@ -32,6 +32,7 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
 from forensic_emotion.case.rows import FileRow, problems_of
+from forensic_emotion.case.selection import Selection, selected_faces, selected_paths
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
@@ -210,6 +211,10 @@ class ReportContext:
     """A line a picture."""
     reviewer: str | None
     """Who reviews on this page; None in a report."""
+    dealt_with: int
+    """Paths of the run that are in the case."""
+    selection: str | None
+    """What part of the run is told of, in words; None for all of it."""
     altered: Altered | None
     """What of the run is not what femo wrote; None on the page for reviewing, which does not check."""
 
@@ -238,24 +243,37 @@ def build_context(
     """
     run = read_run(case, run_id)
     counts = count(case, run.id)
-    every_file = read_files(case, run.id)
+    selection = Selection.of(settings)
+    whole_run = read_files(case, run.id)
+    chosen = selected_paths(case, run.id, selection)
+    every_file = [f for f in whole_run if chosen is None or f.id in chosen]
+    of_content = selected_faces(case, run.id, selection)
     names = _names(every_file, settings.redact)
-    number_of = {f.sha256: f.id for f in every_file if f.sha256 is not None and f.same_as is None}
+    number_of: dict[str, int] = {}
+    for f in every_file:  # of the same bytes under several paths, the first one that is told of
+        if f.sha256 is not None:
+            number_of.setdefault(f.sha256, f.id)
+    firsts = set(number_of.values())
     budget = settings.picture_budget << 20
-    gallery = gather(read_faces(case, run.id, settings.max_faces), number_of, budget, settings.redact)
+    faces = read_faces(case, run.id, settings.max_faces, selection)
+    gallery = gather(faces, number_of, budget, settings.redact)
     tracks = read_tracks(case, run.id)
     reviews = read_reviews(case, run.id)
+    if selection:  # of a face that is not shown no note is shown either
+        held = set(gallery.columns["id"])
+        reviews = {number: said for number, said in reviews.items() if number in held}
     split, metrics = measured(run.model_card)
     error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     labels_of = _labels_of(case, run.id)
     with_faces = sorted(
-        (f for f in every_file if f.faces and f.same_as is None), key=lambda f: (-f.faces, f.path_bytes)
+        (f for f in every_file if f.faces and f.id in firsts), key=lambda f: (-f.faces, f.path_bytes)
     )
     dates, by_month, without_date = _by_date(with_faces, counts.faces)
     shown = Counter(gallery.columns["file"])
     only_keys = run.settings.get("sample") == "keyframes"
-    problems = list(problems_of(case, run.id))
+    all_problems = list(problems_of(case, run.id))
+    problems = [told for told in all_problems if chosen is None or told[0] in chosen]
     tracks_in = Counter(t.sha256 for t in tracks)
     matches = [
         (names[f.id], kind, WITHHELD if settings.redact else visible(found))
@@ -287,7 +305,7 @@ def build_context(
                 for number, root in other_evidence(case, run)
             ),
             *_gone_on_with(case, run, settings.tz),
-            *_not_covered(run, counts, every_file, problems),
+            *_not_covered(run, counts, whole_run, all_problems),
         ],
         by_file=[
             Share(
@@ -316,17 +334,17 @@ def build_context(
                     f.faces,
                 ),
                 tracks_in[f.sha256 or ""],
-                f.faces - shown[f.id],
+                of_content.get(f.sha256 or "", 0) - shown[f.id],
             )
             for f in every_file
-            if _holds_video(f) and f.faces and f.same_as is None
+            if _holds_video(f) and f.faces and f.id in firsts
         ],
         files=[
             FileView(
                 f.id,
                 names[f.id],
                 f,
-                names[number_of[f.sha256 or ""]] if f.same_as else None,
+                names[number_of[f.sha256 or ""]] if f.same_as and f.id not in firsts else None,
                 None if settings.redact else _camera(f),
                 bool(shown[f.id]),
             )
@@ -347,7 +365,17 @@ def build_context(
         versions=_without_lists(run.versions) if settings.redact else run.versions,
         legal=LEGAL,
         audit_head=audit.head(case, results_only=True),
-        left_out=counts.faces - len(gallery),
+        left_out=sum(of_content.values()) - len(gallery),
+        dealt_with=len(whole_run),
+        selection=TEXTS["selection"].format(
+            words=WITHHELD if settings.redact else visible(selection.words()),
+            faces=sum(of_content.values()),
+            all_faces=counts.faces,
+            paths=len(every_file),
+            all_paths=len(whole_run),
+        )
+        if selection
+        else None,
         without_picture=gallery.without_picture,
         data=as_json(
             {
@@ -358,7 +386,7 @@ def build_context(
                 "redacted": settings.redact,
                 "interval": _seconds_apart(run),
                 "reliability": error_rate.reliability if error_rate else [],
-                "files": _script_files(every_file, names, gallery, settings.redact),
+                "files": _script_files(every_file, names, number_of, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
                 "reviews": reviews_of(reviews.values(), settings.redact),
                 "review": "reviews" if reviewer is not None else None,
@@ -507,13 +535,17 @@ def _not_covered(
 
 
 def _script_files(
-    files: list[FileRow], names: dict[int, str], gallery: Gallery, redact: bool
+    files: list[FileRow],
+    names: dict[int, str],
+    number_of: dict[str, int],
+    gallery: Gallery,
+    redact: bool,
 ) -> dict[str, dict[str, Any]]:
     """What the script tells of the files with faces in the report."""
     shown = set(gallery.columns["file"])
     copies: dict[str | None, list[str]] = defaultdict(list)
     for f in files:
-        if f.same_as is not None:
+        if f.sha256 is not None and f.id != number_of[f.sha256]:
             copies[f.sha256].append(names[f.id])
     facts = {}
     for f in files:

@@ -42,6 +42,10 @@ TEXTS: dict[str, str] = {
     " out. The names of the case file, of examiner, agency, reviewers, account and host stay, and hashes of"
     " files: whoever has a file can tell that it is among them.",
     "withheld": "(withheld)",
+    "selected": "A selection",
+    "selection": "Only a part of what was found is shown: {words}. Faces: {faces} of {all_faces}; paths: {paths} of"
+    " {all_paths}. What is counted on the cover, under Limits and at a glance by label and by state is the"
+    " whole run.",
     "incomplete": "This run is not complete",
     "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
     " others were not looked at.",
