@@ -456,6 +456,43 @@
   const watcher = new IntersectionObserver(entries => entries.forEach(e => { if (e.isIntersecting) { drawChart(e.target); watcher.unobserve(e.target); } }), {rootMargin: "400px"});
   charts.forEach(article => watcher.observe(article));
 
+  // ---- tables: search and order -----------------------------------------------------------------------
+  const tables = [...document.querySelectorAll("table.searched")].map(table => {
+    const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    const count = make("span", {role: "status", class: "soft"});
+    const search = make("input", {type: "search", placeholder: T.search_table, "aria-label": `${T.search_table}: ${table.dataset.name}`});
+    function show() {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let n = 0;
+      for (const row of rows) {
+        const text = words.length ? row.textContent.toLowerCase() : "";
+        row.hidden = !words.every(word => text.includes(word));
+        n += !row.hidden;
+      }
+      count.textContent = words.length ? fill(T.rows_shown, {n, all: rows.length}) : "";
+    }
+    search.addEventListener("input", show);
+    heads.forEach((head, column) => {
+      const title = head.textContent, values = new Map(), numbers = head.classList.contains("n");
+      const value = row => {
+        if (!values.has(row)) { const text = row.cells[column].textContent.trim(); values.set(row, numbers ? parseFloat(text.replace(/^\(/, "")) : text); }
+        return values.get(row);
+      };
+      const order = (a, b) => numbers ? (Number.isNaN(value(a)) ? -Infinity : value(a)) - (Number.isNaN(value(b)) ? -Infinity : value(b)) || 0 : value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0;
+      head.replaceChildren(make("button", {type: "button", class: "order", onclick: () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach(other => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        body.append(...[...rows].sort((a, b) => down ? order(b, a) : order(a, b)));
+      }}, title));
+    });
+    table.closest(".scroll").before(make("div", {class: "table-search"}, search, count));
+    return {rows, show};
+  });
+  // A row that is hidden must not be missing on paper.
+  addEventListener("beforeprint", () => tables.forEach(({rows}) => rows.forEach(row => { row.hidden = false; })));
+  addEventListener("afterprint", () => tables.forEach(({show}) => show()));
+
   // ---- paper ----------------------------------------------------------------------------------------
   const PRINTED = 2000;
   function prepare() {

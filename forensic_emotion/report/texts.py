@@ -320,6 +320,8 @@ LEGAL: tuple[tuple[str, str], ...] = (
 )
 
 SCRIPT: dict[str, str] = {
+    "search_table": "Search in this table",
+    "rows_shown": "{n} of {all} rows",
     "shown": "{n} of {all} faces",
     "nothing": "No face meets these filters.",
     "search": "Search in names, labels and notes",
