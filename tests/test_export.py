@@ -17,9 +17,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -1126,3 +1128,30 @@ def test_what_cannot_be_selected_is_told(chosen_from: Path, tmp_path: Path) -> N
     assert (code, "has no faces" in output) == (2, True)
     exported(chosen_from, "hashdeep", tmp_path / "list", "--path", "a/*")
     assert (tmp_path / "list").read_text().count("same.png") == 1
+
+
+def test_cues_of_a_video_that_begins_behind_its_sound_stand_where_players_show_it(
+    evidence: Path, tmp_path: Path
+) -> None:
+    with av.open(evidence / "late.mp4", "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        video.width, video.height, video.pix_fmt = 120, 80, "yuv420p"
+        sound = container.add_stream("aac", rate=48000)
+        for start in range(0, 5 * 48000, 1024):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            samples.rate, samples.pts, samples.time_base = 48000, start, Fraction(1, 48000)
+            container.mux(sound.encode(samples))
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(picture(faces=[Box(20, 10, 60, 50)]), format="rgb24")
+            frame.pts, frame.time_base = 100 + number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+    fresh = tmp_path / "fresh.db"
+    scanned(evidence, fresh)
+    out = exported(fresh, "vtt", tmp_path / "vtt")
+    (page,) = [p for p in out.iterdir() if p.suffix == ".vtt"]
+    ((seconds,),) = rows(fresh, "select min(seconds) from faces")
+    assert seconds == pytest.approx(4, abs=0.05)
+    (first, *_) = re.findall(r"^(\S+) -->", page.read_text(), re.MULTILINE)
+    assert first == f"00:00:{seconds:06.3f}"

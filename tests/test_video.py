@@ -566,3 +566,83 @@ def test_a_length_in_place_of_a_number_of_frames_is_no_damage(tmp_path: Path) ->
     path.write_bytes(data)
     frames, facts = read_frames(path, sample="all")
     assert (len(frames), facts.problems) == (10, [])
+
+
+# ---- what is cut off, or shown otherwise than it lies there ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("v.ogv", "libvpx"),
+        ("v.asf", "wmv2"),
+        ("v.rm", "rv20"),
+        ("v.mxf", "mpeg2video"),
+        ("v.avi", "mpeg4"),
+    ],
+)
+def test_a_file_that_ends_early_is_told_whatever_its_container(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    path = encode(tmp_path / name, codec, range(100))
+    assert read_frames(path, sample="all")[1].problems == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, facts = read_frames(path, sample="all")
+    assert 20 < len(frames) < 90
+    assert "truncated" in {p.problem for p in facts.problems}
+
+
+def test_fragments_before_one_that_is_cut_off_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    with av.open(path, "w", options={"movflags": "frag_keyframe+empty_moov"}) as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"g": "20", "bf": "0"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(100):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    last = content.rindex(b"moof")
+    path.write_bytes(content[: last + 30])
+    frames, facts = read_frames(path, sample="all")
+    assert 60 <= len(frames) < 100
+    assert told(frames) == in_order(range(len(frames)))
+    assert facts.problems[0].problem == "truncated"
+
+
+@pytest.mark.parametrize(("rate", "problems"), [(1, []), (0, ["edit_list"]), (2, ["edit_list"])])
+def test_an_edit_list_that_does_more_than_cut_is_told(
+    tmp_path: Path, rate: int, problems: list[str]
+) -> None:
+    path = encode(tmp_path / "v.mp4", "libx264", range(60), bf="2")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"elst") + 4
+    assert int.from_bytes(content[place + 4 : place + 8], "big") == 1
+    content[place + 16 : place + 18] = rate.to_bytes(2, "big")
+    path.write_bytes(content)
+    _, facts = read_frames(path, sample="all")
+    assert [p.problem for p in facts.problems] == problems
+    assert read_pieces(path, sample="all") == ([], [])  # short, or it is looked at in one go
+
+
+def test_transparent_parts_of_a_video_are_laid_over_white_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "v.mov"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("png", rate=RATE)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgba"
+        for number in range(3):
+            layers = np.dstack([numbered(number), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+            layers[: HEIGHT // 2, :, 3] = 0 if number else 255
+            frame = av.VideoFrame.from_ndarray(layers, format="rgba")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, facts = read_frames(path, sample="all")
+    np.testing.assert_array_equal(frames[0].image, numbered(0))
+    assert (frames[1].image[: HEIGHT // 2] == 255).all()
+    np.testing.assert_array_equal(frames[2].image[HEIGHT // 2 :], numbered(2)[HEIGHT // 2 :])
+    (problem,) = facts.problems
+    assert problem.message == "what its transparent parts show before a dark background"

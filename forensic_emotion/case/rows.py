@@ -93,6 +93,13 @@ class FileRow:
         """Seconds from the first frame to the last."""
         return None if self.begins is None or self.ends is None else self.ends - self.begins
 
+    @property
+    def plays_from(self) -> Fraction | None:
+        """Where players count from, on its own clock: sound may begin before the first frame."""
+        told = (self.metadata or {}).get("start_time")
+        starts = [Fraction(told)] if isinstance(told, str) and self.kind == "video" else []
+        return min([*starts, self.begins]) if self.begins is not None else None
+
     def _seconds(self, pts: int | None) -> Fraction | None:
         return None if pts is None or self.time_base is None else pts * Fraction(self.time_base)
 

@@ -153,7 +153,7 @@ def _recorded(job: Job, file: ListedFile) -> datetime | None:
 
 
 def _face_events(job: Job, file: ListedFile, recorded: datetime) -> Iterator[dict[str, Any]]:
-    start = file.begins or Fraction(0)
+    start = file.plays_from or Fraction(0)
     description = "Media creation time + frame offset (unverified clock)"
     for face in job.faces_of(file, by_time=True):
         if face.pts is None or face.time_base is None:

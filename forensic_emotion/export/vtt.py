@@ -1,6 +1,6 @@
 """Videos → WebVTT, one file each, to watch a recording with the expression scores of its faces.
 
-Cues count from the first frame that is shown, as players do; the recording's own clock may begin
+Cues count from where the container begins, sound included, as players do; the recording's own clock may begin
 elsewhere. A cue stands until the next frame of its track that was looked at, and never longer than the
 distance at which frames were looked at: nothing is said of what lies between.
 """
@@ -64,7 +64,7 @@ def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
         if line:
             text.write(f"NOTE {_escaped(line)}\n\n")
     faces = job.faces_of(file, by_time=True)
-    for cue in cues(faces, file.begins or Fraction(0), _step(job, file)):
+    for cue in cues(faces, file.plays_from or Fraction(0), _step(job, file)):
         text.write(f"{stamp(cue.start)} --> {stamp(cue.end)}\n{_escaped(cue.text)}\n\n")
 
 

@@ -141,15 +141,79 @@ def ends_within_a_box(source: BinaryIO) -> bool:
     return False
 
 
-def _boxes(source: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def whole_boxes(source: BinaryIO) -> int:
+    """How many bytes of an ISO media file its boxes have that are whole; 0 if there are too many."""
+    length, end = source.seek(0, os.SEEK_END), 0
+    with suppress(_TooMany):
+        for _, _, behind in _boxes(source):
+            if behind > length:
+                break
+            end = behind
+        return end
+    return 0
+
+
+def odd_edits(source: BinaryIO) -> bool:
+    """Whether the edit list of a film's picture does more than to cut it (ISO/IEC 14496-12, 8.6.6).
+
+    A part may stand still or run at another speed, and there may be a pause behind the first part.
+    """
+    with suppress(_TooMany):
+        films = _within(source, _boxes(source), b"moov")
+        for track in [(start, end) for name, start, end in films if name == b"trak"]:
+            inside = list(_boxes(source, *track))
+            media = _within(source, iter(inside), b"mdia")
+            handlers = [(start, end) for name, start, end in media if name == b"hdlr"]
+            source.seek(handlers[0][0] + 8 if handlers else 0)
+            if source.read(4) != b"vide":
+                continue
+            for name, start, _ in _within(source, iter(inside), b"edts"):
+                if name == b"elst" and _is_odd(source, start):
+                    return True
+    return False
+
+
+def _within(
+    source: BinaryIO, boxes: Iterator[tuple[bytes, int, int]], name: bytes
+) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes within those of a name."""
+    for found, start, end in boxes:
+        if found == name:
+            yield from _boxes(source, start, end)
+
+
+def _is_odd(source: BinaryIO, start: int) -> bool:
+    source.seek(start)
+    head = source.read(8)
+    wide = head[:1] == b"\x01"
+    count, size = min(int.from_bytes(head[4:], "big"), MOST_EDITS), 20 if wide else 12
+    entries = source.read(count * size)
+    for at in range(0, len(entries) - size + 1, size):
+        entry = entries[at : at + size]
+        half = (size - 4) // 2
+        begins = int.from_bytes(entry[half : 2 * half], "big", signed=True)
+        if entry[-4:] != b"\0\1\0\0" or (begins == -1 and at > 0):
+            return True
+    return False
+
+
+MOST_EDITS = 10_000
+
+
+def _boxes(
+    source: BinaryIO, place: int = 0, length: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each box of an ISO media file (ISO/IEC 14496-12, 4.2).
 
-    The last one's end may lie behind that of the file.
+    Args:
+        source: the file.
+        place: where the first one begins.
+        length: where the last one ends; None for the end of the file, behind which it may say to end.
 
     Raises:
         _TooMany: there are more than are followed.
     """
-    length, place = source.seek(0, os.SEEK_END), 0
+    length = source.seek(0, os.SEEK_END) if length is None else length
     for _ in range(MOST_PARTS):
         source.seek(place)
         head = source.read(16)

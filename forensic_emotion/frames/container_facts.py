@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Literal
 
+import av
 from av.container import InputContainer
 
 from forensic_emotion.frames.exif import plain
@@ -14,8 +16,11 @@ from forensic_emotion.records import MediaFacts, RecordedTime
 def describe(container: InputContainer, facts: MediaFacts) -> None:
     """What container and streams say of themselves; when and where they say it was recorded."""
     own = {str(name): plain(str(value)) for name, value in container.metadata.items()}
+    begins = container.start_time
     facts.metadata = {
         "container": own,
+        # Seconds; where players count from, for sound may begin before the picture.
+        "start_time": None if begins is None else str(Fraction(begins, av.time_base)),
         "streams": [
             {"index": s.index, "type": s.type, "codec": s.codec_context.name}
             | {name: plain(value) for name, value in s.metadata.items() if name not in OWN}
@@ -71,6 +76,14 @@ def attachments(container: InputContainer) -> list[str]:
 
 
 FONT = re.compile(r"\.(ttf|otf|ttc|woff2?)$", re.IGNORECASE)
+
+
+def note_unknown_streams(container: InputContainer, facts: MediaFacts) -> None:
+    """Streams of MPEG-TS of which nothing tells what they are; they may be pictures."""
+    if container.format.name == "mpegts":
+        unknown = sum(s.type == "data" and s.codec_context is None for s in container.streams)
+        if unknown:
+            facts.note("not_looked_at", f"streams of an unknown kind, which may be video: {unknown}")
 
 
 def note_attachments(container: InputContainer, facts: MediaFacts) -> None:

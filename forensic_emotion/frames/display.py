@@ -22,14 +22,19 @@ from forensic_emotion.records import RGB, MediaFacts
 from forensic_emotion.settings import ScanSettings
 
 
-def pixels_of(picture: VideoFrame, stream: VideoStream, settings: ScanSettings) -> RGB:
-    """A decoded frame as RGB, as stored."""
+def pixels_of(
+    picture: VideoFrame, stream: VideoStream, settings: ScanSettings, facts: MediaFacts
+) -> RGB:
+    """A decoded frame as RGB, as stored; what is transparent over white, which is noted."""
     if picture.width * picture.height > settings.max_pixels:
         raise UndecodableMedia(
             "too_large",
             f"a frame has {picture.width}x{picture.height} pixels (--max-pixels)",
         )
-    image = cast(RGB, picture.to_ndarray(format="rgb24"))
+    if any(component.is_alpha for component in picture.format.components):
+        image = _over_white(picture, facts)
+    else:
+        image = cast(RGB, picture.to_ndarray(format="rgb24"))
     if picture.interlaced_frame and stream.codec_context.name == "hevc":
         # Of HEVC, FFmpeg gives each half picture as a frame of its own.
         image = resize(image, image.shape[1], 2 * image.shape[0])
@@ -37,6 +42,17 @@ def pixels_of(picture: VideoFrame, stream: VideoStream, settings: ScanSettings) 
         # Two moments in alternate lines: one of them, at its own moment, with the lines between made up.
         image = resize(image[::2], image.shape[1], image.shape[0])
     return image
+
+
+def _over_white(picture: VideoFrame, facts: MediaFacts) -> RGB:
+    layers = cast(RGB, picture.to_ndarray(format="rgba"))
+    alpha = layers[..., 3:].astype(np.uint16)
+    if (alpha == 255).all():
+        return np.ascontiguousarray(layers[..., :3])
+    text = "what its transparent parts show before a dark background"
+    if all(problem.message != text for problem in facts.problems):
+        facts.note("not_looked_at", text)
+    return ((layers[..., :3] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
 
 
 def pixel_aspect(container: InputContainer, stream: VideoStream, facts: MediaFacts) -> Fraction:

@@ -7,6 +7,7 @@ computed from a frame number and a rate, which is wrong for every recording of v
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.frames.beyond import another_file
+from forensic_emotion.frames.beyond import ISO_VIDEOS, another_file, odd_edits, whole_boxes
 from forensic_emotion.frames.container import (
     BARE,
     COUNTS_FRAMES,
@@ -46,6 +47,7 @@ from forensic_emotion.frames.container import (
 from forensic_emotion.frames.container_facts import (
     describe,
     note_attachments,
+    note_unknown_streams,
 )
 from forensic_emotion.frames.decoding import (
     Order,
@@ -64,7 +66,8 @@ from forensic_emotion.frames.key_frames import (
     decode_keys,
     find_keys,
 )
-from forensic_emotion.frames.media import Frames
+from forensic_emotion.frames.media import Frames, Part
+from forensic_emotion.frames.promised import cut_off
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import Frame, FrameTime, MediaFacts, Piece
 from forensic_emotion.settings import ScanSettings
@@ -85,11 +88,14 @@ def video_frames(
     """
     with listening() as complaints:
         try:
-            with open_container(source, media_type) as container:
+            source, container = _opened(source, media_type, facts)
+            with container:
+                note_unknown_streams(container, facts)
                 describe(container, facts)
                 note_attachments(container, facts)
                 numbers = [stream.index for stream in videos(container)]
                 attached = [s.index for s in container.streams.video if s.index not in numbers]
+            note_edits(source, media_type, facts)
             if not numbers and not attached:
                 if FORMATS[media_type] in LATE_STREAMS:
                     _refuse_late_videos(source, media_type)
@@ -116,6 +122,25 @@ def video_frames(
             note_complaints(facts, complaints)
 
 
+def _opened(source: BinaryIO, media_type: str, facts: MediaFacts) -> tuple[BinaryIO, InputContainer]:
+    """A file, as far as it is whole, and what it holds.
+
+    FFmpeg gives up all of a fragmented MP4 where the head of the last fragment is cut off.
+    """
+    try:
+        return source, open_container(source, media_type)
+    except UndecodableMedia:
+        length = source.seek(0, os.SEEK_END)
+        whole = whole_boxes(source) if media_type in ISO_VIDEOS else 0
+        if not 0 < whole < length:
+            raise
+        part = cast(BinaryIO, io.BufferedReader(Part(source, 0, whole)))
+        container = open_container(part, media_type)
+        text = f"ends within a part: {length - whole} of {length} bytes were left out"
+        facts.note("truncated", text)
+        return part, container
+
+
 def _late_videos(container: InputContainer) -> int:
     """Video streams that begin so far behind the start of a file that they were not known when it was
     opened (MPEG-TS, MPEG-PS); PyAV gives none of their packets."""
@@ -140,6 +165,16 @@ def _refuse_late_videos(source: BinaryIO, media_type: str) -> None:
 
 
 LATE = "video streams that begin far behind the start of the file: {}"
+
+
+def note_edits(source: BinaryIO, media_type: str, facts: MediaFacts) -> None:
+    """That a film's edit list does more than to cut it, which FFmpeg does not follow."""
+    if media_type in ISO_VIDEOS and odd_edits(source):
+        text = (
+            "its edit list lets parts stand still, pause, or run at another speed: times there are not"
+            " those at which frames are shown"
+        )
+        facts.note("edit_list", text)
 
 
 def _stream_frames(
@@ -217,7 +252,9 @@ def _attached(
             if picture is None:
                 raise UndecodableMedia("no_frames", "gives no picture")
             own = MediaFacts()
-            image = display_turn(picture, own, AS_STORED).apply(pixels_of(picture, stream, settings))
+            image = display_turn(picture, own, AS_STORED).apply(
+                pixels_of(picture, stream, settings, facts)
+            )
     except (UndecodableMedia, FFmpegError, ValueError) as error:
         problem = error.problem if isinstance(error, UndecodableMedia) else problem_of(error)
         facts.note(problem, f"{name}: {text_of(error)}")
@@ -288,7 +325,7 @@ def _sampled(
         if not wanted(time, picture):
             yield None
             continue
-        image = shape.apply(pixels_of(picture, stream, settings))
+        image = shape.apply(pixels_of(picture, stream, settings, facts))
         if facts.width is None:
             facts.height, facts.width = image.shape[:2]
         yield Frame(index, time, image, stream.index)
@@ -334,13 +371,16 @@ def _count_what_is_missing(
         facts.note(
             "truncated", f"the container lists {listed} frames, {present} of them are in the file"
         )
-    if demuxer == "avi":
-        source.seek(4)
-        promised = int.from_bytes(source.read(4), "little") + 8
-        there = source.seek(0, io.SEEK_END)
-        if promised > there:
-            facts.note("truncated", f"the container says it has {promised} bytes, the file has {there}")
-    if demuxer == "flv" and tally.last_pts is not None and facts.time_base is not None:
+    if text := cut_off(source, demuxer):
+        facts.note("truncated", text)
+    elif demuxer == "avi" and tally.last_pts is not None:
+        # Each frame has a number of its own, one that is dropped too; a few at the end may be.
+        missing = tally.listed - 1 - tally.last_pts
+        if missing > max(10, tally.listed // 50):
+            there = tally.last_pts + 1
+            text = f"the container lists {tally.listed} frames, the last one there is number {there}"
+            facts.note("truncated", text)
+    if demuxer in ("flv", "mxf") and tally.last_pts is not None and facts.time_base is not None:
         last = float(tally.last_pts * Fraction(facts.time_base))
         # Sound may go on a little longer than the picture.
         if tally.seconds - last > max(1.0, 0.05 * tally.seconds):
