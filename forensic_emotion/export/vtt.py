@@ -1,8 +1,8 @@
 """Videos → WebVTT, one file each, to watch a recording with the expression scores of its faces.
 
-Cues count from where the container begins, sound included, as players do; the recording's own clock may begin
-elsewhere. A cue stands until the next frame of its track that was looked at, and never longer than the
-distance at which frames were looked at: nothing is said of what lies between.
+Cues count from where the container begins, sound included, as players do; the recording's own clock may
+begin elsewhere. A cue stands until the next frame of its track that was looked at, and never longer than
+the distance at which frames were looked at: nothing is said of what lies between.
 """
 
 from __future__ import annotations

@@ -23,7 +23,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.frames.beyond import ISO_VIDEOS, another_file, odd_edits, whole_boxes
+from forensic_emotion.frames.beyond import (
+    ISO_VIDEOS,
+    another_file,
+    ends_within_a_box,
+    odd_edits,
+    whole_boxes,
+)
 from forensic_emotion.frames.container import (
     BARE,
     COUNTS_FRAMES,
@@ -371,6 +377,9 @@ def _count_what_is_missing(
         facts.note(
             "truncated", f"the container lists {listed} frames, {present} of them are in the file"
         )
+    told = any(problem.problem == "truncated" for problem in facts.problems)
+    if demuxer == "mov" and not told and ends_within_a_box(source):
+        facts.note("truncated", "ends within a part that is longer than what is left of the file")
     if text := cut_off(source, demuxer):
         facts.note("truncated", text)
     elif demuxer == "avi" and tally.last_pts is not None:
