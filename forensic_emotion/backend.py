@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 
 from forensic_emotion.errors import UsageError
+from forensic_emotion.terminal import silenced
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Names of Keras' backends, which are those of the packages too."""
 
 
 def check_backend() -> None:
-    """See that the backend is installed that the environment asks Keras for.
+    """See that the backend is installed that the environment asks Keras for, and load both.
 
     Raises:
         UsageError: it is not.
@@ -25,3 +27,5 @@ def check_backend() -> None:
             f"KERAS_BACKEND asks for {name!r}, which is not installed.",
             f"Install it, or set KERAS_BACKEND to another of {', '.join(BACKENDS)}.",
         )
+    with silenced():  # TensorFlow logs some lines all the same
+        import_module("keras")

@@ -18,10 +18,10 @@ class KerasClassifier:
     """Computes ``model.h5`` with Keras' backend (TensorFlow, unless ``KERAS_BACKEND`` names another)."""
 
     def __init__(self, card: ModelCard) -> None:
-        if find_spec("keras") is not None:
-            check_backend()
         try:
-            with silenced():  # what it says before it has read that variable
+            if find_spec("keras") is not None:
+                check_backend()
+            with silenced():
                 import keras
 
                 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
