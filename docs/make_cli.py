@@ -141,7 +141,7 @@ def presets() -> Iterator[str]:
 def shown_examples(epilog: str) -> str:
     lines = []
     for example in epilog.split("\n\n")[1:]:
-        text, command = example.split("\n  ")
+        text, command = example.replace(" \\\n    ", " ").split("\n  ")
         lines.append(f"# {text.removesuffix(':')}\n$ {command}")
     return "```console\n" + "\n".join(lines) + "\n```"
 

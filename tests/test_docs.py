@@ -38,7 +38,9 @@ def test_the_page_is_that_of_the_commands() -> None:
 def test_each_command_has_examples_that_it_would_take() -> None:
     group = get_command(app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
-        lines = re.findall(r"\n  (.*)", command.epilog or "")
+        shown = command.epilog or ""
+        assert max(map(len, shown.splitlines())) < 79, "it would be broken in a terminal of 80 columns"
+        lines = re.findall(r"\n  (.*)", shown.replace(" \\\n    ", " "))
         assert lines, name
         for line in lines:
             program, *words = takewhile(lambda word: word not in "|>", shlex.split(line))

@@ -52,8 +52,22 @@ in this folder."""
 
 def examples(*shown: tuple[str, str]) -> str:
     """The end of a command's help: what one may want, and the command line that does it."""
-    titled = (f"{text}{'' if text.endswith('?') else ':'}\n  {line}" for text, line in shown)
+    titled = (f"{text}{'' if text.endswith('?') else ':'}\n{_broken(line)}" for text, line in shown)
     return "\n\n".join(["Examples", *titled])
+
+
+def _broken(command: str) -> str:
+    """A command line that fits a terminal of 80 columns and can be pasted from it."""
+    lines = ["  "]
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", command):
+        if len(lines[-1]) + len(word) > COLUMNS and lines[-1].strip():
+            lines[-1] += "\\"
+            lines.append("    ")
+        lines[-1] += f"{word} "
+    return "\n".join(line.rstrip() for line in lines)
+
+
+COLUMNS = 74
 
 
 class Group(TyperGroup):

@@ -51,7 +51,7 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
         ("What was not looked at, and why", "femo query case.db problems --format markdown"),
         (
             "Anything else, by SQL",
-            'femo query case.db "select path, seconds, happy from face_results where happy > 0.8"',
+            'femo query case.db "select path, happy from face_results where happy > 0.8"',
         ),
     )
 )
