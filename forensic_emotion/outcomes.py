@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from forensic_emotion.records import Outcome, Planned, Problem, State
+from forensic_emotion.records import LookedAt, Outcome, Planned, Problem, State
 from forensic_emotion.spool import together
 
 
@@ -28,6 +28,12 @@ def joined(planned: Planned, pieces: list[Outcome]) -> Outcome | None:
         frames_interlaced=sum(m.frames_interlaced for m in medias),
         smallest_face=max((m.smallest_face for m in medias if m.smallest_face), default=None),
     )
+    media.looked_at = {}
+    for each in medias:
+        for stream, frames in each.looked_at.items():
+            own = media.looked_at.setdefault(stream, LookedAt(frames.time_base))
+            own.numbers.extend(frames.numbers)
+            own.times.extend(frames.times)
     for each in medias[1:]:
         media.span(each)
     return replace(

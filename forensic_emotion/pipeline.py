@@ -350,6 +350,8 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
             media.smallest_face = round(max(smallest, media.smallest_face or 0.0), 2)
             yield frame
             frames += 1
+            if kind == "video" or frame.time is not None:
+                media.saw(frame)
 
     outcome = Outcome(found.path, found.path_text, "no_face", None, source.evidence, kind, media)
     results: list[FaceResult] = []

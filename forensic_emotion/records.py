@@ -7,7 +7,8 @@ rotation), x to the right, y down, the centre of the first pixel at 0. Times are
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -142,6 +143,30 @@ class RecordedTime:
 
 
 @dataclass
+class LookedAt:
+    """The frames of a stream in which faces were looked for; compact, for an hour may have 90,000."""
+
+    time_base: Fraction | None
+    """None if none has a time."""
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    times: array[int] = field(default_factory=lambda: array("q"))
+    """Presentation timestamps, ``NO_TIME`` for none."""
+
+    def __iter__(self) -> Iterator[tuple[int, int | None]]:
+        """Number and timestamp of each."""
+        for number, time in zip(self.numbers, self.times, strict=True):
+            yield number, None if time == NO_TIME else time
+
+    def add(self, number: int, pts: int | None) -> None:
+        self.numbers.append(number)
+        self.times.append(NO_TIME if pts is None else pts)
+
+
+NO_TIME = -(2**63)
+"""As FFmpeg's AV_NOPTS_VALUE: no timestamp is so early."""
+
+
+@dataclass
 class MediaFacts:
     """What decoding tells of one file; filled in as it goes on, hence not frozen."""
 
@@ -184,8 +209,18 @@ class MediaFacts:
     """Frames that are two half pictures; of those that were looked at, one half was."""
     smallest_face: float | None = None
     """Side in pixels of the smallest face that could have been found, in the largest frame."""
+    looked_at: dict[int, LookedAt] = field(default_factory=dict)
+    """Stream → its frames in which faces were looked for; of stills none, for their number tells all."""
     problems: list[Problem] = field(default_factory=list)
     """What kept frames from being decoded without ending the work on the file."""
+
+    def saw(self, frame: Frame) -> None:
+        """Take down that faces were looked for in a frame."""
+        time = frame.time
+        own = self.looked_at.setdefault(frame.stream, LookedAt(time.time_base if time else None))
+        if own.time_base is None and time:
+            own.time_base = time.time_base
+        own.add(frame.index, time.pts if time else None)
 
     def span(self, other: MediaFacts) -> None:
         """Let the earliest and the latest timestamp be those of another part or stream too, rounded

@@ -8,8 +8,10 @@ import sqlite3
 import struct
 import subprocess
 import sys
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ import pytest
 from sqlite_utils import Database
 
 from forensic_emotion.case import audit, store
+from forensic_emotion.case.presets import find_preset
 from forensic_emotion.case.queries import count, opened_case, read_run, run_sql
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.store import CaseStore, _file_row, migrate
 from forensic_emotion.errors import CaseError, ModelError, UsageError
-from forensic_emotion.records import Box, MediaFacts, Outcome, RecordedTime
+from forensic_emotion.records import NO_TIME, Box, LookedAt, MediaFacts, Outcome, RecordedTime
 from forensic_emotion.verification import verify
-from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned
+from tests.builders import FakeClassifier, encoded, fake_run, picture, scanned, tamper, write_video
 
 DOCS = Path(__file__).parents[1] / "docs" / "database.md"
 
@@ -270,6 +273,7 @@ def test_a_copy_takes_over_every_fact_of_its_original(case: Path) -> None:
         *(8, 6, 6, "1/1000", 5, 0, 40, 2),
         **{"exif": {"Make": "M"}, "metadata": {"a": "b"}, "latitude": 1.5, "longitude": -2.5},
         gps_at="2026-11-22T19:03:26Z",
+        looked_at={0: LookedAt(Fraction(1, 25), array("q", [0, 25]), array("q", [0, NO_TIME]))},
         **{"recorded": RecordedTime("2026", "DateTime", None, "none"), "stream": 1},
         **{"pixel_aspect": "64:45", "frames_interlaced": 3, "smallest_face": 12.5},
     )
@@ -458,3 +462,35 @@ def test_a_copy_without_its_log_says_what_is_missing(
     with pytest.raises(CaseError) as told, opened_case(copy):
         pass
     assert "copy.db-wal was not: fetch that too" in told.value.remedy
+
+
+def test_which_frames_were_looked_at_is_in_the_case(evidence: Path, tmp_path: Path) -> None:
+    """A moment without a face is told from one that was not looked at."""
+    (evidence / "still.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    write_video(
+        evidence / "v.mkv",
+        range(500, 6500, 250),
+        lambda pts: picture(faces=[Box(20, 10, 60, 50)] if pts < 3000 else []),
+    )
+    shutil.copy(evidence / "v.mkv", evidence / "copy.mkv")
+    case = tmp_path / "case.db"
+    scanned(evidence, case)
+    with opened_case(case) as opened:
+        seen = opened.execute(
+            "SELECT frame_index, pts, time_base, seconds FROM frames_looked_at WHERE path = 'v.mkv'"
+        ).fetchall()
+        assert [tuple(row) for row in seen] == [
+            (4 * n, 500 + 1000 * n, "1/1000", 0.5 + n) for n in range(6)
+        ]
+        paths = opened.execute("SELECT path, frames FROM files ORDER BY path").fetchall()
+        counted = "SELECT path, COUNT(*) FROM frames_looked_at GROUP BY path ORDER BY path"
+        rows = dict(opened.execute(counted).fetchall())
+        assert rows == {path: n for path, n in paths if path != "still.png"}
+        sql = find_preset("no-face").sql
+        given = dict.fromkeys(find_preset("no-face").parameters) | {"path": "v.mkv"}
+        _, found = run_sql(opened, sql, given)
+        assert [row[2] for row in found] == [3.5, 4.5, 5.5]
+        assert verify(opened, case, None, None, lambda: None).faults == []
+    tamper(case, "UPDATE files SET looked_at = '[]' WHERE path = 'v.mkv'")
+    with opened_case(case) as opened:
+        assert any("v.mkv" in fault for fault in verify(opened, case, None, None, lambda: None).faults)

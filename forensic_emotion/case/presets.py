@@ -223,6 +223,28 @@ FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch
     },
 )
 
+NO_FACE = Preset(
+    "no-face",
+    "Frames of videos and animations that were looked at and in which no face was detected",
+    f"""
+SELECT path, stream, seconds, frame_index, pts, time_base, file_id
+FROM frames_looked_at AS looked
+WHERE run_id = {RUN} AND {path("path")} AND {TIME} AND NOT EXISTS (
+    SELECT 1 FROM faces WHERE faces.run_id = looked.run_id AND faces.sha256 = looked.sha256
+        AND faces.stream = looked.stream AND faces.frame_index = looked.frame_index)
+ORDER BY {place("file_id")}, stream, frame_index {LIMIT}
+""",
+    {
+        "path": PATH,
+        "stream": STREAM,
+        "seconds": SECONDS,
+        "frame_index": "of the stream in order of presentation, from 0",
+        "pts": "presentation timestamp in units of time_base; empty if the stream tells none",
+        "time_base": "seconds per unit of pts",
+        "file_id": FILE_ID,
+    },
+)
+
 TRACKS = Preset(
     "tracks",
     "Faces of a video that follow one another: from when to when, and their mean score",
@@ -397,6 +419,7 @@ PRESETS = {
         FACES,
         BY_FILE,
         TIMELINE,
+        NO_FACE,
         TRACKS,
         UNCERTAINS,
         REVIEWS,

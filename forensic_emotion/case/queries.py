@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
-from forensic_emotion.case.rows import FACE_COLUMNS, MEDIA_COLUMNS, FaceRow, FileRow, select_files
+from forensic_emotion.case.rows import (
+    FACE_COLUMNS,
+    MEDIA_COLUMNS,
+    FaceRow,
+    FileRow,
+    looked_at_from,
+    select_files,
+)
 from forensic_emotion.case.selection import ALL, Selection
 from forensic_emotion.case.version import (
     check_is_case,
@@ -442,6 +449,7 @@ def _media(row: dict[str, Any]) -> MediaFacts:
         **{name: row[name] for name in MEDIA_COLUMNS},
         exif=json.loads(row["exif"]) if row["exif"] else None,
         metadata=json.loads(row["metadata"]) if row["metadata"] else None,
+        looked_at=looked_at_from(row["looked_at"]),
         recorded=recorded,
     )
 

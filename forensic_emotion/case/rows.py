@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
-from forensic_emotion.records import Kind, Problem
+from forensic_emotion.records import Kind, LookedAt, MediaFacts, Problem
 
 MEDIA_COLUMNS = (
     *("width", "height", "orientation", "time_base", "first_pts", "last_pts", "frames_decoded"),
@@ -159,6 +159,25 @@ def select_files(case: sqlite3.Connection, run_id: int) -> Iterator[dict[str, An
     )
     for row in rows:
         yield {**row, "exif": parsed(row["exif"]), "metadata": parsed(row["metadata"])}
+
+
+def looked_at_json(media: MediaFacts) -> str | None:
+    """``files.looked_at``: stream, number, timestamp and time base of each frame; None for a still."""
+    rows = [
+        [stream, number, pts, None if frames.time_base is None else str(frames.time_base)]
+        for stream, frames in sorted(media.looked_at.items())
+        for number, pts in frames
+    ]
+    return json.dumps(rows, separators=(",", ":")) if rows else None
+
+
+def looked_at_from(text: str | None) -> dict[int, LookedAt]:
+    """The same read back."""
+    found: dict[int, LookedAt] = {}
+    for stream, number, pts, base in json.loads(text) if text else ():
+        frames = found.setdefault(stream, LookedAt(None if base is None else Fraction(base)))
+        frames.add(number, pts)
+    return found
 
 
 def parsed(text: str | None) -> Any:

@@ -353,7 +353,10 @@ def m006_paths_labels_copies(db: Database) -> None:
     db.execute("CREATE INDEX faces_by_label ON faces (run_id, label, confidence)")
 
 
-UNREAD_FACTS = ("born_at TEXT", "stat_size INTEGER", "link_target TEXT", "gps_at TEXT")
+UNREAD_FACTS = (
+    *("born_at TEXT", "stat_size INTEGER", "link_target TEXT", "gps_at TEXT"),
+    "looked_at TEXT",
+)
 
 
 @MIGRATIONS()
@@ -362,3 +365,17 @@ def m007_what_is_not_read(db: Database) -> None:
     for column in UNREAD_FACTS:
         db.execute(f"ALTER TABLE files ADD COLUMN {column}")
     db.execute("ALTER TABLE runs ADD COLUMN machine TEXT")
+    # A row is a small piece of JSON by itself: SQLite would read a long one anew for each of its parts.
+    base = "json_extract(frames.value, '$[3]')"
+    db.execute(
+        f"""
+        CREATE VIEW frames_looked_at AS
+        SELECT files.run_id, files.path, files.sha256, json_extract(frames.value, '$[0]') AS stream,
+            json_extract(frames.value, '$[1]') AS frame_index,
+            json_extract(frames.value, '$[2]') AS pts, {base} AS time_base,
+            json_extract(frames.value, '$[2]') * CAST({base} AS REAL) / CASE instr({base}, '/')
+                WHEN 0 THEN 1.0 ELSE CAST(substr({base}, instr({base}, '/') + 1) AS REAL) END AS seconds,
+            files.id AS file_id
+        FROM files, json_each(files.looked_at) AS frames
+        """
+    )

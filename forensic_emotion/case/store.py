@@ -42,7 +42,7 @@ from forensic_emotion.case.queries import (
     read_summary,
 )
 from forensic_emotion.case.reviews import Judgement, check_judgement
-from forensic_emotion.case.rows import MEDIA_COLUMNS
+from forensic_emotion.case.rows import MEDIA_COLUMNS, looked_at_json
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.case.version import (
     check_is_case,
@@ -680,6 +680,7 @@ def _file_row(outcome: Outcome) -> dict[str, Any]:
         "name_fits": outcome.evidence.name_fits if outcome.evidence else None,
         "exif": _json(media.exif) if media.exif is not None else None,
         "metadata": _json(media.metadata) if media.metadata is not None else None,
+        "looked_at": looked_at_json(media),
         "recorded": media.recorded.raw if media.recorded else None,
         "recorded_tag": media.recorded.tag if media.recorded else None,
         "recorded_zone": media.recorded.zone if media.recorded else None,
