@@ -481,9 +481,11 @@
       const order = (a, b) => numbers ? (Number.isNaN(value(a)) ? -Infinity : value(a)) - (Number.isNaN(value(b)) ? -Infinity : value(b)) || 0 : value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0;
       head.replaceChildren(make("button", {type: "button", class: "order", onclick: () => {
         const down = head.getAttribute("aria-sort") === "ascending";
+        const all = document.createDocumentFragment();
+        for (const row of [...rows].sort((a, b) => down ? order(b, a) : order(a, b))) all.append(row);
+        body.append(all);
         heads.forEach(other => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        body.append(...[...rows].sort((a, b) => down ? order(b, a) : order(a, b)));
       }}, title));
     });
     table.closest(".scroll").before(make("div", {class: "table-search"}, search, count));

@@ -1102,8 +1102,8 @@ def test_a_selection_is_what_was_asked_for_and_says_so(
     named = {n["femo:state"] for n in nodes if "femo:state" in n}
     assert named <= {"faces"}
     events = exported(chosen_from, "timesketch", tmp_path / "t.jsonl", *options).read_text()
-    of_files = {json.loads(line)["filename"]: json.loads(line)["faces"] for line in events.splitlines()}
-    assert sum(of_files.values()) == len(paths)
+    of_files = {e["filename"]: e["labels"] for e in map(json.loads, events.splitlines())}
+    assert [path for path, labels in of_files.items() if labels] == paths
     with opened_case(chosen_from) as opened:
         *_, last = audit.entries(opened)
     assert ("selection" in last.detail) == bool(options)
@@ -1155,3 +1155,55 @@ def test_cues_of_a_video_that_begins_behind_its_sound_stand_where_players_show_i
     assert seconds == pytest.approx(4, abs=0.05)
     (first, *_) = re.findall(r"^(\S+) -->", page.read_text(), re.MULTILINE)
     assert first == f"00:00:{seconds:06.3f}"
+
+
+@pytest.mark.parametrize("options", [(), ("--path", "*")])
+def test_a_copy_before_its_original_is_one_copy(
+    chosen_from: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """As where a scan was stopped, and the copy came before it went on."""
+    other = "(select id from files where path = '{}/same.png')"
+    change(chosen_from, f"update files set same_as = {other.format('b')} where path = 'a/same.png'")
+    change(chosen_from, "update files set same_as = null where path = 'b/same.png'")
+    out = exported(chosen_from, "jsonl", tmp_path / "f.jsonl", *options)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    firsts = {line["path"]: line["file"]["same_as"] for line in lines}
+    assert (firsts["a/same.png"], firsts["b/same.png"]) == ("b/same.png", None)
+    graph = exported(chosen_from, "case", tmp_path / "c", *options)
+    names = [node["@id"] for node in json.loads(graph.read_text())["@graph"]]
+    assert len(set(names)) == len(names)
+    page = tmp_path / "r.html"
+    assert femo("report", chosen_from, "--out", page, *options)[0] == 0
+    assert page.read_text().count("same bytes as") == 1
+
+
+def test_a_selection_of_faces_tells_of_no_others(evidence: Path, tmp_path: Path) -> None:
+    write_video(evidence / "v.mkv", range(0, 4000, 500), lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    (evidence / "p.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    fresh = tmp_path / "fresh.db"
+    scanned(evidence, fresh)
+    change(
+        fresh,
+        "update faces set label = 'uncertain' where sha256 in"
+        " (select sha256 from files where path = 'p.png')",
+    )
+    page = tmp_path / "r.html"
+    code, output = femo("report", fresh, "--out", page, "--label", "uncertain")
+    assert (code, "A selection: label uncertain. Faces: 1." in output) == (0, True)
+    text = page.read_text()
+    assert 'id="recording-' not in text
+    assert "None among what is selected." in text
+    data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)[0])
+    assert data["tracks"] == []
+    code, output = femo("report", fresh, "--out", tmp_path / "q.html", "--path", "folder")
+    assert (code, "what is in a folder is 'folder/*'" in " ".join(output.split())) == (0, True)
+    text = " ".join((tmp_path / "q.html").read_text().split())
+    assert "<b>1</b><span>problems</span>" in text, "the cover counts the whole run"
+    events = exported(fresh, "timesketch", tmp_path / "t", "--label", "uncertain").read_text()
+    found = {e["filename"]: e["message"] for e in map(json.loads, events.splitlines())}
+    assert "faces detected: 4, selected: 0" in found["v.mkv"]
+    coco = json.loads(exported(fresh, "coco", tmp_path / "coco", "--label", "happy").read_text())
+    assert [image["file_name"] for image in coco["images"]] == ["v.mkv"] * 4
+    code, output = femo("export", fresh, "csv", "--out", tmp_path / "x", "--path", os.fsdecode(b"\xe9*"))
+    assert code == 0, output

@@ -246,7 +246,8 @@ def read_faces(
     if selection.of_paths:  # the first one may be none of them
         first = (
             "files.id = (SELECT id FROM files WHERE files.run_id = faces.run_id"
-            f" AND files.sha256 = faces.sha256{of_files} ORDER BY path_bytes LIMIT 1)"
+            f" AND files.sha256 = faces.sha256{of_files}"
+            " ORDER BY same_as IS NOT NULL, path_bytes LIMIT 1)"
         )
     rows = case.execute(
         f"""

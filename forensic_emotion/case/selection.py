@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from forensic_emotion.errors import UsageError
+from forensic_emotion.paths import in_utf8
 from forensic_emotion.records import CLASSES, UNCERTAIN
 from forensic_emotion.settings import SelectionSettings
 
@@ -42,7 +43,10 @@ class Selection:
         Raises:
             UsageError: there is no such label.
         """
-        return cls(**{spec.name: getattr(settings, spec.name) for spec in fields(cls)})
+        told = {spec.name: getattr(settings, spec.name) for spec in fields(cls)}
+        if settings.path is not None:
+            told["path"] = in_utf8(settings.path)  # as paths stand in the case
+        return cls(**told)
 
     @property
     def of_paths(self) -> bool:
@@ -115,3 +119,32 @@ def selected_faces(case: sqlite3.Connection, run_id: int, selection: Selection) 
         (run_id, *values, *more),
     )
     return dict(rows.fetchall())
+
+
+def selected_tracks(case: sqlite3.Connection, run_id: int, selection: Selection) -> set[tuple[str, int]]:
+    """Content and number of each track that a selected face is of."""
+    of_faces, values = selection.faces()
+    rows = case.execute(
+        f"SELECT DISTINCT sha256, track FROM faces WHERE run_id = ? AND track NOT NULL{of_faces}",
+        (run_id, *values),
+    )
+    return {(sha256, track) for sha256, track in rows}
+
+
+def first_paths(
+    case: sqlite3.Connection, run_id: int, selection: Selection
+) -> dict[str, tuple[int, str]]:
+    """Content → number and path of the selected one that has its faces.
+
+    That is the one that was analysed, or else the first.
+    """
+    of_files, values = selection.files()
+    rows = case.execute(
+        f"SELECT sha256, id, path FROM files WHERE run_id = ? AND sha256 IS NOT NULL{of_files}"
+        " ORDER BY same_as IS NOT NULL, path_bytes",
+        (run_id, *values),
+    )
+    found: dict[str, tuple[int, str]] = {}
+    for sha256, number, path in rows:
+        found.setdefault(sha256, (number, path))
+    return found

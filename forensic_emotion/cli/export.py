@@ -63,7 +63,7 @@ def export(
     """
     from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.export_progress import RowProgress
-    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
+    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run, tell_selection
     from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
@@ -78,10 +78,13 @@ def export(
     if as_json:
         facts = {"case": str(case), "run": written.run.id, "format": format.value, "out": str(out)}
         altered = {"altered_paths": written.altered.paths, "altered_run": written.altered.run}
-        print_json({**facts, **what, **altered, "problems": progress.problems})
+        asked = {"selection": selection.words() if selection else None}
+        print_json({**facts, **what, **asked, **altered, "problems": progress.problems})
     else:
         print(f"Export: {visible(str(out))} (run {written.run.id})")
         print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")
+    if selection:
+        tell_selection(case, written.run.id, selection)
     tell_of_run(case, written.run, run)
     if progress.problems:
         print(f"Problems: {progress.problems}, told above.", file=sys.stderr)

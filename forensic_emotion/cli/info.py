@@ -75,6 +75,7 @@ TOLD = (
     "pdf",
     "pdf_sha256",
     "redacted",
+    "selection",
     "holds",
     "faults",
     "evidence",

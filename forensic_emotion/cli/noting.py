@@ -14,6 +14,7 @@ from forensic_emotion.paths import as_typed, visible
 if TYPE_CHECKING:
     from forensic_emotion.case.digest import Altered
     from forensic_emotion.case.queries import RunInfo
+    from forensic_emotion.case.selection import Selection
 
 
 def arguments() -> tuple[str, ...]:
@@ -41,6 +42,22 @@ def tell_altered(case: Path, altered: Altered) -> None:
         how.append("paths were added or removed, or their digests changed, after the run had ended")
     text = f"The case was altered: {'; '.join(how)}. femo verify {as_typed(case)} says more."
     print(text, file=sys.stderr)
+
+
+def tell_selection(case: Path, run_id: int, selection: Selection) -> None:
+    """Tell the user how much a selection has; of nothing the reason may be how a path is given."""
+    from forensic_emotion.case.queries import opened_case
+    from forensic_emotion.case.selection import selected_faces, selected_paths
+
+    with opened_case(case) as opened:
+        paths = selected_paths(opened, run_id, selection)
+        faces = sum(selected_faces(opened, run_id, selection).values())
+    text = f"A selection: {selection.words()}. Faces: {faces}"
+    if paths is not None:
+        text += f", paths: {len(paths)}"
+    if paths is not None and not paths and selection.path is not None:
+        text += ". A path is whole, below the evidence folder; what is in a folder is 'folder/*'"
+    print(f"{visible(text)}.", file=sys.stderr)
 
 
 def tell_incomplete(run: RunInfo) -> None:

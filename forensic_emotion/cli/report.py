@@ -52,7 +52,7 @@ def report(
     code 3 says that they were altered, and so does the report.
     """
     from forensic_emotion.case.selection import Selection
-    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run
+    from forensic_emotion.cli.noting import note, tell_altered, tell_of_run, tell_selection
     from forensic_emotion.hashes import file_sha256
     from forensic_emotion.report.printing import find_browser, write_pdf
     from forensic_emotion.report.render import refuse_other_sums, write_report, write_sum
@@ -92,6 +92,7 @@ def report(
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
         altered = {"altered_paths": made.altered.paths, "altered_run": made.altered.run}
         facts = {"case": str(case), "run": number, **altered, "redacted": settings.redact}
+        facts["selection"] = selection.words() if selection else None
         print_json({**facts, **files, **hashes})
     else:
         print(f"Report: {visible(str(target))} (run {number}{', redacted' * settings.redact})")
@@ -99,6 +100,8 @@ def report(
             print(f"PDF: {visible(str(paper))}")
     if before is not None and before != written["sha256"]:
         print(f"An earlier report lay there and is replaced: SHA-256 {before}.", file=sys.stderr)
+    if selection:
+        tell_selection(case, number, selection)
     tell_of_run(case, made.run, run)
     if made.altered:
         tell_altered(case, made.altered)

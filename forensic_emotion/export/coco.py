@@ -67,7 +67,9 @@ def _images(job: Job) -> Iterator[Image]:
             number += 1
             yield number, file, faces[0], faces
             empty = False
-        if empty and file.kind == "still" and file.frames == 1:
+        # A picture without boxes says that there is no face: not of one whose faces were not selected.
+        none = file.faces == 0 or not job.selection.of_faces
+        if empty and none and file.kind == "still" and file.frames == 1:
             number += 1
             yield number, file, None, []
 

@@ -11,6 +11,8 @@ from forensic_emotion.paths import visible
 
 def write(job: Job, out: BinaryIO) -> None:
     head = f"## {visible(origin_line(job.run))}\n## names below {visible(job.run.evidence_root)}\n##\n"
+    if job.selection:
+        head = f"## a selection of the files: {visible(job.selection.words())}\n{head}"
     out.write(f"%%%% HASHDEEP-1.0\n%%%% size,md5,sha1,sha256,filename\n{head}".encode())
     for file in job.files():
         if file.sha256 is None:

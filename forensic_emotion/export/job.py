@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forensic_emotion.case.listing import ListedFace, ListedFile, faces_of, list_files
 from forensic_emotion.case.queries import RunInfo
-from forensic_emotion.case.selection import Selection, selected_paths
+from forensic_emotion.case.selection import Selection, first_paths, selected_paths
 from forensic_emotion.export.words import NOTICE
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ExportSettings
@@ -48,16 +48,15 @@ class Job:
         Of the same bytes the first one that is asked for has the faces, and copies name it.
         """
         chosen = selected_paths(self.case, self.run.id, self.selection)
-        first: dict[str, str] = {}
+        first = first_paths(self.case, self.run.id, self.selection) if chosen is not None else {}
         for file in list_files(self.case, self.run.id):
             if chosen is not None and file.id not in chosen:
                 continue
-            if chosen is not None and file.same_as is not None and file.sha256 is not None:
-                known = first.setdefault(file.sha256, file.path)
-                file = replace(file, same_as=None if known is file.path else known)
-            elif chosen is not None and file.sha256 is not None:
-                first.setdefault(file.sha256, file.path)
-            yield file
+            if file.same_as is not None and file.sha256 in first:
+                number, path = first[file.sha256]
+                yield replace(file, same_as=None if number == file.id else path)
+            else:
+                yield file
             self.on_row()
 
     def faces_of(self, file: ListedFile, *, by_time: bool = False) -> Iterator[ListedFace]:

@@ -47,6 +47,8 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
     message = f"{visible(file.path)}: "
     if file.state in LOOKED_AT:
         message += f"faces detected: {of_file['faces']}"
+        if job.selection.of_faces:
+            message += f", selected: {sum(labels.values())}"
     else:
         message += f"not looked at ({file.state})"
         of_file["faces"] = None
@@ -104,7 +106,7 @@ def _of_file(job: Job, file: ListedFile, labels: dict[str, int]) -> dict[str, An
         "md5": file.md5,
         "media_type": file.media_type,
         "state": file.state,
-        "faces": sum(labels.values()),
+        "faces": file.faces,
         "labels": _counts(labels),
         "reviews": _counts(verdicts_of(*faces, job.selection) if labels else {}),
         "latitude": file.latitude,

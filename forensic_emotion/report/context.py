@@ -32,7 +32,13 @@ from forensic_emotion.case.queries import (
 )
 from forensic_emotion.case.reviews import MOST_NOTE, Agreement, agreement, read_reviews
 from forensic_emotion.case.rows import FileRow, problems_of
-from forensic_emotion.case.selection import Selection, selected_faces, selected_paths
+from forensic_emotion.case.selection import (
+    Selection,
+    first_paths,
+    selected_faces,
+    selected_paths,
+    selected_tracks,
+)
 from forensic_emotion.errors import UsageError
 from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
@@ -213,6 +219,9 @@ class ReportContext:
     """Who reviews on this page; None in a report."""
     dealt_with: int
     """Paths of the run that are in the case."""
+    problems_in_run: int
+    of_faces: bool
+    """Whether faces of the files that are told of are left out."""
     selection: str | None
     """What part of the run is told of, in words; None for all of it."""
     altered: Altered | None
@@ -249,15 +258,16 @@ def build_context(
     every_file = [f for f in whole_run if chosen is None or f.id in chosen]
     of_content = selected_faces(case, run.id, selection)
     names = _names(every_file, settings.redact)
-    number_of: dict[str, int] = {}
-    for f in every_file:  # of the same bytes under several paths, the first one that is told of
-        if f.sha256 is not None:
-            number_of.setdefault(f.sha256, f.id)
+    first_of = first_paths(case, run.id, selection)
+    number_of = {sha256: number for sha256, (number, _) in first_of.items()}
     firsts = set(number_of.values())
     budget = settings.picture_budget << 20
     faces = read_faces(case, run.id, settings.max_faces, selection)
     gallery = gather(faces, number_of, budget, settings.redact)
     tracks = read_tracks(case, run.id)
+    if selection:
+        there = selected_tracks(case, run.id, selection)
+        tracks = [each for each in tracks if (each.sha256, each.track) in there]
     reviews = read_reviews(case, run.id)
     if selection:  # of a face that is not shown no note is shown either
         held = set(gallery.columns["id"])
@@ -265,11 +275,13 @@ def build_context(
     split, metrics = measured(run.model_card)
     error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
-    labels_of = _labels_of(case, run.id)
+    labels_of = _labels_of(case, run.id, selection)
+    faces_in = {f.id: of_content.get(f.sha256 or "", 0) for f in every_file if f.id in firsts}
     with_faces = sorted(
-        (f for f in every_file if f.faces and f.id in firsts), key=lambda f: (-f.faces, f.path_bytes)
+        (f for f in every_file if faces_in.get(f.id)), key=lambda f: (-faces_in[f.id], f.path_bytes)
     )
-    dates, by_month, without_date = _by_date(with_faces, counts.faces)
+    total = sum(of_content.values())
+    dates, by_month, without_date = _by_date([(f, faces_in[f.id]) for f in with_faces], total)
     shown = Counter(gallery.columns["file"])
     only_keys = run.settings.get("sample") == "keyframes"
     all_problems = list(problems_of(case, run.id))
@@ -310,8 +322,8 @@ def build_context(
         by_file=[
             Share(
                 names[f.id],
-                f.faces,
-                f.faces / counts.faces,
+                faces_in[f.id],
+                faces_in[f.id] / total,
                 f"file={f.id}" if shown[f.id] else "",
                 labels_of[f.sha256 or ""],
             )
@@ -331,13 +343,13 @@ def build_context(
                     "?" if f.lasts is None else clock(float(f.lasts)),
                     f.frames,
                     f.frames_decoded,
-                    f.faces,
+                    faces_in[f.id],
                 ),
                 tracks_in[f.sha256 or ""],
-                of_content.get(f.sha256 or "", 0) - shown[f.id],
+                faces_in[f.id] - shown[f.id],
             )
             for f in every_file
-            if _holds_video(f) and f.faces and f.id in firsts
+            if _holds_video(f) and faces_in.get(f.id)
         ],
         files=[
             FileView(
@@ -365,11 +377,13 @@ def build_context(
         versions=_without_lists(run.versions) if settings.redact else run.versions,
         legal=LEGAL,
         audit_head=audit.head(case, results_only=True),
-        left_out=sum(of_content.values()) - len(gallery),
+        left_out=total - len(gallery),
         dealt_with=len(whole_run),
+        problems_in_run=len(all_problems),
+        of_faces=selection.of_faces,
         selection=TEXTS["selection"].format(
             words=WITHHELD if settings.redact else visible(selection.words()),
-            faces=sum(of_content.values()),
+            faces=total,
             all_faces=counts.faces,
             paths=len(every_file),
             all_paths=len(whole_run),
@@ -419,12 +433,13 @@ def _seconds_apart(run: RunInfo) -> float | None:
     return None if step is None else float(step)
 
 
-def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
+def _labels_of(case: sqlite3.Connection, run_id: int, selection: Selection) -> dict[str, str]:
     """Content → its labels with their numbers, in words."""
+    narrowed, values = selection.faces()
     rows = case.execute(
-        "SELECT sha256, label, COUNT(*) FROM faces WHERE run_id = ? GROUP BY sha256, label"
+        f"SELECT sha256, label, COUNT(*) FROM faces WHERE run_id = ?{narrowed} GROUP BY sha256, label"
         " ORDER BY sha256, COUNT(*) DESC, label",
-        (run_id,),
+        (run_id, *values),
     )
     found: dict[str, list[str]] = defaultdict(list)
     for sha256, label, n in rows:
@@ -432,16 +447,16 @@ def _labels_of(case: sqlite3.Connection, run_id: int) -> dict[str, str]:
     return defaultdict(str, {sha256: ", ".join(words) for sha256, words in found.items()})
 
 
-def _by_date(files: list[FileRow], faces: int) -> tuple[list[Share], bool, int]:
+def _by_date(files: list[tuple[FileRow, int]], faces: int) -> tuple[list[Share], bool, int]:
     """Faces by the day that their file says, or by the month; which of both; how many have none."""
     days: Counter[str] = Counter()
     without = 0
-    for f in files:
+    for f, n in files:
         day = (f.recorded or "").strip()[:10].replace(":", "-")
         try:
-            days[date.fromisoformat(day).isoformat()] += f.faces
+            days[date.fromisoformat(day).isoformat()] += n
         except ValueError:  # none, or one that no calendar has
-            without += f.faces
+            without += n
     by_month = len(days) > MOST_DAYS
     kept: Counter[str] = Counter()
     for day, n in days.items():

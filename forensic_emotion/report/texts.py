@@ -44,8 +44,9 @@ TEXTS: dict[str, str] = {
     "withheld": "(withheld)",
     "selected": "A selection",
     "selection": "Only a part of what was found is shown: {words}. Faces: {faces} of {all_faces}; paths: {paths} of"
-    " {all_paths}. What is counted on the cover, under Limits and at a glance by label and by state is the"
-    " whole run.",
+    " {all_paths}. What is counted on the cover, under Limits, and at a glance by label, by state and by"
+    " reviewers is the whole run.",
+    "none_selected": "None among what is selected.",
     "incomplete": "This run is not complete",
     "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
     " others were not looked at.",
@@ -155,6 +156,7 @@ TEXTS: dict[str, str] = {
     " is an uncertain one. Dots of a track are joined where one follows the other within two sampled"
     " frames; where there is no line, no face was detected or looked for. A track links faces by place"
     " and motion, it is no identity.",
+    "recordings_selected": "Faces that were not selected have no dot and no line.",
     "no_recordings": "There is no face in a recording.",
     "recording_partly": "Looked at in part only.",
     "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
