@@ -559,6 +559,25 @@ def test_times_of_a_transport_stream_are_those_that_it_has(tmp_path: Path) -> No
     assert "times_go_back" in {p.problem for p in facts.problems}
 
 
+def test_the_clock_of_a_transport_stream_that_ends_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "v.ts"
+    first = (1 << 33) // 3600 - 20  # in frames of the 25 a second, a little before the end
+    with av.open(path, "w", options={"mpegts_copyts": "1"}) as container:
+        stream = container.add_stream("mpeg2video", rate=RATE, options={"bf": "0"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame.pts, frame.time_base = first + number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, facts = read_frames(path, sample="all")
+    times = [frame.time.pts for frame in frames if frame.time]
+    assert np.diff(times).tolist() == [3600] * 49
+    assert times[0] < 1 << 33 < times[-1]
+    assert (facts.first_pts, facts.last_pts, facts.problems) == (times[0], times[-1], [])
+
+
 def test_a_length_in_place_of_a_number_of_frames_is_no_damage(tmp_path: Path) -> None:
     path = encode(tmp_path / "v.ivf", "libvpx", range(10))
     data = bytearray(path.read_bytes())
@@ -625,6 +644,30 @@ def test_an_edit_list_that_does_more_than_cut_is_told(
     _, facts = read_frames(path, sample="all")
     assert [p.problem for p in facts.problems] == problems
     assert read_pieces(path, sample="all") == ([], [])  # short, or it is looked at in one go
+
+
+def test_a_fourth_byte_that_nobody_uses_hides_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "v.mov"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("png", rate=RATE)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgba"
+        layers = np.dstack([numbered(5), np.zeros((HEIGHT, WIDTH), np.uint8)])
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(layers, format="rgba")))
+        container.mux(stream.encode(None))
+    frames, facts = read_frames(path, sample="all")
+    assert (number_of(frames[0].image), facts.problems) == (5, [])
+
+
+@pytest.mark.parametrize(
+    "behind", [b"SEFH\0\0\0\x65", b"8db42d694ccc418790edff439fe026bf", b"TAG of a song"]
+)
+def test_what_cameras_put_behind_a_film_is_no_damage(tmp_path: Path, behind: bytes) -> None:
+    path = encode(tmp_path / "v.mp4", "libx264", range(10))
+    path.write_bytes(path.read_bytes() + behind)
+    assert read_frames(path, sample="all")[1].problems == []
+    path.write_bytes(path.read_bytes()[: -len(behind)] + b"\0\0\x10\0moof and no more")
+    assert [p.problem for p in read_frames(path, sample="all")[1].problems] == ["truncated"]
 
 
 def test_transparent_parts_of_a_video_are_laid_over_white_and_told(tmp_path: Path) -> None:

@@ -134,11 +134,23 @@ ANOTHER = "a further video file behind the end of this one, in one file"
 
 
 def ends_within_a_box(source: BinaryIO) -> bool:
-    """Whether an ISO media file is shorter than it says itself."""
+    """Whether an ISO media file is shorter than it says itself.
+
+    What cameras put behind the last box is none, and may read like the head of a long one.
+    """
     length = source.seek(0, os.SEEK_END)
     with suppress(_TooMany):  # which is told
-        return any(end > length for _, _, end in _boxes(source))
+        return any(end > length and name in BOXES for name, _, end in _boxes(source))
     return False
+
+
+BOXES = frozenset(
+    (
+        *(b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"meta", b"pdin"),
+        *(b"free", b"skip", b"wide", b"uuid", b"udta", b"emsg", b"prft", b"mpvd", b"idat"),
+    )
+)
+"""Names of boxes that a file may have beside each other."""
 
 
 def whole_boxes(source: BinaryIO) -> int:

@@ -66,8 +66,17 @@ RAW_TIMES = {"correct_ts_overflow": "0"}
 """Else FFmpeg adds the length of its clock to times of MPEG-TS that are well before the first one, or
 takes it from them: a guess, which is wrong where recordings were joined."""
 
-NEVER_MARKED = ("qtrle", "svq1", "flashsv", "cfhd")
-"""Decoders that mark no picture as a key frame's."""
+CLOCK_ENDS = 1 << 33
+"""Units of 1/90000 s after which the clock of MPEG-TS and MPEG-PS begins anew (ISO/IEC 13818-1)."""
+
+MARKED = frozenset(
+    (
+        *("h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "h261", "h263", "h263p", "flv"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "rv10", "rv20", "cinepak"),
+        *("vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "theora"),
+    )
+)
+"""Decoders that mark the picture of a key frame; of others only the container tells which it is."""
 
 BUFFER = 1 << 18
 
@@ -250,10 +259,10 @@ def is_shown(packet: Packet[VideoStream]) -> bool:
 
 
 def is_key(picture: VideoFrame, stream: VideoStream) -> bool:
-    """Whether a picture needs no other one, by its own data: some containers mark all packets, or wrong
-    ones. Of some codecs only the container tells."""
+    """Whether a picture needs no other one, by its own data where that tells: some containers mark all
+    packets, or wrong ones."""
     codec = stream.codec_context
-    return bool(picture.key_frame) or codec is None or codec.name in NEVER_MARKED
+    return bool(picture.key_frame) or codec is None or codec.name not in MARKED
 
 
 VP8 = ("vp8", "libvpx")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
 
 from forensic_emotion.frames.exif import plain
 from forensic_emotion.records import MediaFacts, RecordedTime
@@ -79,11 +82,29 @@ FONT = re.compile(r"\.(ttf|otf|ttc|woff2?)$", re.IGNORECASE)
 
 
 def note_unknown_streams(container: InputContainer, facts: MediaFacts) -> None:
-    """Streams of MPEG-TS of which nothing tells what they are; they may be pictures."""
-    if container.format.name == "mpegts":
-        unknown = sum(s.type == "data" and s.codec_context is None for s in container.streams)
+    """Streams of MPEG-TS of which nothing tells what they are; they may be pictures.
+
+    Not tables of broadcasts, which are streams without packets, nor metadata, whose kind is known.
+    """
+    if container.format.name != "mpegts":
+        return
+    unknown = {
+        stream.index
+        for stream in container.streams
+        if stream.type in ("data", "unknown") and getattr(stream, "name", None) in (None, "bin_data")
+    }
+    if not unknown:
+        return
+    with suppress(FFmpegError, OSError, IndexError):  # told where it is decoded
+        met = {packet.stream.index for packet in islice(container.demux(), MOST_PACKETS) if packet.size}
+        unknown &= met
         if unknown:
-            facts.note("not_looked_at", f"streams of an unknown kind, which may be video: {unknown}")
+            text = f"streams of an unknown kind, which may be video: {len(unknown)}"
+            facts.note("not_looked_at", text)
+
+
+MOST_PACKETS = 5000
+"""A minute or so of a broadcast: what has come by then comes."""
 
 
 def note_attachments(container: InputContainer, facts: MediaFacts) -> None:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from forensic_emotion.frames.container import (
     ONE_EACH,
     Tally,
+    is_key,
     is_shown,
     listening,
     open_container,
@@ -130,7 +131,7 @@ def decode(
         for picture in pictures:
             order.came(picture)
             if piece is not None:
-                if leading and picture.pts == piece.key and not picture.key_frame:
+                if leading and picture.pts == piece.key and not is_key(picture, stream):
                     # All that follows would be made of a picture that is not there.
                     facts.note("damaged", "what is marked as the key frame before a piece is none")
                 if picture.pts is not None and picture.pts < piece.start:

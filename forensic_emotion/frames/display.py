@@ -47,7 +47,8 @@ def pixels_of(
 def _over_white(picture: VideoFrame, facts: MediaFacts) -> RGB:
     layers = cast(RGB, picture.to_ndarray(format="rgba"))
     alpha = layers[..., 3:].astype(np.uint16)
-    if (alpha == 255).all():
+    # A fourth byte that is not used is 0 everywhere, as in uncompressed AVI: players show the picture.
+    if (alpha == 255).all() or not alpha.any():
         return np.ascontiguousarray(layers[..., :3])
     text = "what its transparent parts show before a dark background"
     if all(problem.message != text for problem in facts.problems):

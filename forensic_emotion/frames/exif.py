@@ -160,8 +160,14 @@ def _gps_time(gps: dict[int, Any]) -> str | None:
     return None if found is None else f"{found:%Y-%m-%dT%H:%M:%S}Z"
 
 
-ZONES = frozenset(range(-12 * 60, 14 * 60 + 1, 30)) | {5 * 60 + 45, 8 * 60 + 45, 12 * 60 + 45}
-"""Minutes that clocks somewhere are before UTC: whole and half hours, Nepal, Eucla, the Chathams."""
+ZONES = frozenset(
+    (
+        *range(-12 * 60, 14 * 60 + 1, 60),
+        *(-570, -210, -150, 210, 270, 330, 390, 570, 630),  # half hours, as in Newfoundland and India
+        *(345, 525, 765, 825),  # Nepal, Eucla, the Chathams in winter and summer
+    )
+)
+"""Minutes that clocks somewhere are before UTC."""
 NEAR = timedelta(minutes=1)
 """How far a camera's clock and the last fix may be apart for their distance to be a zone."""
 

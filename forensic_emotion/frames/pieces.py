@@ -9,7 +9,12 @@ from typing import BinaryIO
 from av.error import FFmpegError
 
 from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.frames.beyond import ISO_VIDEOS, another_file, odd_edits
+from forensic_emotion.frames.beyond import (
+    ISO_VIDEOS,
+    another_file,
+    ends_within_a_box,
+    odd_edits,
+)
 from forensic_emotion.frames.container import (
     COUNTS_FRAMES,
     FORMATS,
@@ -61,7 +66,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
             pieces = [p for n in numbers for p in _plan_stream(source, media_type, n, settings.sample)]
         except (UndecodableMedia, FFmpegError, OSError):
             return ()  # looking at it in one piece will say what is wrong
-        if media_type in ISO_VIDEOS and odd_edits(source):
+        if media_type in ISO_VIDEOS and (odd_edits(source) or ends_within_a_box(source)):
             return ()
         if complaints or len(pieces) < 2 or len({p.stream for p in pieces}) < len(numbers):
             return ()

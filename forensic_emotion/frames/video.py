@@ -32,6 +32,7 @@ from forensic_emotion.frames.beyond import (
 )
 from forensic_emotion.frames.container import (
     BARE,
+    CLOCK_ENDS,
     COUNTS_FRAMES,
     FORMATS,
     LATE_STREAMS,
@@ -96,9 +97,9 @@ def video_frames(
         try:
             source, container = _opened(source, media_type, facts)
             with container:
-                note_unknown_streams(container, facts)
                 describe(container, facts)
                 note_attachments(container, facts)
+                note_unknown_streams(container, facts)
                 numbers = [stream.index for stream in videos(container)]
                 attached = [s.index for s in container.streams.video if s.index not in numbers]
             note_edits(source, media_type, facts)
@@ -296,7 +297,7 @@ def _sampled(
         )
         container.seek(piece.key, stream=stream)
     shape: Shape | None = None
-    untimed = corrupt = back = 0
+    untimed = corrupt = back = rounds = 0
     before: int | None = None
     if settings.sample != "keyframes":
         decoded = decode(container, stream, facts, tally, order, piece)
@@ -307,6 +308,11 @@ def _sampled(
     for index, picture in decoded:
         if container.format.name in BARE:
             picture.pts = None  # what FFmpeg makes up of a rate
+        if container.format.name in ("mpegts", "mpeg") and picture.pts is not None:
+            # The clock came to its end and goes on from 0: what is left of the way is short.
+            way = picture.pts + (rounds + 1) * CLOCK_ENDS - (before or 0)
+            rounds += before is not None and 0 < way < NEAR_THE_END
+            picture.pts += rounds * CLOCK_ENDS
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
@@ -351,6 +357,10 @@ def _sampled(
         facts.note("corrupt_frames", f"the decoder marked {corrupt} frames as damaged")
 
 
+NEAR_THE_END = 10 * 90_000
+"""Units of the clock from the last frame before its end to the first one behind it, at most."""
+
+
 def _only_keys(decoded: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
     for index, picture in decoded:
         if picture.key_frame:
@@ -382,13 +392,6 @@ def _count_what_is_missing(
         facts.note("truncated", "ends within a part that is longer than what is left of the file")
     if text := cut_off(source, demuxer):
         facts.note("truncated", text)
-    elif demuxer == "avi" and tally.last_pts is not None:
-        # Each frame has a number of its own, one that is dropped too; a few at the end may be.
-        missing = tally.listed - 1 - tally.last_pts
-        if missing > max(10, tally.listed // 50):
-            there = tally.last_pts + 1
-            text = f"the container lists {tally.listed} frames, the last one there is number {there}"
-            facts.note("truncated", text)
     if demuxer in ("flv", "mxf") and tally.last_pts is not None and facts.time_base is not None:
         last = float(tally.last_pts * Fraction(facts.time_base))
         # Sound may go on a little longer than the picture.
