@@ -46,7 +46,7 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
         ),
         (
             "When faces are in a video, in stretches of ten seconds",
-            "femo query case.db timeline --path recording.mp4 --step 10",
+            "femo query case.db timeline --path '*recording.mp4' --step 10",
         ),
         ("What was not looked at, and why", "femo query case.db problems --format markdown"),
         (

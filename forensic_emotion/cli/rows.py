@@ -81,8 +81,14 @@ def as_table(names: list[str], rows: Iterator[Row]) -> None:
     if sum(widths) + 3 * len(widths) + 1 > console.width and shown:
         for number, values in enumerate(shown, 1):
             console.print(Text(f"--- {number}"))
+            record = Table.grid(
+                padding=(0, 2, 0, 0)
+            )  # what goes on in a second line stands below the first
+            record.add_column(width=max(map(cell_len, heads)))
+            record.add_column(overflow="fold")
             for head, value in zip(heads, values, strict=True):
-                console.print(Text(f"{head:{max(map(len, heads))}}  {value}"), overflow="fold")
+                record.add_row(Text(head), Text(value))
+            console.print(record)
         return
     table = Table()
     for head, column in zip(
