@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
@@ -21,16 +22,21 @@ Another process would then take the case for one that nobody uses, and remove wh
 """
 
 
+_COUNTING = Lock()
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Keep this process from opening a case by itself that SQLite has open."""
     status = os.stat(path)
     case = (status.st_dev, status.st_ino)
-    _HELD[case] += 1
+    with _COUNTING:
+        _HELD[case] += 1
     try:
         yield
     finally:
-        _HELD[case] -= 1
+        with _COUNTING:
+            _HELD[case] -= 1
 
 
 def check_is_database(path: Path) -> None:
