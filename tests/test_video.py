@@ -38,12 +38,21 @@ def number_of(image: RGB) -> int:
     return sum(int(rows[:, x - 2 : x + 2].mean() > 127) << bit for bit, x in enumerate(middles))
 
 
-def encode(path: Path, codec: str, frames: Sequence[int], rate: int = RATE, **options: str) -> Path:
-    """A video of numbered frames."""
-    with av.open(path, "w") as container:
+def encode(
+    path: Path,
+    codec: str,
+    frames: Sequence[int],
+    rate: int = RATE,
+    *,
+    first: int = 0,
+    muxer: dict[str, str] | None = None,
+    **options: str,
+) -> Path:
+    """A video of numbered frames, the first one at a time in frames; the muxer may have options too."""
+    with av.open(path, "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for pts, number in enumerate(frames):
+        for pts, number in enumerate(frames, first):
             frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
             frame.pts, frame.time_base = pts, Fraction(1, rate)
             container.mux(stream.encode(frame))
@@ -534,19 +543,14 @@ def test_times_that_go_back_are_told(tmp_path: Path) -> None:
     assert problem.problem == "times_go_back"
 
 
+COPIED = {"mpegts_copyts": "1"}
+"""Else FFmpeg lets each transport stream begin at its own first time."""
+
+
 def test_times_of_a_transport_stream_are_those_that_it_has(tmp_path: Path) -> None:
     """FFmpeg takes a time that is well before the first one for one behind the end of the clock."""
-    late, early = ([*range(start, start + 30)] for start in (25_000, 0))
-    for name, times in (("late.ts", late), ("early.ts", early)):
-        with av.open(tmp_path / name, "w", options={"mpegts_copyts": "1"}) as container:
-            stream = container.add_stream("mpeg2video", rate=RATE, options={"bf": "0"})
-            assert isinstance(stream, VideoStream)
-            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-            for number, pts in enumerate(times):
-                frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
-                frame.pts, frame.time_base = pts, Fraction(1, RATE)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+    for name, first in (("late.ts", 25_000), ("early.ts", 0)):
+        encode(tmp_path / name, "mpeg2video", range(30), first=first, muxer=COPIED, bf="0")
     seconds = {}
     for name in ("late.ts", "early.ts"):
         frames, _ = read_frames(tmp_path / name, sample="all")
@@ -560,17 +564,8 @@ def test_times_of_a_transport_stream_are_those_that_it_has(tmp_path: Path) -> No
 
 
 def test_the_clock_of_a_transport_stream_that_ends_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "v.ts"
     first = (1 << 33) // 3600 - 20  # in frames of the 25 a second, a little before the end
-    with av.open(path, "w", options={"mpegts_copyts": "1"}) as container:
-        stream = container.add_stream("mpeg2video", rate=RATE, options={"bf": "0"})
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(50):
-            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
-            frame.pts, frame.time_base = first + number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    path = encode(tmp_path / "v.ts", "mpeg2video", range(50), first=first, muxer=COPIED, bf="0")
     frames, facts = read_frames(path, sample="all")
     times = [frame.time.pts for frame in frames if frame.time]
     assert np.diff(times).tolist() == [3600] * 49
@@ -612,16 +607,8 @@ def test_a_file_that_ends_early_is_told_whatever_its_container(
 
 
 def test_fragments_before_one_that_is_cut_off_are_looked_at(tmp_path: Path) -> None:
-    path = tmp_path / "v.mp4"
-    with av.open(path, "w", options={"movflags": "frag_keyframe+empty_moov"}) as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"g": "20", "bf": "0"})
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(100):
-            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    muxer = {"movflags": "frag_keyframe+empty_moov"}
+    path = encode(tmp_path / "v.mp4", "libx264", range(100), muxer=muxer, g="20", bf="0")
     content = path.read_bytes()
     last = content.rindex(b"moof")
     path.write_bytes(content[: last + 30])
@@ -644,6 +631,22 @@ def test_an_edit_list_that_does_more_than_cut_is_told(
     _, facts = read_frames(path, sample="all")
     assert [p.problem for p in facts.problems] == problems
     assert read_pieces(path, sample="all") == ([], [])  # short, or it is looked at in one go
+
+
+def transparent(path: Path, pictures: Sequence[tuple[int, int]]) -> Path:
+    """A video of numbered frames, the upper half of each with such an alpha, 255 for none."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("png", rate=RATE)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgba"
+        for pts, (number, alpha) in enumerate(pictures):
+            layers = np.dstack([numbered(number), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+            layers[: HEIGHT // 2, :, 3] = alpha
+            frame = av.VideoFrame.from_ndarray(layers, format="rgba")
+            frame.pts, frame.time_base = pts, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
 def test_a_fourth_byte_that_nobody_uses_hides_no_picture(tmp_path: Path) -> None:
@@ -671,18 +674,7 @@ def test_what_cameras_put_behind_a_film_is_no_damage(tmp_path: Path, behind: byt
 
 
 def test_transparent_parts_of_a_video_are_laid_over_white_and_told(tmp_path: Path) -> None:
-    path = tmp_path / "v.mov"
-    with av.open(path, "w") as container:
-        stream = container.add_stream("png", rate=RATE)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgba"
-        for number in range(3):
-            layers = np.dstack([numbered(number), np.full((HEIGHT, WIDTH), 255, np.uint8)])
-            layers[: HEIGHT // 2, :, 3] = 0 if number else 255
-            frame = av.VideoFrame.from_ndarray(layers, format="rgba")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    path = transparent(tmp_path / "v.mov", [(0, 255), (1, 0), (2, 0)])
     frames, facts = read_frames(path, sample="all")
     np.testing.assert_array_equal(frames[0].image, numbered(0))
     assert (frames[1].image[: HEIGHT // 2] == 255).all()

@@ -147,6 +147,10 @@ class Altered:
     def __bool__(self) -> bool:
         return self.paths > 0 or self.run
 
+    def facts(self) -> dict[str, object]:
+        """For scripts."""
+        return {"altered_paths": self.paths, "altered_run": self.run}
+
 
 def altered(case: sqlite3.Connection, run_id: int) -> Altered:
     """Hold a run's rows against their digests; every one is read."""

@@ -68,9 +68,13 @@ def narrowed(name: str, condition: str) -> str:
     return f"({given(name)} IS NULL OR {condition})"
 
 
-def path(column: str) -> str:
+def path_like(column: str, value: str) -> str:
     """``*`` and ``?`` stand for anything; a bracket, which names of files have, for itself."""
-    return narrowed("path", f"{column} GLOB replace(:path, '[', '[[]')")
+    return f"{column} GLOB replace({value}, '[', '[[]')"
+
+
+def path(column: str) -> str:
+    return narrowed("path", path_like(column, ":path"))
 
 
 def place(file_id: str) -> str:

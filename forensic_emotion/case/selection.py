@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, fields
 from typing import Any
 
+from forensic_emotion.case.presets import path_like
 from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import in_utf8
 from forensic_emotion.records import CLASSES, UNCERTAIN
@@ -92,8 +93,7 @@ class Selection:
         notable = " AND files.notable IS NOT NULL" if self.notable else ""
         if self.path is None:
             return notable, ()
-        # A bracket, which names of files have, stands for itself.
-        return f" AND files.path GLOB replace(?, '[', '[[]'){notable}", (self.path,)
+        return f" AND {path_like('files.path', '?')}{notable}", (self.path,)
 
 
 ALL = Selection()

@@ -25,11 +25,15 @@ Another process would then take the case for one that nobody uses, and remove wh
 _COUNTING = Lock()
 
 
+def _which(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Keep this process from opening a case by itself that SQLite has open."""
-    status = os.stat(path)
-    case = (status.st_dev, status.st_ino)
+    case = _which(path)
     with _COUNTING:
         _HELD[case] += 1
     try:
@@ -46,8 +50,7 @@ def check_is_database(path: Path) -> None:
         CaseError: with the reason.
     """
     try:
-        status = os.stat(path)
-        if _HELD[status.st_dev, status.st_ino]:
+        if _HELD[_which(path)]:
             return  # it was looked at when it was opened
         with path.open("rb") as source:
             head = source.read(len(SQLITE_HEADER))
@@ -68,8 +71,7 @@ def check_is_database(path: Path) -> None:
 def has_log(path: Path) -> bool:
     """Whether a database that this process does not have open says that a log lies beside it."""
     with suppress(OSError):
-        status = os.stat(path)
-        if not _HELD[status.st_dev, status.st_ino]:
+        if not _HELD[_which(path)]:
             with path.open("rb") as source:
                 return source.read(20)[18:] == b"\x02\x02"  # SQLite's file format, 1.3.3
     return False

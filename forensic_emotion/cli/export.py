@@ -77,9 +77,8 @@ def export(
     note(case, "export", written.run.id, detail, evidence)
     if as_json:
         facts = {"case": str(case), "run": written.run.id, "format": format.value, "out": str(out)}
-        altered = {"altered_paths": written.altered.paths, "altered_run": written.altered.run}
         asked = {"selection": selection.words() if selection else None}
-        print_json({**facts, **what, **asked, **altered, "problems": progress.problems})
+        print_json({**facts, **what, **asked, **written.altered.facts(), "problems": progress.problems})
     else:
         print(f"Export: {visible(str(out))} (run {written.run.id})")
         print(f"SHA-256: {written.sha256}" if written.sha256 else f"Files: {written.files}")

@@ -141,7 +141,7 @@ class ScanProgress:
     def print_end(self, ended: Ended, case: Path, *, timings: bool) -> None:
         """The counts, and that they add up; on standard output."""
         console = Console(highlight=False, soft_wrap=True, emoji=False)
-        summary = ended.summary
+        summary, typed = ended.summary, escape(as_typed(case))
         some = {state: n for state, n in summary.states.items() if n}
         states = " + ".join(f"{n} {WORDS.get(state, state)}" for state, n in some.items())
         console.print(f"Paths: {summary.discovered}{' = ' if some else ''}{states}")
@@ -165,7 +165,6 @@ class ScanProgress:
                 f" {changes.missing} missing."
             )
             if changes.new or changes.changed or changes.missing:
-                typed = escape(as_typed(case))
                 runs = f"--run {changes.since} --other-run {summary.run_id}"
                 console.print(f"Which: femo compare {typed} {typed} {runs}")
         if timings:
@@ -175,7 +174,6 @@ class ScanProgress:
         name = escape(visible(str(case)))
         audit = escape(visible(beside(case, AUDIT).name))
         console.print(f"Case: {name} (run {summary.run_id}); keep {audit} with it")
-        typed = escape(as_typed(case))
         of_run = "" if ended.is_latest else f" --run {summary.run_id}"
         more = f"; what went wrong: femo query {typed} problems{of_run}" if summary.problems else ""
         console.print(f"Report: femo report {typed}{of_run}{more}")

@@ -90,8 +90,8 @@ def report(
     if as_json:
         files = {"report": str(target), "pdf": str(paper) if paper else None}
         hashes = {name: value for name, value in written.items() if name.endswith("sha256")}
-        altered = {"altered_paths": made.altered.paths, "altered_run": made.altered.run}
-        facts = {"case": str(case), "run": number, **altered, "redacted": settings.redact}
+        told = {**made.altered.facts(), "redacted": settings.redact}
+        facts: dict[str, Any] = {"case": str(case), "run": number, **told}
         facts["selection"] = selection.words() if selection else None
         print_json({**facts, **files, **hashes})
     else:

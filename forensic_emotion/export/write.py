@@ -127,8 +127,6 @@ def _write_file(order: Order, job: Job) -> str:
     with written_whole(order.out, "export") as beside:
         with beside.open("xb") as target:
             order.format.write_file(job, target)
-            target.flush()
-            os.fsync(target.fileno())  # a full disk may show only now
         sha256 = file_sha256(beside)
         _refuse_to_replace(order)  # once more: it took its time
     return sha256

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -174,19 +174,19 @@ def odd_edits(source: BinaryIO) -> bool:
         films = _within(source, _boxes(source), b"moov")
         for track in [(start, end) for name, start, end in films if name == b"trak"]:
             inside = list(_boxes(source, *track))
-            media = _within(source, iter(inside), b"mdia")
+            media = _within(source, inside, b"mdia")
             handlers = [(start, end) for name, start, end in media if name == b"hdlr"]
             source.seek(handlers[0][0] + 8 if handlers else 0)
             if source.read(4) != b"vide":
                 continue
-            for name, start, _ in _within(source, iter(inside), b"edts"):
+            for name, start, _ in _within(source, inside, b"edts"):
                 if name == b"elst" and _is_odd(source, start):
                     return True
     return False
 
 
 def _within(
-    source: BinaryIO, boxes: Iterator[tuple[bytes, int, int]], name: bytes
+    source: BinaryIO, boxes: Iterable[tuple[bytes, int, int]], name: bytes
 ) -> Iterator[tuple[bytes, int, int]]:
     """The boxes within those of a name."""
     for found, start, end in boxes:

@@ -59,6 +59,8 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
         return ()
     with listening() as complaints:
         try:
+            if media_type in ISO_VIDEOS and (odd_edits(source) or ends_within_a_box(source)):
+                return ()
             with open_container(source, media_type) as container:
                 numbers = [stream.index for stream in videos(container)]
                 if len(numbers) < len(container.streams.video) or attachments(container):
@@ -66,8 +68,6 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
             pieces = [p for n in numbers for p in _plan_stream(source, media_type, n, settings.sample)]
         except (UndecodableMedia, FFmpegError, OSError):
             return ()  # looking at it in one piece will say what is wrong
-        if media_type in ISO_VIDEOS and (odd_edits(source) or ends_within_a_box(source)):
-            return ()
         if complaints or len(pieces) < 2 or len({p.stream for p in pieces}) < len(numbers):
             return ()
     return tuple(pieces)

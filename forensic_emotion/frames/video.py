@@ -102,7 +102,8 @@ def video_frames(
                 note_unknown_streams(container, facts)
                 numbers = [stream.index for stream in videos(container)]
                 attached = [s.index for s in container.streams.video if s.index not in numbers]
-            note_edits(source, media_type, facts)
+            if piece is None:  # a film with such edits is not cut
+                note_edits(source, media_type, facts)
             if not numbers and not attached:
                 if FORMATS[media_type] in LATE_STREAMS:
                     _refuse_late_videos(source, media_type)
