@@ -199,6 +199,13 @@ def test_faces_are_narrowed(case: Path) -> None:
         "camera/copy of a.png"
     ]
     assert [r["seconds"] for r in asked(case, "faces", "--from", 2, "--to", 4)] == [2, 3, 4]
+    assert [r["seconds"] for r in asked(case, "faces", "--from", "0:02", "--to", "0:00:04.000")] == [
+        2,
+        3,
+        4,
+    ]
+    assert asked(case, "faces", "--from", "1:00:00") == []
+    assert len(asked(case, "faces", "--from=-0:01:00.5")) == 5
     assert len(asked(case, "faces", "--run", 1)) == 1
 
 
@@ -350,7 +357,9 @@ def test_what_people_said_stands_beside_it(case: Path, tmp_path: Path) -> None:
         (["--run", "1"], "The list of presets takes no --run"),
         (["faces", "--label", "hapy"], "there is no label 'hapy'. One of: angry"),
         (["by-file", "--state", "lost"], "there is no state 'lost'. One of: faces"),
-        (["faces", "--from", "nan"], "--from: nan"),
+        (["faces", "--from", "nan"], "'nan' is no time of a recording. Give seconds"),
+        (["faces", "--to", "1:60"], "'1:60' is no time of a recording"),
+        (["faces", "--to", "1:60:00"], "'1:60:00' is no time of a recording"),
         (["faces", "--from", "3", "--to", "2"], "--from 3 lies after --to 2"),
         (["faces", "--run", "9"], "no run 9"),
         (["faces", "--limit", "0"], "--limit"),

@@ -818,12 +818,14 @@ def account() -> str:
         return f"uid {os.geteuid()}"
 
 
-def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
-    """Bring a case of an older femo up to date; returns the copy of what it was.
+def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
+    """Bring a case of an older femo up to date.
+
+    Returns:
+        The copy of what it was; None if it is up to date already, and was left as it is.
 
     Raises:
         CaseError: it is no case, a newer femo made it, or it or the copy cannot be written.
-        UsageError: it is up to date.
     """
     if not path.is_file():
         raise CaseError(f"There is no case {path}.", "Name the case file that the older femo wrote.")
@@ -838,7 +840,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path:
             refuse_second_name(path)
             pending = [step.name for step in MIGRATIONS.pending(db)]
             if not pending:
-                raise UsageError(f"{path} is up to date; there is nothing to do.", "Use it as it is.")
+                return None
             kept = beside(path, f".before-{pending[0]}")
             if kept.exists():
                 raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")

@@ -21,7 +21,8 @@ def migrate(
     case: Annotated[Path, typer.Argument(help="Case file of an older femo.")],
     as_json: AsJson = False,
 ) -> None:
-    """Bring a case of an older femo up to date. A copy of it as it was is kept beside it.
+    """Bring a case of an older femo up to date. A copy of it as it was is kept beside it; a case that is
+    up to date is left as it is.
 
     The rows it holds get their digests, from which femo verify tells whether they were changed since.
     """
@@ -31,6 +32,8 @@ def migrate(
 
     kept = store.migrate(case, utc_now(), arguments())
     if as_json:
-        print_json({"case": str(case), "kept": str(kept)})
-        return
-    print(f"Up to date: {visible(str(case))}\nAs it was:  {visible(str(kept))}")
+        print_json({"case": str(case), "kept": kept and str(kept)})
+    elif kept is None:
+        print(f"Up to date already, left as it is: {visible(str(case))}")
+    else:
+        print(f"Up to date: {visible(str(case))}\nAs it was:  {visible(str(kept))}")

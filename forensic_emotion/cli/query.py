@@ -25,6 +25,21 @@ SQL = re.compile(r"\s|^(select|with|pragma|values|explain)\b", re.IGNORECASE)
 """What tells SQL from the name of a preset: more than one word, or a word that SQL begins with."""
 
 
+CLOCK = re.compile(r"(-?)(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+\.?[0-9]*|\.[0-9]+)")
+"""Sign, hours, minutes, seconds: 83.5, 1:23.5 and 0:01:23.5 are the same."""
+
+
+def _on_clock(text: str) -> float:
+    """A time on the recording's own clock, as a person writes it or a report shows it, in seconds."""
+    told = CLOCK.fullmatch(text)
+    if told is not None:
+        hours, minutes, seconds = int(told[2] or 0), int(told[3] or 0), float(told[4])
+        if (told[3] is None or seconds < 60) and (told[2] is None or minutes < 60):
+            whole = hours * 3600 + minutes * 60 + seconds
+            return -whole if told[1] else whole
+    raise UsageError(f"{text!r} is no time of a recording.", "Give seconds, or a time as 0:01:23.5.")
+
+
 def _preset_names(incomplete: str) -> list[tuple[str, str]]:
     """For shells that complete."""
     from forensic_emotion.case.presets import PRESETS
@@ -99,11 +114,21 @@ def query(
     ] = None,
     from_: Annotated[
         float | None,
-        typer.Option("--from", help="Only from this second of the recording on; leaves stills out."),
+        typer.Option(
+            "--from",
+            parser=_on_clock,
+            metavar="TIME",
+            help="Only from this time of the recording on (seconds, or 0:01:23.5); leaves stills out.",
+        ),
     ] = None,
     to: Annotated[
         float | None,
-        typer.Option("--to", help="Only up to this second of the recording; leaves stills out."),
+        typer.Option(
+            "--to",
+            parser=_on_clock,
+            metavar="TIME",
+            help="Only up to this time of the recording; leaves stills out.",
+        ),
     ] = None,
     step: Annotated[
         float | None,
@@ -213,7 +238,7 @@ def _check(given: dict[str, Any]) -> None:
             raise UsageError(
                 f"--{name}: there is no {name} {given[name]!r}.", f"One of: {', '.join(allowed)}."
             )
-    for name in ("from", "to", "step", "min_confidence"):
+    for name in ("step", "min_confidence"):
         if not math.isfinite(given.get(name, 0)):
             raise UsageError(
                 f"{option(name)}: {given[name]} is no number to compare with.",
