@@ -18,12 +18,12 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from forensic_emotion.errors import NoPicture, UndecodableMedia
-from forensic_emotion.frames.container import FORMATS
 from forensic_emotion.frames.container_facts import TIMES
 from forensic_emotion.frames.pieces import piece_seconds
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.frames.still import still_frames
 from forensic_emotion.frames.video import video_frames
+from forensic_emotion.frames.video_formats import FORMATS
 from forensic_emotion.media_types import name_fits, sniff
 from forensic_emotion.records import Box, FrameTime, MediaFacts, RecordedTime
 from forensic_emotion.settings import ScanSettings

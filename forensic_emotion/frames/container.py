@@ -15,59 +15,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.frames.video_formats import FORMATS
 from forensic_emotion.records import MediaFacts
 from forensic_emotion.settings import ScanSettings
-
-FORMATS = {
-    "video/mp4": "mov",
-    "video/quicktime": "mov",
-    "video/x-msvideo": "avi",
-    "video/x-matroska": "matroska",
-    "video/x-flv": "flv",
-    "video/x-ms-asf": "asf",
-    "video/ogg": "ogg",
-    "video/mpeg": "mpeg",
-    "video/mpeg-es": "mpegvideo",
-    "video/h264": "h264",
-    "video/h265": "hevc",
-    "video/mp2t": "mpegts",
-    "application/mxf": "mxf",
-    "application/vnd.rn-realmedia": "rm",
-    "video/x-ivf": "ivf",
-}
-"""Media type → FFmpeg's demuxer for it.
-
-Naming it keeps FFmpeg from guessing: it knows formats that are mere lists of other files and addresses
-to open.
-"""
-
-NO_TIMES = ("avi", "asf")
-"""Demuxers of formats that tell when packets are decoded, and not when their frames are shown. FFmpeg
-makes up the latter, wrongly where some frames are shown before others that are decoded earlier."""
-
-COUNTS_FRAMES = ("mov",)
-"""Demuxers whose number of frames is that of the packets; others estimate, count empty ones too, or, as
-some writers of IVF, give a length in its place."""
-
-BARE = ("h264", "hevc", "mpegvideo")
-"""Demuxers of streams without a container: nothing tells of a frame but its packet."""
-
-ONE_EACH = ("h264", "hevc")
-"""Those of which each packet is a picture."""
-
-MERE_STREAMS = ("mpegts", "mpeg", *BARE)
-"""Demuxers of formats that say nothing of pixels themselves: what the picture's own data says last is
-what counts. FFmpeg keeps what it read at the start."""
-
-LATE_STREAMS = ("mpegts", "mpeg", "flv")
-"""Demuxers of formats without a list of streams, which tell of one where its first packet lies."""
 
 RAW_TIMES = {"correct_ts_overflow": "0"}
 """Else FFmpeg adds the length of its clock to times of MPEG-TS that are well before the first one, or
 takes it from them: a guess, which is wrong where recordings were joined."""
-
-CLOCK_ENDS = 1 << 33
-"""Units of 1/90000 s after which the clock of MPEG-TS and MPEG-PS begins anew (ISO/IEC 13818-1)."""
 
 MARKED = frozenset(
     (
@@ -96,7 +50,7 @@ def open_container(source: BinaryIO, media_type: str, **options: str) -> InputCo
     try:
         container = av.open(
             source,
-            format=FORMATS[media_type],
+            format=FORMATS[media_type].demuxer,
             buffer_size=BUFFER,
             # A title that is no UTF-8, as old cameras and tools write them, is no damage.
             metadata_errors="backslashreplace",

@@ -17,7 +17,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.frames.container import (
-    ONE_EACH,
     Tally,
     is_key,
     is_shown,
@@ -30,6 +29,7 @@ from forensic_emotion.frames.container import (
     stream_of,
     text_of,
 )
+from forensic_emotion.frames.video_formats import format_of
 from forensic_emotion.records import MediaFacts, Piece
 from forensic_emotion.settings import ScanSettings
 
@@ -39,8 +39,8 @@ class Order:
     """In which order frames are shown of packets that were decoded, and which never come."""
 
     by_place: bool
-    """Whether the stream does not tell when its frames are shown (``NO_TIMES``): each has the earliest
-    time that is left, for what is shown later is decoded later or has to wait."""
+    """Whether the stream does not tell when frames are shown: each has the earliest time that is left,
+    for what is shown later is decoded later or has to wait."""
     half: int | None = None
     """See ``field_length``: of two such packets the first one has the frame's time."""
     due: list[int] = field(default_factory=list)
@@ -152,7 +152,7 @@ def decode(
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if order.lost and piece is None:
         facts.note("damaged", LOST.format(order.lost))
-    if container.format.name in ONE_EACH and order.half is None:
+    if format_of(container).picture_a_packet and order.half is None:
         missing = tally.shown - came - failed - order.lost
         if missing > 0:
             text = f"{missing} of {tally.shown} pictures give no frame; what they need may be cut off"

@@ -15,9 +15,7 @@ from av.video.stream import VideoStream
 
 from forensic_emotion.chips import resize
 from forensic_emotion.errors import UndecodableMedia
-from forensic_emotion.frames.container import (
-    MERE_STREAMS,
-)
+from forensic_emotion.frames.video_formats import format_of
 from forensic_emotion.records import RGB, MediaFacts
 from forensic_emotion.settings import ScanSettings
 
@@ -63,7 +61,7 @@ def pixel_aspect(container: InputContainer, stream: VideoStream, facts: MediaFac
     """
     of_file, of_picture = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
     said = of_file or of_picture
-    if of_picture and container.format.name in MERE_STREAMS:
+    if of_picture and not format_of(container).describes_pixels:
         said = of_picture
     if not said:
         return Fraction(1)

@@ -12,8 +12,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from forensic_emotion.frames.container import (
-    FORMATS,
-    NO_TIMES,
     Tally,
     all_pictures,
     is_key,
@@ -32,6 +30,7 @@ from forensic_emotion.frames.decoding import (
     Order,
     decoded_alone,
 )
+from forensic_emotion.frames.video_formats import FORMATS, format_of
 from forensic_emotion.records import MediaFacts, Piece
 from forensic_emotion.settings import ScanSettings
 
@@ -89,7 +88,7 @@ def find_keys(
     if lost:
         facts.note("damaged", LOST.format(lost))
     due.sort()
-    no_times = FORMATS[media_type] in NO_TIMES and all(number < len(due) for number in numbers)
+    no_times = not FORMATS[media_type].tells_when_shown and all(number < len(due) for number in numbers)
     times = [due[number] for number in numbers] if no_times else []
     return Keys([max(0, number - lost) for number in numbers], times)
 
@@ -101,7 +100,7 @@ def _lost_at_the_start(
     with listening(), open_container(source, media_type) as container:
         stream = stream_of(container, number)
         prepare(stream, settings)
-        order = Order(container.format.name in NO_TIMES, half)
+        order = Order(not format_of(container).tells_when_shown, half)
         for packet in pictures_of(container, stream):
             try:
                 pictures = packet.decode()

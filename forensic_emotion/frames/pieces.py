@@ -16,8 +16,6 @@ from forensic_emotion.frames.beyond import (
     odd_edits,
 )
 from forensic_emotion.frames.container import (
-    COUNTS_FRAMES,
-    FORMATS,
     Tally,
     is_shown,
     listening,
@@ -29,11 +27,9 @@ from forensic_emotion.frames.container import (
 from forensic_emotion.frames.container_facts import (
     attachments,
 )
+from forensic_emotion.frames.video_formats import FORMATS
 from forensic_emotion.records import Piece
 from forensic_emotion.settings import ScanSettings
-
-SEEKABLE = ("mov", "matroska")
-"""Demuxers that find a key frame by its timestamp."""
 
 KEYS_OF_A_PIECE = 8
 """Looking at so many takes seconds, opening a file of an hour a part of one."""
@@ -55,7 +51,7 @@ def plan_pieces(source: BinaryIO, media_type: str, settings: ScanSettings) -> tu
     Returns:
         The pieces; none for a video that is short, or of which it is not certain.
     """
-    if FORMATS[media_type] not in SEEKABLE or settings.sample == "scenes":
+    if not FORMATS[media_type].finds_keys or settings.sample == "scenes":
         return ()
     with listening() as complaints:
         try:
@@ -86,9 +82,9 @@ def _plan_stream(source: BinaryIO, media_type: str, number: int, sample: str) ->
     times = sorted(pts for pts, *_ in shown if pts is not None)
     if len(set(times)) < len(times) or time_base is None or not shown[0][1]:
         return
-    if FORMATS[media_type] in COUNTS_FRAMES and listed != len(times):
+    if FORMATS[media_type].counts_frames and listed != len(times):
         return
-    if FORMATS[media_type] == "mov" and tally.goes_back:
+    if FORMATS[media_type].has_edit_lists and tally.goes_back:
         return  # the count may be that of the packets only because one is shown twice
     if another_file(source, media_type, tally.end):
         return

@@ -31,13 +31,6 @@ from forensic_emotion.frames.beyond import (
     whole_boxes,
 )
 from forensic_emotion.frames.container import (
-    BARE,
-    CLOCK_ENDS,
-    COUNTS_FRAMES,
-    FORMATS,
-    LATE_STREAMS,
-    MERE_STREAMS,
-    NO_TIMES,
     Tally,
     all_pictures,
     listening,
@@ -76,6 +69,7 @@ from forensic_emotion.frames.key_frames import (
 from forensic_emotion.frames.media import Frames, Part
 from forensic_emotion.frames.promised import cut_off
 from forensic_emotion.frames.sampling import sampler
+from forensic_emotion.frames.video_formats import FORMATS, format_of
 from forensic_emotion.records import Frame, FrameTime, MediaFacts, Piece
 from forensic_emotion.settings import ScanSettings
 
@@ -105,7 +99,7 @@ def video_frames(
             if piece is None:  # a film with such edits is not cut
                 note_edits(source, media_type, facts)
             if not numbers and not attached:
-                if FORMATS[media_type] in LATE_STREAMS:
+                if not FORMATS[media_type].lists_streams:
                     _refuse_late_videos(source, media_type)
                 raise NoPicture("no_video", "holds no video stream")
             if piece is not None or (len(numbers) == 1 and not attached):
@@ -197,24 +191,25 @@ def _stream_frames(
     """The sampled frames of one stream; what is amiss begins with its name."""
     own = MediaFacts()
     tally = Tally()
+    format = FORMATS[media_type]
     try:
         keys: Keys | None = None
         half = None
         searched = settings.sample == "keyframes" and piece is None
-        if searched and FORMATS[media_type] in NO_TIMES:
+        if searched and not format.tells_when_shown:
             searched = not _reorders(source, media_type, number)
-        if searched or FORMATS[media_type] in (*NO_TIMES, *MERE_STREAMS):
+        if searched or not (format.tells_when_shown and format.describes_pixels):
             half = field_length(source, media_type, number, settings)
         if searched:
             keys = find_keys(source, media_type, number, settings, half, own)
         elif piece is not None:  # it brings the numbers of its own
             keys = Keys(piece.keys)
-        order = Order(FORMATS[media_type] in NO_TIMES, half)
+        order = Order(not format.tells_when_shown, half)
         with open_again(source, media_type) as container:
             stream = stream_of(container, number)
             yield from _sampled(container, stream, settings, own, tally, order, keys, piece)
             is_first = piece is None and number == videos(container)[0].index
-            if FORMATS[media_type] in LATE_STREAMS and is_first and (late := _late_videos(container)):
+            if not format.lists_streams and is_first and (late := _late_videos(container)):
                 facts.note("not_looked_at", LATE.format(late))
         if is_first and (more := another_file(source, media_type, tally.end)):
             facts.note("not_looked_at", more)
@@ -286,7 +281,8 @@ def _sampled(
 ) -> Frames:
     tally.listed, tally.seconds = stream.frames, (container.duration or 0) / av.time_base
     prepare(stream, settings)
-    if container.format.name in NO_TIMES:
+    format = format_of(container)
+    if not format.tells_when_shown:
         container.flags &= ~int(cast(int, Flags.gen_pts.value))
     wanted = sampler(settings)
     if piece is not None:
@@ -307,13 +303,13 @@ def _sampled(
     else:
         decoded = decode_keys(container, stream, facts, tally, keys, piece)
     for index, picture in decoded:
-        if container.format.name in BARE:
+        if not format.is_container:
             picture.pts = None  # what FFmpeg makes up of a rate
-        if container.format.name in ("mpegts", "mpeg") and picture.pts is not None:
+        if format.clock_ends is not None and picture.pts is not None:
             # The clock came to its end and goes on from 0: what is left of the way is short.
-            way = picture.pts + (rounds + 1) * CLOCK_ENDS - (before or 0)
+            way = picture.pts + (rounds + 1) * format.clock_ends - (before or 0)
             rounds += before is not None and 0 < way < NEAR_THE_END
-            picture.pts += rounds * CLOCK_ENDS
+            picture.pts += rounds * format.clock_ends
         facts.frames_decoded += 1
         facts.frames_interlaced += bool(picture.interlaced_frame)
         corrupt += bool(picture.is_corrupt)
@@ -376,10 +372,10 @@ def _count_what_is_missing(
     FFmpeg leaves out what an edit list hides, some of it unread; so all packets are counted once more
     without the edit list, where the container's own number says that some did not come.
     """
-    demuxer = FORMATS[media_type]
-    listed = tally.listed if demuxer in COUNTS_FRAMES else 0
+    format = FORMATS[media_type]
+    listed = tally.listed if format.counts_frames else 0
     shown = present = tally.shown
-    if demuxer == "mov" and (listed != shown or tally.goes_back):
+    if format.has_edit_lists and (listed != shown or tally.goes_back):
         if tally.goes_back:
             shown = len({p.pos for p in all_pictures(source, media_type, number) if not p.is_discard})
         present = sum(1 for _ in all_pictures(source, media_type, number, ignore_editlist="1"))
@@ -389,11 +385,11 @@ def _count_what_is_missing(
             "truncated", f"the container lists {listed} frames, {present} of them are in the file"
         )
     told = any(problem.problem == "truncated" for problem in facts.problems)
-    if demuxer == "mov" and not told and ends_within_a_box(source):
+    if media_type in ISO_VIDEOS and not told and ends_within_a_box(source):
         facts.note("truncated", "ends within a part that is longer than what is left of the file")
-    if text := cut_off(source, demuxer):
+    if text := cut_off(source, format.demuxer):
         facts.note("truncated", text)
-    if demuxer in ("flv", "mxf") and tally.last_pts is not None and facts.time_base is not None:
+    if format.tells_length and tally.last_pts is not None and facts.time_base is not None:
         last = float(tally.last_pts * Fraction(facts.time_base))
         # Sound may go on a little longer than the picture.
         if tally.seconds - last > max(1.0, 0.05 * tally.seconds):
