@@ -6,21 +6,15 @@ import hashlib
 import os
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from forensic_emotion.case import audit
+from forensic_emotion.case.alterations import broken_reviews, broken_rows, broken_runs, made
 from forensic_emotion.case.audit_file import audit_fault
-from forensic_emotion.case.digest import (
-    canonical,
-    changed_paths,
-    face_key,
-    is_as_ended,
-    run_row,
-    tolerant,
-)
+from forensic_emotion.case.digest import canonical, tolerant
 from forensic_emotion.case.integrity import loose_rows, schema_faults
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, discover, opened
@@ -151,32 +145,23 @@ def verify(
     """
     case.text_factory = tolerant  # damaged text is to be named, not to end the check
     faults = [f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"]
-    beside = list(_made(_beside(case, path)))
+    beside = list(made(_beside(case, path)))
     case.execute("BEGIN")  # one view of the case, also while a scan writes to it
     sound = not faults
     if sound:  # what lies in a broken database is no statement of anyone
-        for check in (schema_faults, loose_rows, _broken_rows, _broken_runs, _broken_reviews):
-            faults += _made(check(case))
-    of_audit = [*_made(_broken_audit(case)), *beside]
+        for check in (schema_faults, loose_rows, broken_rows, broken_runs, broken_reviews):
+            faults += made(check(case))
+    of_audit = [*made(audit.broken_at(case)), *beside]
     case.rollback()
     files = None
     if evidence is not None and run_id is None:
         faults.append("the run is missing whose evidence is to be compared")
     elif evidence is not None and run_id is not None:
         files = list(_compare(case, run_id, evidence, on_file))
-    notes = [] if of_audit else list(_made(_made_anew(case)))
+    notes = [] if of_audit else list(made(_made_anew(case)))
     unfinished, rows, head = _told(case)
     checked = rows if sound else 0
     return Verification([*faults, *of_audit], not of_audit, notes, unfinished, checked, head, files)
-
-
-def _made(check: Iterable[str]) -> Iterator[str]:
-    """What a check finds; where the case does not even let it be made, that is a fault too."""
-    try:
-        yield from check
-    except (sqlite3.Error, TypeError, ValueError, LookupError, AttributeError) as error:
-        # The latter where the audit table holds JSON of other types than femo writes.
-        yield f"a check could not be made: {error}"
 
 
 def _told(case: sqlite3.Connection) -> tuple[list[str], int, str]:
@@ -190,99 +175,6 @@ def _told(case: sqlite3.Connection) -> tuple[list[str], int, str]:
         return unfinished, rows, audit.head(case)
     except sqlite3.Error:  # a table is missing; the checks named it
         return [], 0, ""
-
-
-def _broken_rows(case: sqlite3.Connection) -> Iterator[str]:
-    """Paths whose rows are not what they were when they were written."""
-    numbers = [number for (number,) in case.execute("SELECT DISTINCT run_id FROM files ORDER BY run_id")]
-    for run_id in numbers:
-        for file_id in changed_paths(case, run_id):
-            (path,) = case.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
-            yield f"run {run_id}, {path}: its rows were changed after they were written"
-
-
-BEGINNING, ENDING = ("scan", "resume"), ("scan ended", "migrate")
-"""Entries of the audit table that tell how a run stood."""
-
-
-def _broken_runs(case: sqlite3.Connection) -> Iterator[str]:
-    """Runs that are not what the audit table says of them, or whose paths are not those they had."""
-    told: dict[int, list[audit.Entry]] = defaultdict(list)
-    for entry in audit.entries(case):
-        if entry.run_id is not None and entry.action in (*BEGINNING, *ENDING):
-            told[entry.run_id].append(entry)
-    runs = case.execute("SELECT id, state, row_digest, results_digest FROM runs ORDER BY id").fetchall()
-    for run_id in sorted(told.keys() - {run[0] for run in runs}):
-        yield f"run {run_id} is missing: the audit table tells of it"
-    for run_id, state, rows, results in runs:
-        history = told[run_id]
-        if not history:
-            yield f"run {run_id}: the audit table does not know of it"
-            continue
-        last = history[-1]
-        if state == "running" and last.action in BEGINNING:
-            if (rows, results) != (None, None):
-                yield f"run {run_id}: it has digests of an end that the audit table does not note"
-        else:
-            if not is_as_ended(case, run_id):
-                yield f"run {run_id}: paths were added, removed or changed after it ended"
-            noted = (last.detail.get("state"), last.detail.get("row_digest"))
-            if last.action not in ENDING or noted != (state, rows):
-                yield f"run {run_id}: the audit table notes another end of it"
-        yield from _changed_run(case, run_id, history)
-        for entry in history:
-            if entry.action == "resume" and "changed_before" in entry.detail:
-                yield f"run {run_id}: {entry.detail['changed_before']}"
-
-
-def _changed_run(case: sqlite3.Connection, run_id: int, history: list[audit.Entry]) -> Iterator[str]:
-    """Whether a run's own row is other than when it began, or when it ended.
-
-    Entries of an older femo have no digests of it; those before a migration are of other columns.
-    """
-    migrations = [i for i, entry in enumerate(history) if entry.action == "migrate"]
-    since = history[migrations[-1] if migrations else 0 :]
-    now = run_row(case, run_id)
-    begun = {entry.detail["begun_digest"] for entry in since if "begun_digest" in entry.detail}
-    if begun - {now.begun}:
-        yield (
-            f"run {run_id}: folder, settings, versions, model, examiner or another thing that is settled"
-            " when a run begins was changed"
-        )
-    elif since[-1].detail.get("run_digest", now.whole) != now.whole:
-        yield f"run {run_id}: its row, such as end or number of paths, was changed after it ended"
-
-
-def _broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
-    """Reviews that are not what the audit table says was written."""
-    noted = {
-        e.detail.get("review"): {"run_id": e.run_id, "at": e.at, **e.detail}
-        for e in audit.entries(case)
-        if e.action == "review"
-    }
-    columns = ("id", "run_id", "face_id", "at", "reviewer", "verdict", "label", "note")
-    there = set()
-    for values in case.execute(f"SELECT {', '.join(columns)} FROM reviews ORDER BY id").fetchall():
-        row = dict(zip(("review", *columns[1:]), values, strict=True))
-        there.add(row["review"])
-        name = f"review {row['review']} of face {row['face_id']}"
-        if row["review"] not in noted:
-            yield f"{name}: the audit table does not know of it"
-            continue
-        detail = dict(noted[row["review"]])
-        face = detail.pop("face", None)  # a review of an older femo does not have it
-        detail.pop("audit_file", None)
-        if row != detail:
-            yield f"{name}: it was changed after it was written"
-        elif face is not None and face != face_key(case, row["face_id"]):
-            yield f"{name}: that number was another face's when it was written"
-    for number, detail in noted.items():
-        if number not in there:
-            yield f"review {number} of face {detail.get('face_id')} is missing"
-
-
-def _broken_audit(case: sqlite3.Connection) -> Iterator[str]:
-    yield from audit.broken_at(case)
 
 
 def _beside(case: sqlite3.Connection, path: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image
 
 from forensic_emotion import evidence
 from forensic_emotion.case.queries import Summary
+from forensic_emotion.case.reviews import Judgement
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.chips import PREPROCESSING, Inputs
 from forensic_emotion.emotions.card import ModelCard
@@ -325,6 +327,21 @@ def loose(*endings: bytes) -> Callable[..., tuple[int, bool]]:
         return really(path, flags)
 
     return opens
+
+
+def reviewed(
+    case: Path,
+    face_id: int,
+    verdict: str,
+    label: str | None = None,
+    note: str = "",
+    *,
+    reviewer: str = "R. Evans",
+    at: str = "2026-01-02T00:00:00.000000000Z",
+) -> None:
+    """Let somebody say something of a face of the first run."""
+    with closing(CaseStore(case)) as store:
+        store.add_review(1, Judgement(face_id, verdict, label, note), reviewer, at, ("femo", "review"))
 
 
 def tamper(case: Path, *statements: str) -> None:

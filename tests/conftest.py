@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import trainings
 from tests.builders import SHARED, write_fer2013
 from tests.trainings import train_tiny, write_votes
 
@@ -12,10 +13,16 @@ from tests.trainings import train_tiny, write_votes
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all trainings on the same pictures, so that their landmarks are found once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
 
 
 @pytest.fixture
@@ -44,6 +51,24 @@ def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_tiny(tiny_csv, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def small_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--network seed`` is a smaller one, whose trainings take a fraction of the time."""
+    from forensic_emotion.training import network
+
+    monkeypatch.setitem(network.NETWORKS, "seed", trainings.small_seed)
+
+
+@pytest.fixture
+def small_resnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``face_resnet`` with fewer blocks and a smaller picture, which trains in a fifth of the time."""
+    from forensic_emotion.training import network
+
+    monkeypatch.setattr(network, "ENLARGED", 67)
+    blocks = ((32, False), (64, True), (128, True), (256, True))
+    monkeypatch.setattr(network, "RESIDUAL_BLOCKS", blocks)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,12 @@ from tests.builders import write_fer2013
 from tests.trainings import write_votes
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test finds an empty one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own cache"))
+
+
 def test_the_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = write_fer2013(tmp_path / "fer2013.csv", {"Training": 8, "PublicTest": 3})
     pictures = data.read(path)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -759,13 +760,29 @@ def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:
     (evidence / "face.png").write_bytes(FACE)
     scanned(evidence, case)
     text = Page(report(case)).text
-    assert "When this report was made, all rows of the run were what the scan had written." in text
+    assert "When this report was made, all rows of the run were what the scan had written, what" in text
     assert "This case was altered" not in text
-    out = case.parent / "r.html"
+    out, sound = case.parent / "r.html", shutil.copy(case, case.parent / "sound.db")
     for change, told in (
         ("UPDATE faces SET label = 'angry'", "Paths whose rows are not what the scan wrote: 1."),
-        ("UPDATE runs SET results_digest = 'x'", "Paths were added or removed, or their digests"),
+        ("UPDATE runs SET results_digest = 'x'", "run 1: paths were added, removed or changed after"),
+        (
+            "UPDATE runs SET examiner = 'Somebody'",
+            "examiner or another thing that is settled when a run",
+        ),
+        (
+            "UPDATE runs SET model_card = replace(model_card, '\"name\"', '\"Name\"')",
+            "model, examiner or another thing",
+        ),
+        (
+            "INSERT INTO reviews (run_id, face_id, at, reviewer, verdict, note)"
+            " VALUES (1, 1, '2026-01-01T00:00:00Z', 'Nobody', 'confirmed', '')",
+            "review 1 of face 1: the audit table does not know of it",
+        ),
+        ("UPDATE audit SET user = 'nobody'", "audit entry 1 (scan, "),
+        ("DROP VIEW face_results", "schema: the view face_results is missing"),
     ):
+        shutil.copy(sound, case)
         tamper(case, change)
         ended = RUNNER.invoke(app, ["report", str(case), "--out", str(out)])
         assert (ended.exit_code, "The case was altered" in ended.stderr) == (3, True), ended.output

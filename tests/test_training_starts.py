@@ -43,18 +43,17 @@ def test_options_that_could_do_nothing_are_refused(tiny_csv: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_start_that_knows_the_held_out_part_is_refused(
-    tiny_csv: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("small_seed")
+def test_a_start_that_knows_the_held_out_part_is_refused(tiny_csv: Path, tmp_path: Path) -> None:
     from forensic_emotion.training.warm_start import check_held_out
 
-    start = tiny_model / "model.h5"
+    earlier = train_tiny(tiny_csv, tmp_path / "run", epochs=1)
+    start, checkpoint = earlier / "model.h5", earlier / "checkpoint" / "epoch-001.keras"
     assert not check_held_out(start, "0" * 64, 0.3), "of other data nobody can tell"
     with pytest.raises(
         ModelError, match=r"model\.h5 was fitted to pictures that --validation-share 0\.3"
     ):
         train_tiny(tiny_csv, tmp_path / "out", init=start, validation_share=0.3)
-    checkpoint = train_tiny(tiny_csv, tmp_path / "run", epochs=1) / "checkpoint" / "epoch-001.keras"
     with pytest.raises(ModelError, match=r"epoch-001\.keras was fitted to pictures that"):
         train_tiny(tiny_csv, tmp_path / "out", init=checkpoint, validation_share=0.3)
     # What other data it knows, or weights that no card speaks of, nobody can tell.
@@ -63,6 +62,7 @@ def test_a_start_that_knows_the_held_out_part_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_a_damaged_checkpoint_is_named(tiny_csv: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
@@ -81,6 +81,7 @@ def test_a_damaged_checkpoint_is_named(tiny_csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_a_training_that_came_to_its_end_stays_as_it_is(tiny_csv: Path, tmp_path: Path) -> None:
     out = train_tiny(tiny_csv, tmp_path / "out", epochs=1)
     facts = json.loads((out / "model.json").read_text())
@@ -91,6 +92,7 @@ def test_a_training_that_came_to_its_end_stays_as_it_is(tiny_csv: Path, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_teachers_are_asked_only_if_there_is_something_to_learn(
     tiny_csv: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +190,7 @@ def test_votes_are_learnt_from_if_there_are_some(tiny_csv: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_votes_alone_are_a_teacher_too(tiny_csv: Path, tmp_path: Path) -> None:
     votes = write_votes(tmp_path / "votes.csv", {"Training": 70, "PublicTest": 35})
     plain, taught = (
@@ -236,6 +239,7 @@ def test_an_answer_joined_with_votes_tells_the_labels_better_than_either(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_a_training_that_goes_astray_makes_no_model(tiny_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="went astray"):
         train_tiny(tiny_csv, tmp_path / "out", learning_rate=1000.0, optimizer="sgd", epochs=3)
@@ -251,6 +255,7 @@ def test_a_symmetric_model_can_be_trained_on(symmetric_model: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_resnet")
 @pytest.mark.parametrize("network", ["seed", "gated_vgg", "face_resnet"])
 def test_a_training_can_start_from_an_earlier_model(
     tiny_csv: Path, tmp_path: Path, network: str
@@ -275,14 +280,14 @@ def test_a_training_can_start_from_an_earlier_model(
 
 
 @pytest.mark.slow
-def test_a_frozen_training_changes_the_outputs_and_nothing_else(
-    tiny_csv: Path, tiny_model: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("small_seed")
+def test_a_frozen_training_changes_the_outputs_and_nothing_else(tiny_csv: Path, tmp_path: Path) -> None:
     import keras
 
-    init = tiny_model / "model.h5"
+    earlier = train_tiny(tiny_csv, tmp_path / "earlier", epochs=1)
+    init = earlier / "model.h5"
     out = train_tiny(tiny_csv, tmp_path / "out", init=init, epochs=1, freeze=True)
-    before, after = (keras.models.load_model(path / "model.h5") for path in (tiny_model, out))
+    before, after = (keras.models.load_model(path / "model.h5") for path in (earlier, out))
     changed = [
         own.name
         for own, other in zip(after.layers, before.layers, strict=True)
@@ -326,6 +331,7 @@ def test_resuming_nothing_is_told(tiny_csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
 def test_what_a_full_disk_kept_from_being_written_is_written_by_going_on(
     tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,21 +116,20 @@ def is_beginning(noted: list[str], there: list[str]) -> bool:
     return there[: len(noted)] == noted and (bool(noted) or len(there) < 2)
 
 
-def broken_at(case: sqlite3.Connection) -> list[str]:
-    """Where the chain does not hold, in words; empty if it does."""
-    faults, previous, expected = [], BEGINNING, 1
+def broken_at(case: sqlite3.Connection) -> Iterator[str]:
+    """Where the chain does not hold, in words."""
+    previous, expected = BEGINNING, 1
     for row in case.execute(f"SELECT id, sha256, {', '.join(COLUMNS)} FROM audit ORDER BY id"):
         id, sha256, *values = row
         if id != expected:
-            faults.append(f"audit entry {expected} is missing")
+            yield f"audit entry {expected} is missing"
         if values[-1] != previous:
-            faults.append(f"audit entry {id} does not follow the one before it")
+            yield f"audit entry {id} does not follow the one before it"
         if _hash(tuple(values)) != sha256:
-            faults.append(f"audit entry {id} ({values[1]}, {values[0]}) was changed")
+            yield f"audit entry {id} ({values[1]}, {values[0]}) was changed"
         elif _parsed(values[-3], list) is None or _parsed(values[-2], dict) is None:
-            faults.append(f"audit entry {id} ({values[1]}, {values[0]}) is not as femo writes it")
+            yield f"audit entry {id} ({values[1]}, {values[0]}) is not as femo writes it"
         previous, expected = sha256, id + 1
-    return faults
 
 
 def _hash(values: tuple[Any, ...]) -> str:

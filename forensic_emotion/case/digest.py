@@ -135,30 +135,6 @@ def changed_paths(case: sqlite3.Connection, run_id: int) -> Iterator[int]:
             yield file_id
 
 
-@dataclass(frozen=True)
-class Altered:
-    """What of a run is not what femo wrote; false if all is."""
-
-    paths: int
-    """Whose rows are not what they were when they were written."""
-    run: bool
-    """Whether paths were added, removed or sealed anew after it ended."""
-
-    def __bool__(self) -> bool:
-        return self.paths > 0 or self.run
-
-    def facts(self) -> dict[str, object]:
-        """For scripts."""
-        return {"altered_paths": self.paths, "altered_run": self.run}
-
-
-def altered(case: sqlite3.Connection, run_id: int) -> Altered:
-    """Hold a run's rows against their digests; every one is read."""
-    (ended,) = case.execute("SELECT row_digest IS NOT NULL FROM runs WHERE id = ?", (run_id,)).fetchone()
-    paths = sum(1 for _ in changed_paths(case, run_id))
-    return Altered(paths, bool(ended) and not is_as_ended(case, run_id))
-
-
 SETTLED_LATER = frozenset(("state", "ended_at", "discovered", "row_digest", "results_digest"))
 """Columns of ``runs`` that are not settled yet when a run begins."""
 

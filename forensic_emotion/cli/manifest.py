@@ -30,7 +30,7 @@ def manifest(
 
     Exit code 3 says that the case was altered: its rows are held against their digests first.
     """
-    from forensic_emotion.case.digest import altered
+    from forensic_emotion.case.alterations import altered
     from forensic_emotion.case.listing import list_files
     from forensic_emotion.case.queries import opened_case, read_run, refuse_output
     from forensic_emotion.cli.noting import tell_altered, tell_incomplete

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from forensic_emotion.paths import as_typed, visible
 
 if TYPE_CHECKING:
-    from forensic_emotion.case.digest import Altered
+    from forensic_emotion.case.alterations import Altered
     from forensic_emotion.case.queries import RunInfo
     from forensic_emotion.case.selection import Selection
 
@@ -36,10 +36,9 @@ def tell_audit_fault(fault: str | None) -> None:
 
 
 def tell_altered(case: Path, altered: Altered) -> None:
-    """Tell the user that a run is not what femo wrote."""
+    """Tell the user that a run, or what was done with its case, is not what femo wrote."""
     how = [f"paths whose rows are not what the scan wrote: {altered.paths}"] if altered.paths else []
-    if altered.run:
-        how.append("paths were added or removed, or their digests changed, after the run had ended")
+    how += map(visible, altered.faults)
     text = f"The case was altered: {'; '.join(how)}. femo verify {as_typed(case)} says more."
     print(text, file=sys.stderr)
 

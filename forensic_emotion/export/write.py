@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from forensic_emotion.case.digest import Altered, altered
+from forensic_emotion.case.alterations import Altered, altered
 from forensic_emotion.case.listing import count_rows
 from forensic_emotion.case.queries import RunInfo, opened_case, read_run, refuse_output
 from forensic_emotion.case.selection import Selection

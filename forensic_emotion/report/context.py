@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 
 from forensic_emotion import __version__
 from forensic_emotion.case import audit
-from forensic_emotion.case.digest import Altered, altered
+from forensic_emotion.case.alterations import Altered, altered
 from forensic_emotion.case.measured import measured
 from forensic_emotion.case.queries import (
     Counts,
@@ -224,8 +224,8 @@ class ReportContext:
     """Whether faces of the files that are told of are left out."""
     selection: str | None
     """What part of the run is told of, in words; None for all of it."""
-    altered: Altered | None
-    """What of the run is not what femo wrote; None on the page for reviewing, which does not check."""
+    altered: Altered
+    """What is not what femo wrote."""
 
 
 def build_context(
@@ -413,7 +413,7 @@ def build_context(
         ),
         pictures="\n".join(gallery.pictures),
         reviewer=reviewer,
-        altered=altered(case, run.id) if reviewer is None else None,
+        altered=altered(case, run.id),
     )
 
 

@@ -34,8 +34,9 @@ TEXTS: dict[str, str] = {
     "altered": "This case was altered",
     "altered_paths": "Paths whose rows are not what the scan wrote: {n}. femo verify names them. What stands"
     " below is not what was found.",
-    "altered_run": "Paths were added or removed, or their digests were changed, after the run had ended.",
-    "not_altered": "When this report was made, all rows of the run were what the scan had written.",
+    "not_altered": "When this report was made, all rows of the run were what the scan had written, what it"
+    " was done with and by whom was what the audit table notes, so were the reviews, and the chain of that"
+    " table held.",
     "problems_found": "problems",
     "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
     " files say of themselves, their times, the words of problems, names of hash lists, and notes are left"

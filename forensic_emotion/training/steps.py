@@ -35,6 +35,7 @@ def compile_with(
     """
     names = outputs_of(model)
     weights = {"output": 1.0, "ferplus": ferplus_weight}
+    optimizer.build(model.trainable_variables)  # else the first step is traced twice
     # Labels are given as probabilities, for smoothed and blended ones are no single class. For whole
     # labels this is the sparse categorical cross-entropy.
     model.compile(
