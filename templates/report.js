@@ -264,8 +264,10 @@
     if (F.faults[i]) return fill(T.worth_poor, {words: faults(i).join(", ")});
     const bin = D.reliability.find(b => score(i) / 1000 >= b.low && score(i) / 1000 < b.high) ??
       (score(i) >= 1000 ? D.reliability.at(-1) : null);
+    const named = F.sure[i] ? D.answers[topClass(i)] : null;
+    const of = named ? fill(T.worth_class, {label: topClass(i), right: percent(named[0]), n: named[1]}) : "";
     return bin ? fill(T.worth, {low: bin.low.toFixed(1), high: bin.high.toFixed(1), right: percent(bin.right.value),
-      from: percent(bin.right.low), to: percent(bin.right.high), n: bin.right.n}) : T.worth_unknown;
+      from: percent(bin.right.low), to: percent(bin.right.high), n: bin.right.n}) + of : T.worth_unknown;
   }
   function figure(i) {
     const seen = picture(i);
@@ -479,14 +481,18 @@
         return values.get(row);
       };
       const order = (a, b) => numbers ? (Number.isNaN(value(a)) ? -Infinity : value(a)) - (Number.isNaN(value(b)) ? -Infinity : value(b)) || 0 : value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0;
-      head.replaceChildren(make("button", {type: "button", class: "order", onclick: () => {
+      const button = make("button", {type: "button", class: "order", onclick: () => {
         const down = head.getAttribute("aria-sort") === "ascending";
         const all = document.createDocumentFragment();
         for (const row of [...rows].sort((a, b) => down ? order(b, a) : order(a, b))) all.append(row);
         body.append(all);
         heads.forEach(other => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      }}, title));
+      }}, title);
+      head.replaceChildren(button);
+      // Chromium leaves buttons out where it repeats a head on the next page.
+      addEventListener("beforeprint", () => head.replaceChildren(title));
+      addEventListener("afterprint", () => head.replaceChildren(button));
     });
     table.closest(".scroll").before(make("div", {class: "table-search"}, search, count));
     return {rows, show};
@@ -511,9 +517,10 @@
       place.append(make("div", {class: "print-face"},
         seen ? make("img", {src: seen.src, alt: ""}) : make("span", {class: "no-picture"}, T.no_picture),
         make("div", {}, make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
-          make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · pts ${F.pts[i]} × ${F.time_base[i]} s`, make("br"),
+          make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · ${fill(T.frame, {n: F.frame[i]})} · pts ${F.pts[i]} × ${F.time_base[i]} s`,
+          F.stream[i] ? " · " + fill(file(i).kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "", " · ", clockTime(i), make("br"),
           D.classes.map((c, k) => `${c} ${three(F.p[i * C + k])}`).join(", "), make("br"),
-          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.faults[i] ? [fill(T.faults, {words: faults(i).join(", ")})] : []), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
+          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.size[i] === null ? [] : [fill(T.side, {n: F.size[i]})]), ...(F.track[i] === null ? [] : [fill(T.track_no, {n: F.track[i]})]), F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : worth(i), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
           make("span", {class: "hash"}, file(i).hashes[0]))));
     }
   }

@@ -36,7 +36,16 @@ from forensic_emotion.report.context import ReportContext
 from forensic_emotion.report.render import write_report
 from forensic_emotion.report.texts import SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings
-from tests.builders import FakeClassifier, edit_mp4, encoded, picture, scanned, tamper, write_video
+from tests.builders import (
+    FakeClassifier,
+    edit_mp4,
+    encoded,
+    picture,
+    reviewed,
+    scanned,
+    tamper,
+    write_video,
+)
 
 RUNNER = CliRunner()
 FACE = encoded(picture(faces=[Box(20, 10, 60, 50)]))
@@ -89,9 +98,9 @@ def pictures(html: str) -> list[str]:
     return found[1].split("\n") if found[1] else []
 
 
-def report(case: Path, **settings: Any) -> str:
+def report(case: Path, run: int | None = None, **settings: Any) -> str:
     out = case.parent / "out.html"
-    write_report(case, out, None, ReportSettings(**settings))
+    write_report(case, out, run, ReportSettings(**settings))
     return out.read_text(encoding="utf-8")
 
 
@@ -161,7 +170,10 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     page = Page(html)
     assert told(html)["faces"]["sure"] == [0, 0]
     assert "100.0 %of the faces are uncertain" in page.text
-    assert "not above 0.500 are labelled uncertain" in page.text
+    assert (
+        "not above 0.5000 (scores are shown cut off after three digits) are labelled uncertain"
+        in page.text
+    )
     assert "the model answers 62.0 % of them then, and 17.0 % of those answers are wrong" in page.text
     assert "under 20%, and answers 63.0% of them" in page.text
     assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
@@ -754,6 +766,36 @@ def test_a_score_is_never_rounded_up() -> None:
 
 def test_visible() -> None:
     assert visible("a\nb\u200f é 中") == "a\\u000ab\\u200f é 中"
+
+
+def test_other_runs_over_the_same_evidence_are_told(evidence: Path, case: Path) -> None:
+    """Else one could scan until a result pleases."""
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    assert "another run over the same evidence" not in Page(report(case)).text
+    scanned(evidence, case)
+    told = (
+        "The case holds another run over the same evidence, which this report does not tell of: run 1,"
+        " done, model fake, faces: 1."
+    )
+    assert told in Page(report(case)).text
+    assert "run 2, done, model fake" in Page(report(case, run=1)).text
+
+
+def test_what_was_done_with_a_case_is_told_until_results_changed_last(
+    evidence: Path, case: Path
+) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    scanned(evidence, case)
+    reviewed(case, 1, "confirmed", at="2026-01-02T10:00:00.000000000Z")
+    reviewed(case, 1, "relabelled", "sad", at="2026-01-02T11:00:00.000000000Z", reviewer="Another")
+    text = Page(report(case)).text
+    assert "scan ended" in text
+    assert "2026-01-02 10:00:00.000000000 UTC until 2026-01-02 11:00:00.000000000 UTCreviews: 2" in text
+    assert "Reviewers: 2; of each face the last word counts." in text
+    assert "Faces of which something else was said before: 1." in text
+    assert RUNNER.invoke(app, ["verify", str(case)]).exit_code == 0
+    assert Page(report(case)).text == text
 
 
 def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:

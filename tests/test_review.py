@@ -251,6 +251,7 @@ def test_the_figures_are_those_by_hand(case: Path) -> None:
     found = agreement(case)
     assert (found.faces, found.reviewers) == (10, 2)
     assert (found.reviewed, found.confirmed, found.rejected, found.relabelled) == (6, 3, 1, 2)
+    assert found.overruled == 0
     assert found.share == wilson(3, 5)
     # 3 of 5: the centre (0.6 + 1.9208/5) / (1 + 3.8415/5), and what lies around it.
     assert (found.share.low, found.share.high) == pytest.approx((0.2307, 0.8824), abs=5e-5)
@@ -268,6 +269,11 @@ def test_the_figures_are_those_by_hand(case: Path) -> None:
     # Agreed 3/5. By chance: happy 4/5 * 2/5, sad 1/5 * 2/5: 10/25. (0.6 - 0.4) / (1 - 0.4).
     assert found.kappa == pytest.approx(1 / 3)
     assert "no error rate" in found.caveat
+    # Another's word takes the place of two; to say the same again takes nobody's.
+    say(case, Judgement(1, "rejected"), Judgement(10, "relabelled", "fear"), reviewer="C")
+    say(case, Judgement(2, "confirmed"), reviewer="C")
+    found = agreement(case)
+    assert (found.reviewers, found.overruled) == (3, 2)
 
 
 def test_nothing_reviewed_has_no_figures(case: Path) -> None:

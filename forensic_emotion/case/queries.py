@@ -204,6 +204,27 @@ def other_evidence(case: sqlite3.Connection, run: RunInfo) -> Iterator[tuple[int
     )
 
 
+@dataclass(frozen=True)
+class OtherRun:
+    """Another run over the same folder of evidence."""
+
+    id: int
+    state: str
+    model: str
+    faces: int
+
+
+def other_runs(case: sqlite3.Connection, run: RunInfo) -> Iterator[OtherRun]:
+    """Every other run over the folder of evidence of a run."""
+    rows = case.execute(
+        "SELECT id, state, model_name, (SELECT COUNT(*) FROM faces WHERE run_id = runs.id) FROM runs"
+        " WHERE evidence_root_bytes = ? AND id <> ? ORDER BY id",
+        (run.evidence_root_bytes, run.id),
+    )
+    for row in rows:
+        yield OtherRun(*row)
+
+
 def refuse_output(connection: sqlite3.Connection, case: Path, out: Path, what: str) -> None:
     """Refuse to write what is made of a case into the evidence of a run of it, or in the case's place.
 

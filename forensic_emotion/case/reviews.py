@@ -16,7 +16,8 @@ MOST_NOTE = 10_000
 
 CAVEAT = (
     "Reviewers saw the machine's answer before they gave theirs, and chose what to review: this tells"
-    " how far they agree with it and is no error rate."
+    " how far they agree with it and is no error rate. The interval takes faces for independent of each"
+    " other, which those of one person or recording are not: it is too narrow then."
 )
 """Stands wherever the agreement is shown."""
 
@@ -183,7 +184,9 @@ class Agreement(Reviewed):
     faces: int
     """Of the run, reviewed or not."""
     reviewers: int
-    """Distinct names among the reviews that count."""
+    """Distinct names among all reviews of the faces whose reviews count."""
+    overruled: int
+    """Faces of which something else was said before the word that counts, by whomever."""
     answered: Reviewed
     """Faces that the machine gave a class."""
     uncertain: Reviewed
@@ -202,21 +205,31 @@ def agreement(case: sqlite3.Connection, run_id: int) -> Agreement:
     rows = case.execute(
         f"""
         SELECT faces.label = '{UNCERTAIN}', reviews.verdict, faces.top_class,
-            CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END,
-            reviews.reviewer
+            CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END
         FROM reviews JOIN faces ON faces.id = reviews.face_id WHERE reviews.run_id = ? AND {LAST}
         """,
         (run_id,),
     ).fetchall()
+    reviewers, overruled = case.execute(
+        f"""
+        SELECT COUNT(DISTINCT said.reviewer), COUNT(DISTINCT said.face_id) FILTER (
+            WHERE said.verdict <> 'withdrawn'
+                AND (said.verdict <> reviews.verdict OR said.label IS NOT reviews.label))
+        FROM reviews JOIN reviews AS said ON said.face_id = reviews.face_id
+        WHERE reviews.run_id = ? AND {LAST}
+        """,
+        (run_id,),
+    ).fetchone()
     table = [[0] * len(CLASSES) for _ in CLASSES]
-    for _, _, machine, seen, _ in rows:
+    for _, _, machine, seen in rows:
         if seen is not None:
             table[CLASSES.index(machine)][CLASSES.index(seen)] += 1
     total = _reviewed([verdict for _, verdict, *_ in rows])
     return Agreement(
         **vars(total),
         faces=faces,
-        reviewers=len({reviewer for *_, reviewer in rows}),
+        reviewers=reviewers,
+        overruled=overruled,
         answered=_reviewed([verdict for uncertain, verdict, *_ in rows if not uncertain]),
         uncertain=_reviewed([verdict for uncertain, verdict, *_ in rows if uncertain]),
         classes=CLASSES,

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -25,6 +26,7 @@ from forensic_emotion.case.queries import (
     RunInfo,
     count,
     other_evidence,
+    other_runs,
     read_faces,
     read_files,
     read_run,
@@ -109,6 +111,10 @@ class ErrorRate:
     """Expected calibration error on the same pictures, if the scores are calibrated."""
     answered: dict[str, Any] | None
     """Coverage and error at the model's threshold on the same pictures, with intervals."""
+    without_twins: Interval | None
+    """Share of right answers on those without a pixel-identical copy in the training data."""
+    near: dict[str, Any] | None
+    """The bin of ``reliability`` in which the threshold lies."""
     reliability: list[dict[str, Any]]
     """``metrics.ReliabilityBin``; empty for a model measured by an older femo."""
     robustness: dict[str, dict[str, Any]]
@@ -159,6 +165,16 @@ class RecordingView:
 
 
 @dataclass(frozen=True)
+class Custody:
+    """What was done with the case, of its audit table."""
+
+    at: str
+    action: str
+    who: str
+    femo: str
+
+
+@dataclass(frozen=True)
 class ReportContext:
     """What ``report.html`` is given."""
 
@@ -205,6 +221,10 @@ class ReportContext:
     """Name, value, what it means."""
     model_facts: list[tuple[str, str]]
     versions: dict[str, str]
+    machine: list[tuple[str, str]]
+    """Name, value; of a run of an older femo nothing."""
+    custody: list[Custody]
+    """What was done that may have changed results, so that one case gives one report."""
     legal: tuple[tuple[str, str], ...]
     audit_head: str
     """Of the last entry that may have changed results, so that one case gives one report."""
@@ -273,6 +293,7 @@ def build_context(
         held = set(gallery.columns["id"])
         reviews = {number: said for number, said in reviews.items() if number in held}
     split, metrics = measured(run.model_card)
+    labels = list(_label_counts(counts, metrics))
     error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     labels_of = _labels_of(case, run.id, selection)
@@ -306,7 +327,7 @@ def build_context(
         command=WITHHELD if settings.redact else shlex.join(run.arguments),
         counts=counts,
         states=[(state, counts.states.get(state, 0), STATE_MEANING[state]) for state in STATES],
-        labels=list(_label_counts(counts, metrics)),
+        labels=labels,
         error_rate=error_rate,
         notes=[str(note) for note in run.model_card.get("notes") or ()],
         not_covered=[
@@ -315,6 +336,15 @@ def build_context(
                     run=number, root=WITHHELD if settings.redact else visible(root)
                 )
                 for number, root in other_evidence(case, run)
+            ),
+            *(
+                TEXTS["not_covered_run"].format(
+                    run=other.id,
+                    state=other.state,
+                    model=_setting(visible(other.model), settings.redact),
+                    faces=other.faces,
+                )
+                for other in other_runs(case, run)
             ),
             *_gone_on_with(case, run, settings.tz),
             *_not_covered(run, counts, whole_run, all_problems),
@@ -376,6 +406,8 @@ def build_context(
         model_facts=list(_model_facts(run)),
         versions=_without_lists(run.versions) if settings.redact else run.versions,
         legal=LEGAL,
+        machine=_machine(run.machine or {}, settings.redact),
+        custody=list(_custody(case, run, settings.tz)),
         audit_head=audit.head(case, results_only=True),
         left_out=total - len(gallery),
         dealt_with=len(whole_run),
@@ -400,6 +432,9 @@ def build_context(
                 "redacted": settings.redact,
                 "interval": _seconds_apart(run),
                 "reliability": error_rate.reliability if error_rate else [],
+                "answers": {
+                    each.label: [each.answers.value, each.answers.n] for each in labels if each.answers
+                },
                 "files": _script_files(every_file, names, number_of, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
                 "reviews": reviews_of(reviews.values(), settings.redact),
@@ -502,6 +537,38 @@ def _gone_on_with(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> I
             yield TEXTS["not_covered_again"].format(at=utc(entry.at, zone))
 
 
+def _custody(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> Iterator[Custody]:
+    """Entries of the audit table on a run and on the whole case; reviews by one account that follow each
+    other are one."""
+
+    def kind(entry: audit.Entry) -> tuple[object, ...]:
+        one = (entry.action, entry.user, entry.host, entry.femo)
+        return one if entry.action == "review" else (*one, entry.id)
+
+    entries = (
+        entry
+        for entry in audit.entries(case)
+        if entry.action not in audit.READING and entry.run_id in (run.id, None)
+    )
+    for _, several in groupby(entries, kind):
+        first, *more = several
+        at, action = utc(first.at, zone), first.action
+        if first.action == "review":
+            action = TEXTS["reviews_between"].format(n=len(more) + 1)
+        if more:
+            at += " " + TEXTS["until"].format(at=utc(more[-1].at, zone))
+        yield Custody(at, action, f"{first.user}@{first.host}", f"femo {first.femo}")
+
+
+def _machine(facts: dict[str, Any], redact: bool) -> list[tuple[str, str]]:
+    """Where the run was computed; the working folder may say whom a case is about."""
+    return [
+        (name, WITHHELD if redact and name == "folder" else str(value))
+        for name, value in facts.items()
+        if value not in (None, "")
+    ]
+
+
 def _not_covered(
     run: RunInfo, counts: Counts, files: list[FileRow], problems: list[tuple[int, Problem]]
 ) -> Iterator[str]:
@@ -546,6 +613,7 @@ def _not_covered(
     if sizes:
         key = "not_covered_size_one" if max(sizes) == min(sizes) else "not_covered_size"
         yield t[key].format(least=f"{min(sizes):g}", most=f"{max(sizes):g}")
+    yield t["not_covered_within"]
     yield t["not_covered_deleted"]
 
 
@@ -646,6 +714,9 @@ def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool)
     if metrics is None:
         return None
     accuracy = metrics["accuracy"]
+    answered, reliability = metrics.get("answered"), metrics.get("reliability") or []
+    near = [b for b in reliability if answered and b["low"] <= answered["threshold"] < b["high"]]
+    twins = metrics.get("without_twins")
     return ErrorRate(
         split=split,
         error=1 - accuracy["value"],
@@ -654,8 +725,10 @@ def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool)
         n=accuracy["n"],
         confusion=metrics["confusion"],
         calibration_error=metrics.get("ece") if calibrated else None,
-        answered=metrics.get("answered"),
-        reliability=metrics.get("reliability") or [],
+        answered=answered,
+        without_twins=Interval(**twins["accuracy"]) if twins else None,
+        near=near[0] if near else None,
+        reliability=reliability,
         robustness=metrics.get("robustness") or {},
     )
 

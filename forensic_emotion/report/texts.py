@@ -40,13 +40,14 @@ TEXTS: dict[str, str] = {
     "problems_found": "problems",
     "redacted": "Redacted: faces are pixelated; files are named by their numbers in the case; places, what"
     " files say of themselves, their times, the words of problems, names of hash lists, and notes are left"
-    " out. The names of the case file, of examiner, agency, reviewers, account and host stay, and hashes of"
-    " files: whoever has a file can tell that it is among them.",
+    " out. The names of the case file, of examiner, agency, reviewers, account and host stay, the case"
+    " number, and hashes of files: whoever has a file can tell that it is among them.",
     "withheld": "(withheld)",
     "selected": "A selection",
     "selection": "Only a part of what was found is shown: {words}. Faces: {faces} of {all_faces}; paths: {paths} of"
     " {all_paths}. What is counted on the cover, under Limits, and at a glance by label, by state and by"
-    " reviewers is the whole run.",
+    " reviewers is the whole run; so are the frames and the faces of a file in the table of evidence, and"
+    " the facts of a track.",
     "none_selected": "None among what is selected.",
     "incomplete": "This run is not complete",
     "incomplete_text": "Its state is “{state}”. {done} of {all} discovered paths were dealt with; the"
@@ -66,12 +67,17 @@ TEXTS: dict[str, str] = {
     " measured and may be higher. How often the detector misses or invents a face comes on top.",
     "calibrated": "The scores are calibrated on held-out pictures of the training set: ideally a score"
     " of 0.9 is right in 9 of 10 cases. On the test pictures, scores and share of right answers lie"
-    " {ece} apart on average; on other material that was not measured.",
+    " {ece} apart on average, over all classes and scores; for one class, or near the threshold, they may"
+    " lie further apart. On other material that was not measured.",
     "not_calibrated": "The scores of this model are not calibrated: a score of 0.9 does not mean right"
     " in 9 of 10 cases.",
-    "threshold": "Faces whose highest score is not above {threshold} are labelled uncertain. On the same"
-    " test faces the model answers {coverage} of them then",
+    "threshold": "Faces whose highest score is not above {threshold} (scores are shown cut off after three"
+    " digits) are labelled uncertain. On the same test faces the model answers {coverage} of them then",
     "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
+    "threshold_near": " Of answers little above the threshold more are: of test faces scored {low} to {high},"
+    " {error} were wrong (n = {n}).",
+    "without_twins": " On the {n} of them of which no pixel-identical copy is among the training pictures:"
+    " {error} (95 % interval {low} to {high}).",
     "error_unknown": "The error rate of this model is not known",
     "error_unknown_text": "its model.json holds no measurement on a test split. Its scores must not be"
     " relied on.",
@@ -84,13 +90,15 @@ TEXTS: dict[str, str] = {
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
     "not_covered_partial": "Paths that were looked at in part: {n} ({why}); see Problems.",
     "not_covered_several": "; some have several",
-    "not_covered_none": "Every path was looked at.",
+    "not_covered_none": "No path was left out.",
+    "not_covered_run": "The case holds another run over the same evidence, which this report does not tell of:"
+    " run {run}, {state}, model {model}, faces: {faces}. femo compare names what differs.",
     "not_covered_again": "The scan was stopped, and gone on with at {at}. What had been looked at by then was"
     " not looked at again, whatever became of it since; femo verify with --evidence compares.",
     "not_covered_unfinished": "The run did not come to its end: {done} of {all} paths were dealt with.",
     "not_covered_frames": "{n} of {all} decoded frames were not looked at, as the sampling “{sampling}”"
     " leaves them out.",
-    "not_covered_all_frames": "Every decoded frame was looked at.",
+    "not_covered_all_frames": "No decoded frame was left out.",
     "not_covered_keys": "Of video only key frames were decoded; the frames between them were not looked at"
     " and not counted.",
     "access_times": "The access times of {n} files may have been changed by this scan: the system lets only"
@@ -100,6 +108,9 @@ TEXTS: dict[str, str] = {
     " than up to {most} (“Frames looked at” of each file).",
     "not_covered_size_one": "Faces smaller than {least} pixels are found only by chance.",
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
+    "not_covered_within": "Of pictures some parts are not looked at, and files that have them are not named: gain"
+    " maps, hidden pictures of HEIF, the smaller pictures of an icon, layers of a PSD that are not displayed,"
+    " and what lies behind the end of a TIFF, ICO, PSD, JPEG 2000 or BMP.",
     # ---- findings ----
     "findings": "At a glance",
     "by_label": "Faces by label, and how such answers fared on {split}. A test face that was left"
@@ -122,8 +133,8 @@ TEXTS: dict[str, str] = {
     "labels_of_file": "Labels",
     "more_files": "{n} more files with faces are in the evidence table.",
     "by_date": "Faces by the day that the files say they were recorded on",
-    "by_date_note": "As the files say; clocks of cameras are often wrong. {n} faces are in files that say"
-    " no day.",
+    "by_date_note": "As the files say, each in its own time zone (UTC in most videos) or in none: two files of one"
+    " moment may stand at two days. Clocks of cameras are often wrong. {n} faces are in files that say no day.",
     "no_dates": "No file says when it was recorded.",
     "day": "Day",
     "month": "Month",
@@ -132,7 +143,7 @@ TEXTS: dict[str, str] = {
     "paths_in_state": "Paths",
     "meaning": "Meaning",
     "reviewed": "What reviewers said",
-    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected.",
+    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected. Reviewers: {reviewers}; of each face the last word counts. Faces of which something else was said before: {overruled}.",
     "agreed": "Of the {judged} whose expression was judged, reviewer and machine agree on {share} (95 % interval {low} to {high}){kappa}.",
     "agreed_answered": "Of those that the machine answered {share} ({n} judged).",
     "agreed_uncertain": "Of those that it left uncertain {share} ({n} judged), by the class that scored highest.",
@@ -155,8 +166,8 @@ TEXTS: dict[str, str] = {
     "recordings": "Recordings",
     "recordings_text": "Each dot is a face: its height is the highest score, its colour the class, a ring"
     " is an uncertain one. Dots of a track are joined where one follows the other within two sampled"
-    " frames; where there is no line, no face was detected or looked for. A track links faces by place"
-    " and motion, it is no identity.",
+    " frames; frames between dots were not looked at. Where there is no dot, no face was detected or looked"
+    " for. A track links faces by place and motion, it is no identity.",
     "recordings_selected": "Faces that were not selected have no dot and no line.",
     "no_recordings": "There is no face in a recording.",
     "recording_partly": "Looked at in part only.",
@@ -247,6 +258,15 @@ TEXTS: dict[str, str] = {
     "row_digest": "Digest of all rows",
     "results_digest": "Digest of the results",
     "audit_head": "Audit head",
+    "custody": "What was done with the case, until its results changed last; femo info lists reports, exports"
+    " and checks too",
+    "when": "When",
+    "action": "What",
+    "who": "By",
+    "with": "With",
+    "reviews_between": "reviews: {n}",
+    "until": "until {at}",
+    "machine": "Machine",
     "model_hash": "Model weights",
     "legal": "Notes on the law and on the science",
     "versions": "Versions",
@@ -310,9 +330,11 @@ LEGAL: tuple[tuple[str, str], ...] = (
         "Khan & Stinson 2025, arXiv 2507.10755; arXiv 2502.11049",
     ),
     (
-        "The state of the art. The best single network published for FER2013 is right on 73.28 % of its test"
-        " pictures: about one in four is wrong, on pictures like those that it learnt from.",
-        "Khaireddin & Chen 2021, arXiv 2105.03588",
+        "The state of the art. A carefully tuned single network was right on 73.28 % of FER2013's test pictures in"
+        " 2021, and higher figures have been published since (74.42 % in 2022): about one in four is wrong, on"
+        " pictures like those that it learnt from.",
+        "Khaireddin & Chen 2021, arXiv 2105.03588; Pecoraro, Basile & Bono 2022, Information 13(9), 419, arXiv"
+        " 2111.07224",
     ),
     (
         "Standards. Best practice exists for video analysis with artificial intelligence, for comparing faces"
@@ -368,7 +390,8 @@ SCRIPT: dict[str, str] = {
     "highest": "highest: {label}",
     "scores": "Scores of the seven classes",
     "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were right"
-    " (95 % interval {from} to {to}, n = {n}).",
+    " (95 % interval {from} to {to}, n = {n}), all classes together.",
+    "worth_class": " Of all test faces that were answered {label}, whatever the score, {right} were right (n = {n}).",
     "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was not"
     " measured; on test faces made worse fewer were right (see Methods).",
     "worth_unknown": "How often such a score is right was not measured.",
@@ -400,6 +423,7 @@ SCRIPT: dict[str, str] = {
     "no_faults": "no fault noticed",
     "nothing_to_judge": "Without its picture a face cannot be judged.",
     "not_judged": "its quality was not judged",
+    "track_no": "track {n}",
     "of_track": "track {n} of {file}",
     "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}",
     "unsure": ", uncertain",
