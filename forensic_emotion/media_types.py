@@ -96,6 +96,34 @@ ARCHIVE_SIGNS = tuple(sign for at, sign, _ in _ARCHIVES if at == 0 and len(sign)
 """How archives and documents begin, where that is no three bytes that stand anywhere by chance."""
 
 
+_NO_READER: _Signatures = (
+    (0, b"FUJIFILMCCD-RAW ", "a camera's raw picture (Fujifilm)"),
+    (0, b"IIRO", "a camera's raw picture (Olympus)"),
+    (0, b"IIRS", "a camera's raw picture (Olympus)"),
+    (0, b"MMOR", "a camera's raw picture (Olympus)"),
+    (0, b"IIU\x00", "a camera's raw picture (Panasonic, Leica)"),
+    (0, b"FOVb", "a camera's raw picture (Sigma)"),
+    (0, b"\x00MRM", "a camera's raw picture (Minolta)"),
+    (6, b"HEAPCCDR", "a camera's raw picture (Canon CRW)"),
+    (0, b"DHAV", "a recorder's video (Dahua)"),
+    (0, b"IMKH", "a recorder's video (Hikvision)"),
+    (128, b"DICM", "a medical picture (DICOM)"),
+    (0, b"\x76\x2f\x31\x01", "a picture (OpenEXR)"),
+    (0, b"II\xbc\x01", "a picture (JPEG XR)"),
+    (0, b"BPG\xfb", "a picture (BPG)"),
+    (0, b"FLIF", "a picture (FLIF)"),
+    (0, b"qoif", "a picture (QOI)"),
+)
+
+
+def without_reader(head: bytes) -> str | None:
+    """Which picture or video a file is that femo knows and cannot decode; None if it is none such."""
+    text = head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!DOCTYPE svg")) and b"<svg" in text):
+        return "a drawing (SVG)"
+    return _signed(_NO_READER, head)
+
+
 def disk_image(head: bytes) -> str | None:
     """Which kind of disk image a file is by its first bytes; None if it is none known here."""
     return "a disk image (raw)" if _is_disk(head) else _signed(_DISK_IMAGES, head)

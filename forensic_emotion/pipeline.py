@@ -33,7 +33,7 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
-from forensic_emotion.media_types import archive, claims_media, disk_image, kind_of
+from forensic_emotion.media_types import archive, claims_media, disk_image, kind_of, without_reader
 from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,
@@ -310,19 +310,26 @@ def _look_unless_seen(
     return _look_at_media(job, source, kind)
 
 
+NO_KNOWN_TYPE = "no known type: no signature of a picture or a video that femo knows"
+
+
 def _no_media(found: Found, source: OpenEvidence) -> Outcome:
-    """A file that is no picture and no video; a problem if it is empty, if its name says otherwise, or
-    if it is a disk image, which whoever scans it takes for evidence."""
+    """A file that is no picture and no video that femo reads; a problem if it is empty, if its name says
+    otherwise, if it is one that femo knows and has no reader for, or if it is a disk image, which whoever
+    scans it takes for evidence."""
     evidence = source.evidence
     empty, claims = evidence.facts.size == 0, claims_media(found.path_text)
-    reason = "empty: zero bytes" if empty else "not media: no signature of a picture or a video"
+    reason = "empty: zero bytes" if empty else NO_KNOWN_TYPE
     problems = []
     if disk := disk_image(source.head):
         reason = f"{disk}, not looked into: mount it read-only and scan what is in it"
         problems.append(Problem("identify", "not_looked_at", reason))
     elif held := archive(source.head):
         reason = f"{held}, not looked into: unpack it and scan what is in it"
-    if empty or claims:
+    elif media := without_reader(source.head):
+        reason = f"{media}, not looked at: femo has no reader for it; convert a copy and scan that"
+        problems.append(Problem("identify", "unsupported", reason))
+    if empty or (claims and not problems):
         text = reason + (", though its name says picture or video" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))
     return Outcome(found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems))

@@ -12,7 +12,7 @@ import pytest
 from forensic_emotion.errors import UndecodableMedia
 from forensic_emotion.evidence import Found, discover
 from forensic_emotion.hashes import unwatched
-from forensic_emotion.pipeline import BATCH, Job, analyse, find_faces
+from forensic_emotion.pipeline import BATCH, NO_KNOWN_TYPE, Job, analyse, find_faces
 from forensic_emotion.records import RGB, Box, Detection, Frame, FrameTime, Outcome
 from tests.builders import (
     FakeClassifier,
@@ -26,6 +26,7 @@ from tests.builders import (
 
 UNPACK = "not looked into: unpack it and scan what is in it"
 MOUNT = "not looked into: mount it read-only and scan what is in it"
+CONVERT = "not looked at: femo has no reader for it; convert a copy and scan that"
 
 
 def look(path: Path, **changes: object) -> Outcome:
@@ -187,10 +188,25 @@ def test_a_fault_in_a_library_costs_one_file_and_shows(evidence: Path) -> None:
     [
         ("empty.jpg", b"", "empty: zero bytes", ["empty"]),
         ("empty", b"", "empty: zero bytes", ["empty"]),
-        ("text.jpg", b"hello", "not media: no signature of a picture or a video", ["not_media"]),
-        ("text.txt", b"hello", "not media: no signature of a picture or a video", []),
+        ("text.jpg", b"hello", NO_KNOWN_TYPE, ["not_media"]),
+        ("text.txt", b"hello", NO_KNOWN_TYPE, []),
         ("a.zip", b"PK\x03\x04" + bytes(600), f"an archive or a document (ZIP), {UNPACK}", []),
         ("a.jpg", b"7z\xbc\xaf\x27\x1c", f"an archive (7z), {UNPACK}", ["not_media"]),
+        (
+            "a.raf",
+            b"FUJIFILMCCD-RAW 0201",
+            f"a camera's raw picture (Fujifilm), {CONVERT}",
+            ["unsupported"],
+        ),
+        ("cctv", b"DHAV\xfd\x00", f"a recorder's video (Dahua), {CONVERT}", ["unsupported"]),
+        ("scan", bytes(128) + b"DICM", f"a medical picture (DICOM), {CONVERT}", ["unsupported"]),
+        (
+            "c.svg",
+            b'<?xml version="1.0"?>\n<!-- a -->\n<svg width="9">',
+            f"a drawing (SVG), {CONVERT}",
+            ["unsupported"],
+        ),
+        ("page.html", b"<html><svg></svg></html>", NO_KNOWN_TYPE, []),
         ("d.E01", b"EVF\x09\r\n\xff\x00", f"a disk image (EnCase), {MOUNT}", ["not_looked_at"]),
         ("d.dd", bytes(510) + b"\x55\xaa", f"a disk image (raw), {MOUNT}", ["not_looked_at"]),
         (
@@ -202,7 +218,7 @@ def test_a_fault_in_a_library_costs_one_file_and_shows(evidence: Path) -> None:
         (
             "chance.bin",
             b"\xff" * 510 + b"\x55\xaa",
-            "not media: no signature of a picture or a video",
+            NO_KNOWN_TYPE,
             [],
         ),
     ],
