@@ -315,7 +315,7 @@ NO_KNOWN_TYPE = "no known type: no signature of a picture or a video that femo k
 
 def _no_media(found: Found, source: OpenEvidence) -> Outcome:
     """A file that is no picture and no video that femo reads; a problem if it is empty, if its name says
-    otherwise, if it is one that femo knows and has no reader for, or if it is a disk image, which whoever
+    otherwise, if it is one that femo has no reader for, or if it is a disk image, which whoever
     scans it takes for evidence."""
     evidence = source.evidence
     empty, claims = evidence.facts.size == 0, claims_media(found.path_text)

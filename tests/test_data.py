@@ -196,6 +196,17 @@ def test_votes_are_joined_within_each_split(tmp_path: Path, header: str, prefix:
         tmp_path / "v.csv", {"PublicTest": 1, "PrivateTest": 9, "Training": 2}, header, prefix
     )
     assert sources.read_votes(path, usage)[:, 0].tolist() == [0, 0, 1]
+    rows = [
+        line + f",{label}" for line, label in zip(path.read_text().splitlines()[-2:], "42", strict=True)
+    ]
+    header_line = path.read_text().splitlines()[0] + ",emotion"
+    (tmp_path / "own.csv").write_text("\n".join([header_line, *rows]) + "\n")
+    labels = np.array([4, 2])
+    assert len(sources.read_votes(tmp_path / "own.csv", np.array(["Training"] * 2), labels)) == 2
+    with pytest.raises(
+        DataError, match="line 2: the label 4 is not that of the picture at its place, 2"
+    ):
+        sources.read_votes(tmp_path / "own.csv", np.array(["Training"] * 2), labels[::-1])
     with pytest.raises(DataError, match="votes for 2 pictures of split Training, the pictures are 3"):
         sources.read_votes(path, np.array(["Training"] * 3))
 
@@ -205,7 +216,11 @@ def test_what_holds_no_votes_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column happiness, surprise"):
         sources.read_votes(tmp_path / "v.csv", np.array(["Training"]))
     path = write_votes(tmp_path / "w.csv", {"Training": 1})
-    path.write_text(path.read_text().replace(",0,2,", ",zero,2,"))
+    good = path.read_text()
+    path.write_text(good.replace(",0,2,", ",9,-2,"))
+    with pytest.raises(DataError, match="line 2: -2 is no number of votes"):
+        sources.read_votes(path, np.array(["Training"]))
+    path.write_text(good.replace(",0,2,", ",zero,2,"))
     with pytest.raises(DataError, match="line 2: could not convert"):
         sources.read_votes(path, np.array(["Training"]))
     with pytest.raises(DataError, match="cannot be joined to the pictures in the folder"):

@@ -59,7 +59,7 @@ def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path,
 def test_pictures_that_the_model_may_know_are_no_test_of_it(
     tiny_model: Path, tiny_csv: Path, tmp_path: Path
 ) -> None:
-    from forensic_emotion.training.evaluate import evaluate
+    from forensic_emotion.training.evaluate import evaluate, record
 
     progress = Progress(disable=True)
     known = EvaluateSettings(split="Training", robustness=False)
@@ -72,6 +72,16 @@ def test_pictures_that_the_model_may_know_are_no_test_of_it(
     settings = EvaluateSettings(robustness=False)
     found = evaluate(str(tiny_model), other, tmp_path / "out", settings, progress)
     assert "another file than this one" in (found.caution or "")
+    # What was recorded of other data stays; a start that may know the pictures is not forgotten.
+    copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+    recorded = {"data_sha256": "0" * 64, "data": "fer2013.csv", "accuracy": {"n": 3589}}
+    record(ModelCard.find(str(copy)), "PublicTest", recorded)
+    with pytest.raises(UsageError, match=r"of other data \(fer2013.csv, n = 3589\), and they are not"):
+        evaluate(str(copy), tiny_csv, tmp_path / "out", replace(settings, record=True), progress)
+    card = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps({**card, "init": {"held_out": False}}))
+    found = evaluate(str(copy), tiny_csv, tmp_path / "out", settings, progress)
+    assert "went on from weights of other data" in (found.caution or "")
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_figures() -> None:
     assert figures.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert figures.accuracy.value == pytest.approx(2 / 3)
     assert figures.loss == pytest.approx(-np.log([0.7, 0.3, 0.8]).mean(), rel=1e-6)
-    assert figures.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert figures.macro_f1 == pytest.approx((2 / 3 + 2 / 3) / 2)  # nobody speaks of c
     assert figures.brier == pytest.approx(
         np.mean([0.14, 0.36 + 0.49 + 0.01, 0.01 + 0.04 + 0.01]), rel=1e-5
     )

@@ -206,11 +206,15 @@ def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: 
         ({"PrivateTest": {"data": "icml_face_data.csv", "data_sha256": "b"}}, "FER2013 PrivateTest"),
         ({"PublicTest": {"data": "own.csv", "data_sha256": "b"}}, "own.csv PublicTest"),
         ({"test": {"data": "faces", "data_sha256": "b"}}, "faces test"),
+        (
+            {"PublicTest": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7, "n": 84}}},
+            "fer2013.csv PublicTest",
+        ),
         ({"Training": {}, "validation": {}}, ""),
     ],
 )
 def test_the_figures_are_named_with_their_data(
-    evidence: Path, case: Path, recorded: dict[str, dict[str, str]], told: str
+    evidence: Path, case: Path, recorded: dict[str, dict[str, Any]], told: str
 ) -> None:
     (evidence / "a.png").write_bytes(FACE)
     metrics = {split: {**METRICS, "data_sha256": "a", **more} for split, more in recorded.items()}
@@ -218,7 +222,7 @@ def test_the_figures_are_named_with_their_data(
     scanned(evidence, case, classifier=FakeClassifier(**card))
     text = Page(report(case)).text
     if told:
-        assert f"on the 3589 faces of {told}." in text
+        assert f" faces of {told}." in text
     else:
         assert "The error rate of this model is not known" in text
 
@@ -766,6 +770,15 @@ def test_a_score_is_never_rounded_up() -> None:
 
 def test_visible() -> None:
     assert visible("a\nb\u200f é 中") == "a\\u000ab\\u200f é 中"
+
+
+def test_that_a_model_may_know_its_test_pictures_is_told(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    caution = "The model was trained on another file than this one."
+    metrics = {"PublicTest": {**METRICS, "data_sha256": "a", "caution": caution}}
+    card = {"metrics": metrics, "data": {"name": "fer2013.csv", "sha256": "b", "fit": 1}}
+    scanned(evidence, case, classifier=FakeClassifier(**card))
+    assert caution in Page(report(case)).text
 
 
 def test_other_runs_over_the_same_evidence_are_told(evidence: Path, case: Path) -> None:

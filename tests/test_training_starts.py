@@ -6,6 +6,7 @@ Apart from ``test_training.py`` so that two processes share the trainings.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def test_a_start_that_knows_the_held_out_part_is_refused(tiny_csv: Path, tmp_pat
     earlier = train_tiny(tiny_csv, tmp_path / "run", epochs=1)
     start, checkpoint = earlier / "model.h5", earlier / "checkpoint" / "epoch-001.keras"
     assert not check_held_out(start, "0" * 64, 0.3), "of other data nobody can tell"
+    alone = shutil.copy(start, tmp_path / "alone.h5")
+    assert not check_held_out(Path(alone), "0" * 64, 0.3), "nor of weights that no card speaks of"
     with pytest.raises(
         ModelError, match=r"model\.h5 was fitted to pictures that --validation-share 0\.3"
     ):

@@ -23,9 +23,12 @@ def measured(card: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     trained_on = card.get("data") or {}
     same = figures.get("data_sha256") == trained_on.get("sha256")
     name = trained_on.get("name") if same else figures.get("data", "other data")
-    return f"{FER2013 if name in OFFICIAL else name} {split}", figures
+    official = name in OFFICIAL and split in SPLITS and figures["accuracy"]["n"] == OF_A_SPLIT
+    return f"{FER2013 if official else name or 'other data'} {split}", figures
 
 
 FER2013 = "FER2013"
 OFFICIAL = ("fer2013.csv", "icml_face_data.csv", None)
 """Names under which FER2013 is published; a card of an older femo has none."""
+OF_A_SPLIT = 3589
+"""Pictures of each of the two splits as published: any file may be called as that is."""

@@ -73,6 +73,8 @@ def merge(
     from forensic_emotion.training.extra import require_train_extra
 
     require_train_extra("femo merge")
+    from forensic_emotion.emotions.card import ModelCard
+    from forensic_emotion.training.calibrate import told_of
     from forensic_emotion.training.merge import merge as run_merge
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -80,4 +82,5 @@ def merge(
         folder = run_merge(
             models, data, out, max_error, progress, weights=weights, mirror_sizes=mirror_sizes or ()
         )
+    console.print(told_of(ModelCard.find(folder).facts))
     console.print(f"Model: {folder}")

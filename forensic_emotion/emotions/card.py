@@ -62,14 +62,18 @@ class ModelCard:
             facts = json.loads(path.read_text(encoding="utf-8"))
             card = cls(folder, facts)
             complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
+            complete = complete and all(isinstance(each, dict) for each in facts["files"].values())
             shares = {"threshold": card.threshold, "coverage": card.coverage}
         except OSError as error:
             raise ModelError(
                 f"There is no model {str(model)!r}: {path} cannot be read ({error.strerror}).",
                 f"Shipped models: {', '.join(shipped) or 'none'}; or give a folder that femo train"
-                " wrote.",
+                " wrote."
+                if isinstance(model, str)
+                else "Give a folder that femo train wrote. Where those of shipped models lie:"
+                " femo models --format json",
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path} is no model card: {type(error).__name__}: {error}.",
                 RESTORE,

@@ -111,6 +111,8 @@ class ErrorRate:
     """Expected calibration error on the same pictures, if the scores are calibrated."""
     answered: dict[str, Any] | None
     """Coverage and error at the model's threshold on the same pictures, with intervals."""
+    caution: str | None
+    """That the model may know these pictures, in a sentence."""
     without_twins: Interval | None
     """Share of right answers on those without a pixel-identical copy in the training data."""
     near: dict[str, Any] | None
@@ -726,6 +728,7 @@ def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool)
         confusion=metrics["confusion"],
         calibration_error=metrics.get("ece") if calibrated else None,
         answered=answered,
+        caution=metrics.get("caution"),
         without_twins=Interval(**twins["accuracy"]) if twins else None,
         near=near[0] if near else None,
         reliability=reliability,

@@ -170,7 +170,7 @@ def calibrate(
     held_out: Pictures,
     max_error: float,
     first: SoftmaxRegression | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Fit calibration and threshold on the held-out pictures; what ``model.json`` says of them.
 
     The figures are those of pictures that the calibration was not fitted to (``cross_fitted``).
@@ -205,6 +205,21 @@ def calibrate(
         "abstention": asdict(choose_threshold(fitted.cross_fitted, labels, max_error)),
         "metrics": {"validation": {"accuracy": asdict(after.accuracy), "loss": after.loss}},
     }
+
+
+def told_of(card: Mapping[str, Any]) -> str:
+    """What calibration came to: a model that answers nothing is one, too."""
+    calibration, abstention = card["calibration"], card["abstention"]
+    text = f"temperature {calibration['temperature']:.2f}"
+    if abstention["coverage"] == 0:
+        return (
+            f"{text}; no threshold keeps the error among answered held-out faces under"
+            f" {abstention['max_error']:.0%}: every answer of this model will be uncertain"
+        )
+    return (
+        f"{text}; above {abstention['threshold']:.4f} it answers {abstention['coverage']:.1%} of the"
+        " held-out faces, below it is uncertain"
+    )
 
 
 def take_out(model: keras.Model, built_in: Mapping[str, Any]) -> None:

@@ -64,17 +64,20 @@ class Checkpoint:
         self._folder = folder
         self._state = folder / STATE
 
-    def start(self, out: Path) -> None:
-        """Make the folder for a new run.
+    def refuse_used(self, out: Path) -> None:
+        """See that there is no run yet, before there is work to lose.
 
         Raises:
-            UsageError: it holds a run already.
+            UsageError: there is one, or a model.
         """
         if self._state.exists() or (out / "model.json").exists():
             raise UsageError(
                 f"{out} already holds a training run.",
                 "Go on with it by --resume, or choose another folder with --out.",
             )
+
+    def start(self) -> None:
+        """Make the folder for a new run."""
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def save(
@@ -109,7 +112,9 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
             raise FemoError(
                 f"The checkpoint of epoch {now} cannot be written to {self._folder}: {error}.",
-                f"{now - 1} epochs are kept. Make room there, then go on with --resume.",
+                f"{now - 1} epochs are kept. Make room there, then go on with --resume."
+                if now > 1
+                else "Make room there, then start it again.",
             ) from error
         unfinished.replace(self._state)
         needed = {self._file(now, "keras"), self._file(now, "npz")}

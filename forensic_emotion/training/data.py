@@ -165,7 +165,7 @@ def read(
     landmarks, detected = kept
     votes = np.zeros((len(found.labels), len(VOTES)), np.float32)
     if ferplus is not None:
-        votes = read_votes(ferplus, found.usage)
+        votes = read_votes(ferplus, found.usage, found.labels)
     rows = np.arange(len(found.labels))
     return Pictures(
         found.sha256, found.grey, found.labels, found.usage, rows, landmarks, detected, votes

@@ -19,6 +19,7 @@ from forensic_emotion.emotions.card import ModelCard, write_card
 from forensic_emotion.emotions.classifier import Classifier, load_classifier
 from forensic_emotion.errors import DataError, FemoError, UsageError
 from forensic_emotion.intervals import Interval, wilson
+from forensic_emotion.paths import refuse_inside
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.disturb import DISTURBANCES
@@ -90,7 +91,7 @@ def evaluate(
     Raises:
         ModelError: the model cannot be used.
         DataError: the data cannot be read, or have no such split, or other classes.
-        UsageError: the figures of such a split cannot be recorded.
+        UsageError: the figures of such a split cannot be recorded, or those of other data were.
         FemoError: the figures cannot be written.
     """
     if settings.record and settings.split == TRAINING:
@@ -111,7 +112,11 @@ def evaluate(
             f" {', '.join(LABELS)}.",
             "Name a model that was trained on such data.",
         )
+    if source.is_dir():
+        refuse_inside(source, out, "evaluation")
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
+    if settings.record:
+        _refuse_to_replace(classifier.card, settings.split, pictures.sha256)
     chosen = pictures.split(settings.split)
     answers = score_inputs(classifier, chosen.inputs(), progress)
     probabilities = answers["output"]
@@ -203,17 +208,40 @@ def ablated(pictures: data.Pictures) -> Iterator[tuple[str, chips.Inputs]]:
 
 
 def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
-    if split == TRAINING:
+    same = _data_of(card).get("sha256") == data_sha256
+    if split == TRAINING and same:
         return (
             "The model was fitted to most of these pictures: the figures say how well it knows them, not"
             " how it does on others."
         )
-    if _data_of(card).get("sha256") != data_sha256:
+    if not same:
         return (
             "The model was trained on another file than this one: whether it was fitted to some of these"
             " pictures was not checked."
         )
+    starts = [each.get("init") for each in (card.facts, *card.facts.get("members", ()))]
+    if any(isinstance(start, dict) and start.get("held_out") is False for start in starts):
+        return (
+            "The model's training went on from weights of other data, or of which nothing is told:"
+            " whether those were fitted to some of these pictures was not checked."
+        )
     return None
+
+
+def _refuse_to_replace(card: ModelCard, split: str, data_sha256: str) -> None:
+    """Figures that were recorded of other data are not replaced.
+
+    Raises:
+        UsageError: there are such.
+    """
+    there = (card.facts.get("metrics") or {}).get(split)
+    if isinstance(there, dict) and there.get("data_sha256", data_sha256) != data_sha256:
+        n = there.get("accuracy", {}).get("n")
+        raise UsageError(
+            f"{card.folder / 'model.json'} has figures of {split} of other data"
+            f" ({there.get('data')}, n = {n}), and they are not replaced.",
+            "Leave out --record, or record into a copy of the model's folder without them.",
+        )
 
 
 def _data_of(card: ModelCard) -> dict[str, Any]:

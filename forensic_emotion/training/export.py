@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -30,7 +31,9 @@ def write_model(model: keras.Model, folder: Path, card: dict[str, object]) -> No
     # Keras exports the graph of a call; a model that was only built has none yet.
     shapes = {"images": (SIDE, SIDE, 1), "landmarks": (LANDMARKS, 2), "landmarks_valid": (1,)}
     served({name: np.zeros((1, *shapes[name])) for name in model.input})
-    served.export(onnx, format="onnx", verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of tf2onnx, on NumPy
+        served.export(onnx, format="onnx", verbose=False)
     files = {
         path.name: {"sha256": file_sha256(path), "size": path.stat().st_size} for path in (h5, onnx)
     }

@@ -118,7 +118,8 @@ def reliability(
 def _macro_f1(confusion: npt.NDArray[np.int64]) -> float:
     hits = np.diag(confusion)
     either = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return float((2 * hits / np.maximum(either, 1)).mean())
+    met = either > 0  # a class that neither the labels nor the answers have says nothing
+    return float((2 * hits[met] / either[met]).mean())
 
 
 def _class_figures(i: int, name: str, confusion: npt.NDArray[np.int64]) -> ClassFigures:

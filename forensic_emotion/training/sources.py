@@ -230,7 +230,9 @@ def digests(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
     return np.array([hashlib.sha256(picture.tobytes()).hexdigest() for picture in grey], dtype="U64")
 
 
-def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+def read_votes(
+    path: Path, usage: npt.NDArray[np.str_], labels: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float32]:
     """The FER+ votes of the pictures of a ``fer2013.csv``.
 
     Args:
@@ -238,13 +240,17 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
             columns of votes (with or without ``ferplus_`` before their names); one row a picture,
             within each split in the order of ``fer2013.csv``.
         usage: (n,), the split of each picture.
+        labels: (n,), the label of each; a column ``emotion`` of the votes must agree with it.
 
     Returns:
         (n, 10), in the order of ``VOTES``.
 
     Raises:
-        DataError: it cannot be read, or has another number of pictures in a split.
+        DataError: it cannot be read, has another number of pictures in a split, or other labels.
     """
+    expected = (
+        {str(s): labels[usage == s].tolist() for s in np.unique(usage)} if labels is not None else {}
+    )
     by_split: dict[str, list[list[float]]] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as source:
@@ -262,14 +268,23 @@ def read_votes(path: Path, usage: npt.NDArray[np.str_]) -> npt.NDArray[np.float3
             for row in rows:
                 try:
                     votes = [float(row[names[name.lower()]] or "") for name in VOTES]
-                    if not all(math.isfinite(vote) and vote >= 0 for vote in votes):
-                        raise ValueError(f"{max(votes, key=abs)} is no number of votes")
+                    for vote in votes:
+                        if not (math.isfinite(vote) and vote >= 0):
+                            raise ValueError(f"{vote:g} is no number of votes")
                     # The official file names its pictures, but for those that it leaves out.
                     name = (row[names["image name"]] or "") if "image name" in names else ""
                     before = last.get(row[names["usage"]], "")
                     if name and name < before:
                         raise ValueError(f"{name} stands behind {before}: the rows are out of order")
                     last[row[names["usage"]]] = name or before
+                    own = expected.get(row[names["usage"]], [])
+                    place = len(by_split.get(row[names["usage"]], ()))
+                    told = (row[names["emotion"]] or "").strip() if "emotion" in names else ""
+                    if told.isdigit() and place < len(own) and int(told) != own[place]:
+                        raise ValueError(
+                            f"the label {told} is not that of the picture at its place, {own[place]}:"
+                            " the rows are in another order"
+                        )
                 except ValueError as error:
                     raise _in_line(path, rows.line_num, error) from error
                 by_split.setdefault(row[names["usage"]], []).append(votes)

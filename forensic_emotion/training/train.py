@@ -25,10 +25,11 @@ from forensic_emotion.emotions.classifier import Classifier, Probabilities
 from forensic_emotion.emotions.layers import resampling
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.hashes import file_sha256
+from forensic_emotion.paths import refuse_inside
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.augment import Batch, augment, mix, smooth
-from forensic_emotion.training.calibrate import calibrate
+from forensic_emotion.training.calibrate import calibrate, told_of
 from forensic_emotion.training.checkpoint import Checkpoint, Epoch, Weights, best
 from forensic_emotion.training.export import trained_with, write_model
 from forensic_emotion.training.metrics import measure
@@ -125,6 +126,12 @@ def train(
     if settings.normalise:
         check_has_none(NETWORKS[settings.network](len(LABELS)))
 
+    checkpoint = Checkpoint(out / "checkpoint")
+    if not resume:
+        checkpoint.refuse_used(out)
+    if source.is_dir():
+        refuse_inside(source, out, "model")
+
     started_by = commit()
 
     # ---- data -----------------------------------------------------------------------------------
@@ -133,10 +140,11 @@ def train(
     validation_inputs = split.validation.inputs()
     teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
     init = find_start(init) if init else None
-    if init is not None and not check_held_out(init, pictures.sha256, settings.validation_share):
+    certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
+    if not certain:
         console.print(
-            f"{init} was trained on another file than {source}: if it was fitted to pictures that are"
-            " held out here, all that is measured on them comes out too good"
+            f"{init} was trained on another file than {source}, or does not say on which: if it was"
+            " fitted to pictures that are held out here, all that is measured on them comes out too good"
         )
     identity: dict[str, object] = {
         "settings": asdict(settings),
@@ -157,7 +165,6 @@ def train(
         )
 
     # ---- model, new or from the checkpoint ------------------------------------------------------
-    checkpoint = Checkpoint(out / "checkpoint")
     steps = -(-len(split.fit) // settings.batch_size)
     keras.utils.set_random_seed(settings.seed)
     keras.config.set_dtype_policy(settings.precision)
@@ -170,7 +177,7 @@ def train(
             go_on_with(model, settings, steps)
         else:
             model, history, commits = build(settings, steps, init, split.fit), [], []
-            checkpoint.start(out)
+            checkpoint.start()
             average = model.get_weights()
         # Now, not at the end: the source may have changed by then, and Python does not load it anew.
         if started_by and started_by not in commits:
@@ -235,6 +242,7 @@ def train(
             final.set_weights(learnt)
         served = symmetric(final) if settings.symmetric else final
         calibrated = calibrate([final], served, split.validation, settings.max_error)
+        console.print(told_of(calibrated))
     finally:
         keras.config.set_dtype_policy("float32")
     card = {
@@ -256,7 +264,9 @@ def train(
         },
         "settings": asdict(settings),
         "seed": settings.seed,
-        "init": {"name": init.name, "sha256": identity["init_sha256"]} if init else None,
+        "init": {"name": init.name, "sha256": identity["init_sha256"], "held_out": certain}
+        if init
+        else None,
         "teachers": identity["teachers"],
         "epoch": kept.epoch,
         "command": command_line(source, out, settings, ferplus, init, distill),
@@ -348,6 +358,10 @@ def moving_average(average: Weights, now: Weights, decay: float, step: int, sinc
 def _sha256_of_model(path: Path) -> str:
     try:
         return file_sha256(path)
+    except IsADirectoryError as error:
+        raise ModelError(
+            f"{path} is a folder.", "Name the file of weights in it, as model.h5."
+        ) from error
     except OSError as error:
         raise ModelError(
             f"{path} cannot be read: {error.strerror}.",

@@ -30,8 +30,8 @@ def find_start(init: Path) -> Path:
 def check_held_out(init: Path, data_sha256: str, share: float) -> bool:
     """See that weights to start from were not fitted to pictures that are to be held out.
 
-    Only what a model's card tells: weights without a card beside them tell nothing. Data are told by
-    their file's hash: the same pictures in another file are other data.
+    A model's card tells it, or the state beside a checkpoint. Data are told by their file's hash: the
+    same pictures in another file are other data.
 
     Args:
         init: the file.
@@ -39,14 +39,16 @@ def check_held_out(init: Path, data_sha256: str, share: float) -> bool:
         share: of Training that is to be held out.
 
     Returns:
-        Whether that is certain, as far as there is a card; False for weights of other data.
+        Whether that is certain; it is not of weights without a card, nor of those of other data.
 
     Raises:
         ModelError: they were, so that accuracy, calibration and threshold would come out too good.
     """
+    if init.name == identity.WEIGHTS:
+        return True  # of other pictures than any with expressions
     start = _how_trained(init)
     if start is None:
-        return True
+        return False
     if start.data_sha256 == data_sha256 and start.validation_share < share:
         raise ModelError(
             f"{init} was fitted to pictures that --validation-share {share:g} is to hold out.",
