@@ -128,6 +128,8 @@ def read_hash_set(file: ListFile) -> HashSet:
                 found.hashes[algorithm].add(digest)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except csv.Error as error:
+        raise UsageError(f"The hash list {path} cannot be read as CSV: {error}.", KNOWN_FORMS) from error
     if not any(found.hashes.values()):
         raise UsageError(f"The hash list {path} holds no hash.", KNOWN_FORMS)
     return found

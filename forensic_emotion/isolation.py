@@ -54,6 +54,8 @@ RENEW_AFTER = 500
 """Paths after which a worker is replaced, so that what a library leaks does not add up."""
 SLOWEST = 1_000_000
 """Bytes a second below which reading and decoding a file counts as hanging."""
+MOST_FOR_SIZE = 3600.0
+"""Seconds that a file's size adds to patience at most: holes cost nothing, and have a size."""
 SAY_EVERY = 0.2
 """Seconds between two signs of life while a file is hashed."""
 LOADING = 120.0
@@ -140,7 +142,7 @@ class Limits:
 
     def silence(self, found: Found) -> float:
         """Seconds that it may be silent over a path."""
-        return self.patience + found.size / SLOWEST
+        return self.patience + min(found.size / SLOWEST, MOST_FOR_SIZE)
 
 
 class Lost(Exception):

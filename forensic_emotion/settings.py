@@ -138,8 +138,8 @@ class ScanSettings(Settings):
     )
     patience: float = setting(
         60.0,
-        "Seconds without a sign of life, and one more for each megabyte of the file, after which the"
-        " work on it is ended; it gets the state timeout.",
+        "Seconds without a sign of life, and one more for each megabyte of the file (an hour at most),"
+        " after which the work on it is ended; it gets the state timeout.",
         least=1,
         most=86_400,
     )

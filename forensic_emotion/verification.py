@@ -15,7 +15,7 @@ from forensic_emotion.case import audit
 from forensic_emotion.case.alterations import broken_reviews, broken_rows, broken_runs, made
 from forensic_emotion.case.audit_file import audit_fault
 from forensic_emotion.case.digest import canonical, tolerant
-from forensic_emotion.case.integrity import loose_rows, schema_faults
+from forensic_emotion.case.integrity import SchemaFault, loose_rows, schema_faults
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, discover, opened
 from forensic_emotion.paths import as_text
@@ -43,6 +43,8 @@ class Verification:
 
     faults: list[str]
     """Of the case itself, in words."""
+    sound: bool
+    """Whether the database is whole and nothing in it acts by itself, so that it may be written to."""
     audit_holds: bool
     """Whether the chain and the hashes beside the case do."""
     notes: list[str]
@@ -144,12 +146,24 @@ def verify(
         on_file: called after each file of evidence.
     """
     case.text_factory = tolerant  # damaged text is to be named, not to end the check
-    faults = [f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"]
+    unread: list[str] = []
+    schema: list[SchemaFault] = []
+    try:  # first, for what is somebody else's may act on whoever reads rows
+        schema = list(schema_faults(case))
+    except sqlite3.Error as error:
+        unread = [f"database: its schema cannot be read: {error}"]
+    if any(fault.acts for fault in schema):
+        _, _, head = _told(case)
+        return Verification([*map(str, schema)], False, False, [], [], 0, head, None)
+    faults = unread + [
+        f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"
+    ]
     beside = list(made(_beside(case, path)))
     case.execute("BEGIN")  # one view of the case, also while a scan writes to it
     sound = not faults
     if sound:  # what lies in a broken database is no statement of anyone
-        for check in (schema_faults, loose_rows, broken_rows, broken_runs, broken_reviews):
+        faults += map(str, schema)
+        for check in (loose_rows, broken_rows, broken_runs, broken_reviews):
             faults += made(check(case))
     of_audit = [*made(audit.broken_at(case)), *beside]
     case.rollback()
@@ -161,7 +175,9 @@ def verify(
     notes = [] if of_audit else list(made(_made_anew(case)))
     unfinished, rows, head = _told(case)
     checked = rows if sound else 0
-    return Verification([*faults, *of_audit], not of_audit, notes, unfinished, checked, head, files)
+    return Verification(
+        [*faults, *of_audit], sound, not of_audit, notes, unfinished, checked, head, files
+    )
 
 
 def _told(case: sqlite3.Connection) -> tuple[list[str], int, str]:

@@ -376,14 +376,14 @@ def test_timesketch_has_every_time_that_has_a_zone(case: Path, root: Path, tmp_p
 def test_exports_say_who_and_how_often_the_model_was_wrong(evidence: Path, tmp_path: Path) -> None:
     (evidence / "a.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
     write_video(evidence / "v.mkv", [0, 100], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
-    right = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 50}
+    right = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 3589}
     scanned(
         evidence,
         tmp_path / "c.db",
         classifier=FakeClassifier(metrics={"PublicTest": {"accuracy": right}}),
     )
     change(tmp_path / "c.db", "UPDATE runs SET examiner = 'A. Expert', case_number = 'X-1'")
-    wrong, who = "wrong on 30.0% of 50 test faces (FER2013 PublicTest)", "case X-1, examiner A. Expert"
+    wrong, who = "wrong on 30.0% of 3589 test faces (FER2013 PublicTest)", "case X-1, examiner A. Expert"
     graph = json.loads(exported(tmp_path / "c.db", "case", tmp_path / "c.jsonld").read_text())["@graph"]
     (action,) = [node for node in graph if "uco-analysis:Analysis" in node["@type"]]
     assert wrong in action["uco-core:description"]
@@ -1037,22 +1037,42 @@ def test_a_list_of_hashdeep_is_read_as_one(case: Path, root: Path, tmp_path: Pat
 
 
 def test_a_body_file_has_each_path_with_its_times(evidence: Path, tmp_path: Path) -> None:
-    (evidence / "a|b\n.png").write_bytes(encoded(picture()))
+    (evidence / "50% a|b\n.png").write_bytes(encoded(picture()))
     (evidence / "link").symlink_to("nowhere")
-    os.utime(evidence / "a|b\n.png", ns=(1_700_000_000_900_000_000, 1_600_000_000_100_000_000))
+    os.utime(evidence / "50% a|b\n.png", ns=(1_700_000_000_900_000_000, 1_600_000_000_100_000_000))
     fresh = tmp_path / "fresh.db"
     scanned(evidence, fresh)
     exported(fresh, "bodyfile", tmp_path / "body")
     first, second = (tmp_path / "body").read_text().splitlines()
-    status = (evidence / "a|b\n.png").stat()
-    fields = re.split(r"(?<!\\)\|", first)
-    md5 = hashlib.md5((evidence / "a|b\n.png").read_bytes()).hexdigest()
-    assert fields[:3] == [md5, r"a\|b\u000a.png", str(status.st_ino)]
+    status = (evidence / "50% a|b\n.png").stat()
+    fields = first.split("|")  # as mactime does, whatever stands before
+    md5 = hashlib.md5((evidence / "50% a|b\n.png").read_bytes()).hexdigest()
+    assert fields[:3] == [md5, r"50%25 a%7Cb\u000a.png", str(status.st_ino)]
     assert fields[3:7] == ["r/rrw-r--r--", str(status.st_uid), str(status.st_gid), str(status.st_size)]
     assert fields[7:10] == ["1700000000", "1600000000", str(int(status.st_ctime))]
     assert len(fields) == 11
     assert second.startswith("0|link|")
     assert "|l/lrwxrwxrwx|" in second
+
+
+def test_a_number_without_end_is_no_json(case: Path, tmp_path: Path) -> None:
+    tamper(case, "update faces set confidence = 9e999 where id = 1")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    for format in ("jsonl", "coco"):
+        assert femo("export", case, format, "--out", tmp_path / format)[0] == 3, "it was altered"
+        text = (tmp_path / format).read_text()
+        for whole in text.splitlines() if format == "jsonl" else [text]:
+            json.loads(whole, parse_constant=refuse)
+
+
+def test_a_time_that_no_computer_can_reckon_with_is_told(case: Path, tmp_path: Path) -> None:
+    tamper(case, "update files set time_base = '1e400000000'")
+    for command in (("export", case, "vtt", "--out", tmp_path / "v"), ("report", case)):
+        code, output = femo(*command)
+        assert (code, "'1e400000000' is no time" in output) == (1, True), output
 
 
 @pytest.fixture

@@ -22,6 +22,12 @@ def digest(algorithm: str, content: bytes = FACE) -> str:
     return hashlib.new(algorithm, content).hexdigest()
 
 
+def test_a_cell_that_is_too_long_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("sha256,name\n" + "0" * 64 + "," + "x" * 200_000 + "\n")
+    with pytest.raises(UsageError, match="cannot be read as CSV: field larger"):
+        read_hash_set(ListFile.of(tmp_path / "list.csv"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -52,6 +52,13 @@ from tests.test_engine import rows
 from tests.test_hashsets import rds
 
 LIMITS = Limits(memory=1 << 30, patience=4.0)
+
+
+def test_holes_in_a_file_buy_no_days_of_patience() -> None:
+    found = Found(b"/e", b"p", size=1 << 40)
+    assert LIMITS.silence(found) == 4.0 + 3600
+
+
 FACE = picture(faces=[Box(20, 10, 60, 50)])
 FATAL = 7
 """Grey of the picture over which a double below does what it does."""

@@ -37,6 +37,36 @@ def test_a_damaged_model_whose_hash_is_right_is_refused(tmp_path: Path) -> None:
             load_classifier(str(tmp_path), "onnx", threads=1)
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    facts = {**ModelCard.find("seed").facts, "name": "\ud800x"}
+    (tmp_path / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match="is no model card"):
+        ModelCard.find(str(tmp_path))
+
+
+@pytest.mark.parametrize("what", ["Lambda", "external", "link"])
+def test_a_model_that_holds_code_or_has_its_weights_elsewhere_is_refused(
+    tmp_path: Path, what: str
+) -> None:
+    h5py = pytest.importorskip("h5py", reason="needs the extra 'train'")
+    from forensic_emotion.emotions.h5 import refuse_unsafe
+
+    path = tmp_path / "model.h5"
+    (tmp_path / "other").write_bytes(bytes(64))
+    with h5py.File(path, "w") as file:
+        layer = "Lambda" if what == "Lambda" else "Dense"
+        file.attrs["model_config"] = json.dumps({"layers": [{"class_name": layer}]})
+        held = file.create_group("model_weights")
+        held.create_dataset("kernel", data=np.zeros(4))
+        if what == "external":
+            held.create_dataset("bias", (4,), "f8", external=[(str(tmp_path / "other"), 0, 64)])
+        elif what == "link":
+            held["bias"] = h5py.ExternalLink(str(tmp_path / "other"), "/bias")
+    with pytest.raises(ModelError, match="holds code" if what == "Lambda" else "in another file"):
+        refuse_unsafe(path)
+    refuse_unsafe(ModelCard.find("seed").folder / "model.h5")
+
+
 def test_weights_beside_the_file_are_not_computed_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

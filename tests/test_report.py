@@ -33,6 +33,7 @@ from forensic_emotion.paths import visible
 from forensic_emotion.records import Box
 from forensic_emotion.report import context
 from forensic_emotion.report.context import ReportContext
+from forensic_emotion.report.data import pixelated
 from forensic_emotion.report.render import write_report
 from forensic_emotion.report.texts import SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings
@@ -779,6 +780,16 @@ def test_that_a_model_may_know_its_test_pictures_is_told(evidence: Path, case: P
     card = {"metrics": metrics, "data": {"name": "fer2013.csv", "sha256": "b", "fit": 1}}
     scanned(evidence, case, classifier=FakeClassifier(**card))
     assert caution in Page(report(case)).text
+
+
+def test_a_thumbnail_that_is_a_bomb_is_not_decoded() -> None:
+    flat = Image.new("L", (2000, 1100))
+    content = io.BytesIO()
+    flat.save(content, "JPEG")
+    assert pixelated(content.getvalue()) is None
+    assert pixelated(b"no picture") is None
+    flat.crop((0, 0, 64, 64)).save(content := io.BytesIO(), "JPEG")
+    assert pixelated(content.getvalue()) is not None
 
 
 def test_other_runs_over_the_same_evidence_are_told(evidence: Path, case: Path) -> None:

@@ -55,7 +55,7 @@ def case(evidence: Path, tmp_path: Path) -> Path:
 
 
 def verified(case: Path, evidence: Path | None = None, run: int = 1) -> Verification:
-    with opened_case(case) as opened:
+    with opened_case(case, to_verify=True) as opened:
         return verify(opened, case, run, evidence, lambda: None)
 
 
@@ -575,8 +575,53 @@ def test_what_lies_where_the_hashes_belong_stays(evidence: Path, tmp_path: Path)
 def test_no_case_begins_where_its_hashes_cannot_lie(evidence: Path, tmp_path: Path) -> None:
     (evidence / "a.png").write_bytes(encoded(picture()))
     (tmp_path / "case.db.audit").mkdir()
-    with pytest.raises(CaseError, match="holds something else"):
+    with pytest.raises(CaseError, match="is no regular file, and lies where a part of the case belongs"):
         scanned(evidence, tmp_path / "case.db")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER z AFTER INSERT ON faces BEGIN UPDATE faces SET label = 'sad'; END",
+        "CREATE TRIGGER z AFTER INSERT ON audit BEGIN DELETE FROM problems; END",
+        "DROP VIEW face_reviews; CREATE VIEW face_reviews AS WITH RECURSIVE c(x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS run_id, x AS face_id FROM c",
+        "ALTER TABLE files ADD COLUMN big GENERATED ALWAYS AS (zeroblob(500000000))",
+    ],
+)
+def test_what_acts_by_itself_in_a_case_acts_on_nobody(case: Path, evidence: Path, sql: str) -> None:
+    """A trigger changes what is written, a view or a computed column what is read."""
+    with closing(sqlite3.connect(case)) as connection:
+        connection.executescript(sql)
+    before = case.read_bytes()
+    for command in (
+        ("scan", evidence, "--case", case),
+        ("report", case),
+        ("query", case, "reviews"),
+        ("export", case, "csv", "--out", case.parent / "x.csv"),
+    ):
+        code, output = run(*command)
+        assert (code, "cannot be trusted" in output) == (1, True), output
+    code, output = run("verify", case)
+    assert (code, "FAULT  schema: the " in output) == (3, True), output
+    assert case.read_bytes() == before, "no entry is written where a trigger may act on it"
+
+
+def test_what_somebody_adds_to_ask_a_case_is_named_and_acts_on_nobody(case: Path) -> None:
+    with closing(sqlite3.connect(case)) as connection, connection:
+        connection.execute("CREATE VIEW mine AS SELECT path FROM files")
+    assert run("query", case, "select * from mine")[0] == 0
+    assert "the view mine is none of femo's" in run("verify", case)[1]
+
+
+@pytest.mark.parametrize("ending", ["-journal", "-wal", ".audit"])
+def test_a_pipe_beside_a_case_holds_nobody_up(case: Path, ending: str) -> None:
+    beside = case.with_name(case.name + ending)
+    beside.unlink(missing_ok=True)
+    os.mkfifo(beside)
+    for command in ("report", "query", "verify"):
+        code, output = run(command, case)
+        assert (code, "is no regular file" in output) == (1, True), output
 
 
 def test_nothing_beside_a_report_is_written_over_the_evidence(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def altered(case: sqlite3.Connection, run_id: int) -> Altered:
     against the audit table: all of ``femo verify`` but the file beside the case and the evidence."""
     paths = sum(1 for _ in changed_paths(case, run_id))
     checks = (
-        *(schema_faults(case), loose_rows(case), broken_runs(case, run_id)),
+        *(map(str, schema_faults(case)), loose_rows(case), broken_runs(case, run_id)),
         *(broken_reviews(case), audit.broken_at(case)),
     )
     return Altered(paths, tuple(fault for check in checks for fault in made(check)))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
+from forensic_emotion.case.version import TABLES
+from forensic_emotion.errors import CaseError
 
 MOST = 20
 """Rows that are named one by one; more are counted."""
@@ -69,8 +73,7 @@ def _confused_values(case: sqlite3.Connection) -> Iterator[str]:
 
     To the digests binary data and the text of their hexadecimal digits are the same.
     """
-    tables = case.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
+    for table in TABLES:
         wrong = {"TEXT": "blob", "BLOB": "text"}
         columns = [
             (name, wrong[declared])
@@ -91,7 +94,27 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
+@dataclass(frozen=True)
+class SchemaFault:
+    """A table, view, index or trigger that is not that of a case that was made now."""
+
+    kind: str
+    name: str
+    what: Literal["is missing", "is none of femo's", "is not as femo makes it"]
+
+    def __str__(self) -> str:
+        return f"schema: the {self.kind} {self.name} {self.what}"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may change what femo reads or writes, or compute without end: a trigger, or what
+        stands in the place of femo's own. What somebody adds to ask a case by themselves does not."""
+        return self.what == "is not as femo makes it" or (
+            self.kind == "trigger" and self.what == "is none of femo's"
+        )
+
+
+def schema_faults(case: sqlite3.Connection) -> Iterator[SchemaFault]:
     """Where tables, views, indexes and triggers are not those of a case that was made now.
 
     A case that was brought up to date may spell a table otherwise; its columns and keys are compared.
@@ -103,11 +126,40 @@ def schema_faults(case: sqlite3.Connection) -> Iterator[str]:
     fresh.close()
     for kind, name in sorted(expected.keys() | found.keys()):
         if (kind, name) not in found:
-            yield f"schema: the {kind} {name} is missing"
+            yield SchemaFault(kind, name, "is missing")
         elif (kind, name) not in expected:
-            yield f"schema: the {kind} {name} is none of femo's"
+            yield SchemaFault(kind, name, "is none of femo's")
         elif found[kind, name] != expected[kind, name]:
-            yield f"schema: the {kind} {name} is not as femo makes it"
+            yield SchemaFault(kind, name, "is not as femo makes it")
+
+
+def refuse_what_acts(case: sqlite3.Connection, path: Path) -> None:
+    """Refuse a case with a trigger of somebody else's, or with a view or table other than femo's.
+
+    Raises:
+        CaseError: it has one.
+        sqlite3.Error: the file cannot be read.
+    """
+    if fault := next((fault for fault in schema_faults(case) if fault.acts), None):
+        raise CaseError(
+            f"{path} cannot be trusted: its {fault.kind} {fault.name} {fault.what}.",
+            "It may change what is read or written. Ask where the case comes from; femo verify names all"
+            " that is not as it should be.",
+        )
+
+
+def refuse_triggers(case: sqlite3.Connection, path: Path) -> None:
+    """As ``refuse_what_acts``, of a case of an older femo, whose tables and views are others.
+
+    Raises:
+        CaseError: it has a trigger that is none of femo's.
+    """
+    for fault in schema_faults(case):
+        if fault.kind == "trigger" and fault.what == "is none of femo's":
+            raise CaseError(
+                f"{path} cannot be trusted: its trigger {fault.name} is none of femo's.",
+                "It may change what is written. Ask where the case comes from.",
+            )
 
 
 OF_SQLITE = ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")

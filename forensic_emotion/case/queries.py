@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forensic_emotion.case.database import Database
+from forensic_emotion.case.integrity import refuse_what_acts
 from forensic_emotion.case.rows import (
     FACE_COLUMNS,
     MEDIA_COLUMNS,
@@ -27,6 +28,7 @@ from forensic_emotion.case.version import (
     check_is_database,
     has_log,
     held,
+    refuse_odd_files,
 )
 from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
@@ -46,11 +48,16 @@ from forensic_emotion.records import (
 
 
 @contextmanager
-def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
+def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Connection]:
     """A case opened so that nothing can be written to it.
 
+    Args:
+        path: the case file.
+        to_verify: whether what is in the place of femo's own views and the like is to be named, not
+            refused.
+
     Raises:
-        CaseError: it is missing, no case, or from a newer femo.
+        CaseError: it is missing, no case, from a newer femo, or holds what may act on who reads it.
     """
     if path.is_dir():
         raise CaseError(
@@ -63,6 +70,7 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
             " one.",
         )
     check_is_database(path)
+    refuse_odd_files(path)
     try:
         connection = sqlite3.connect(read_only(path), uri=True)
     except sqlite3.Error as error:
@@ -73,6 +81,8 @@ def opened_case(path: Path) -> Iterator[sqlite3.Connection]:
         with held(path):
             check_is_case(Database(connection), path)
             check_is_current(Database(connection), path)
+            if not to_verify:
+                refuse_what_acts(connection, path)
             connection.row_factory = sqlite3.Row
             yield connection
     except sqlite3.DatabaseError as error:

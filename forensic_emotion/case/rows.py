@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
+from forensic_emotion.errors import CaseError
 from forensic_emotion.records import Kind, LookedAt, MediaFacts, Problem
 
 MEDIA_COLUMNS = (
@@ -97,11 +99,27 @@ class FileRow:
     def plays_from(self) -> Fraction | None:
         """Where players count from, on its own clock: sound may begin before the first frame."""
         told = (self.metadata or {}).get("start_time")
-        starts = [Fraction(told)] if isinstance(told, str) and self.kind == "video" else []
+        starts = [exact(told)] if isinstance(told, str) and self.kind == "video" else []
         return min([*starts, self.begins]) if self.begins is not None else None
 
     def _seconds(self, pts: int | None) -> Fraction | None:
-        return None if pts is None or self.time_base is None else pts * Fraction(self.time_base)
+        return None if pts is None or self.time_base is None else pts * exact(self.time_base)
+
+
+EXACT = re.compile(r"-?[0-9]{1,20}(/[0-9]{1,20}|\.[0-9]{1,20})?")
+
+
+def exact(text: str) -> Fraction:
+    """A number of a case that stands as text, for no float would be exact.
+
+    Raises:
+        CaseError: it is damaged; ``1e400000000`` would take for ever to compute.
+    """
+    if not EXACT.fullmatch(text) or text.rstrip("0").endswith("/"):
+        raise CaseError(
+            f"The case is damaged: {text[:40]!r} is no time.", "femo verify says what else is not right."
+        )
+    return Fraction(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +193,7 @@ def looked_at_from(text: str | None) -> dict[int, LookedAt]:
     """The same read back."""
     found: dict[int, LookedAt] = {}
     for stream, number, pts, base in json.loads(text) if text else ():
-        frames = found.setdefault(stream, LookedAt(None if base is None else Fraction(base)))
+        frames = found.setdefault(stream, LookedAt(None if base is None else exact(base)))
         frames.add(number, pts)
     return found
 

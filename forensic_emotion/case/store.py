@@ -29,6 +29,7 @@ from forensic_emotion.case.digest import (
     run_digests,
     run_row,
 )
+from forensic_emotion.case.integrity import refuse_triggers, refuse_what_acts
 from forensic_emotion.case.queries import (
     Changes,
     LookedAt,
@@ -50,6 +51,7 @@ from forensic_emotion.case.version import (
     check_is_database,
     held,
     refuse_foreign_journal,
+    refuse_odd_files,
 )
 from forensic_emotion.errors import CaseError, FemoError, ModelError, UsageError
 from forensic_emotion.paths import (
@@ -125,6 +127,7 @@ class CaseStore:
             )
         check_is_database(path)
         refuse_second_name(path)
+        refuse_odd_files(path)
         refuse_foreign_journal(path)
         self._fresh = not path.exists() or path.stat().st_size == 0
         try:
@@ -143,7 +146,10 @@ class CaseStore:
                 check_is_case(self._db, path)
                 if brought_up is None:
                     check_is_current(self._db, path)
+                    refuse_what_acts(self._connection, path)
                     self._look_around()
+                else:
+                    refuse_triggers(self._connection, path)
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -151,6 +157,7 @@ class CaseStore:
             with self._db.atomic():  # a case is made whole or not at all
                 MIGRATIONS.apply(self._db)
                 if brought_up is not None:
+                    refuse_what_acts(self._connection, path)
                     self._look_around()
                     self.seal(*brought_up)
             if self._noted:
@@ -830,6 +837,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
     if not path.is_file():
         raise CaseError(f"There is no case {path}.", "Name the case file that the older femo wrote.")
     check_is_database(path)
+    refuse_odd_files(path)
     refuse_foreign_journal(path)
     try:
         with closing(sqlite3.connect(sqlite_name(path), timeout=BUSY_SECONDS)) as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from threading import Lock
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.schema import MIGRATIONS
 from forensic_emotion.errors import CaseError
-from forensic_emotion.paths import SQLITE_HEADER, beside
+from forensic_emotion.paths import AUDIT, SQLITE_HEADER, beside
 
 _HELD: Counter[tuple[int, int]] = Counter()
 """Cases that this process has open, by device and inode, and how often.
@@ -107,6 +108,27 @@ def refuse_foreign_journal(case: Path) -> None:
             f"{journal} is no journal of femo's: it names another file, which SQLite would delete.",
             "Ask where it comes from. On a copy without it, femo verify says whether the case is whole.",
         )
+
+
+def refuse_odd_files(case: Path) -> None:
+    """Refuse a case beside which something other than a file lies where SQLite keeps its log.
+
+    Opening a pipe there waits for ever; the folder may come from somebody else.
+
+    Raises:
+        CaseError: it does.
+    """
+    for ending in ("-journal", "-wal", "-shm", AUDIT):
+        there = beside(case, ending)
+        try:
+            is_file = stat.S_ISREG(os.lstat(there).st_mode)
+        except OSError:
+            continue
+        if not is_file:
+            raise CaseError(
+                f"{there} is no regular file, and lies where a part of the case belongs.",
+                "Ask where it comes from, and move it away.",
+            )
 
 
 def check_is_case(db: Database, path: Path) -> None:

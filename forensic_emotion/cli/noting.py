@@ -84,7 +84,10 @@ def tell_reviews_elsewhere(case: sqlite3.Connection, run_id: int) -> None:
     if runs and run_id not in runs:
         where = ", ".join(f"run {run} ({n})" for run, n in runs.items())
         text = "a run of its own has reviews of its own"
-        print(f"Run {run_id} has no reviews; {text}. Reviewed: {where}; see --run.", file=sys.stderr)
+        print(
+            visible(f"Run {run_id} has no reviews; {text}. Reviewed: {where}; see --run."),
+            file=sys.stderr,
+        )
 
 
 def tell_of_run(case: Path, run: RunInfo, asked: int | None) -> None:

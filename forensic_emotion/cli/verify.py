@@ -57,7 +57,7 @@ def verify(
     from forensic_emotion.cli.noting import note
 
     console = Console(stderr=True)
-    with opened_case(case) as opened:
+    with opened_case(case, to_verify=True) as opened:
         chosen = verification.choose_run(opened, run, evidence)
         number = chosen.id if chosen else None
         with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -65,8 +65,8 @@ def verify(
             found = verification.verify(opened, case, number, evidence, lambda: progress.advance(task))
     # First, for whoever reads what is printed may have seen enough before its end.
     head = None
-    if any(fault.startswith("database") for fault in found.faults):
-        pass  # nothing more is written to what may be beyond repair
+    if not found.sound:
+        pass  # nothing more is written to what may be beyond repair, or may act on it
     elif not found.audit_holds:
         # An entry more would make the file of hashes anew, from a table that is not what it was.
         name = visible(audit_file(case).name)

@@ -78,7 +78,7 @@ class ModelCard:
                 f"{path} is no model card: {type(error).__name__}: {error}.",
                 RESTORE,
             ) from error
-        if not complete:
+        if not complete or not _is_text(str(card.name)):
             raise ModelError(
                 f"{path} is no model card: its name, classes, files or preprocessing are missing.",
                 RESTORE,
@@ -151,3 +151,12 @@ def write_card(folder: Path, facts: dict[str, object]) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False)
     with written_whole(folder / "model.json", "model card") as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be written: JSON can spell half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

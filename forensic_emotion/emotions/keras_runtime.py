@@ -10,6 +10,7 @@ from forensic_emotion.backend import check_backend
 from forensic_emotion.chips import Inputs
 from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.emotions.classifier import Probabilities
+from forensic_emotion.emotions.h5 import refuse_unsafe
 from forensic_emotion.errors import MissingExtra, ModelError
 from forensic_emotion.terminal import silenced
 
@@ -29,6 +30,7 @@ class KerasClassifier:
             raise MissingExtra("--runtime tensorflow", "train") from error
         self.card = card
         path, self.weights_sha256 = card.weights("model.h5")
+        refuse_unsafe(path)
         try:
             self._model = keras.models.load_model(path, compile=False)
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -1,7 +1,8 @@
 """Files → a body file, from which mactime and others make a timeline (The Sleuth Kit, "Body file", 3.x).
 
 A line a path: MD5, name, inode, mode, owner, group, size, then the four times in seconds since 1970;
-0 stands for what is not known.
+0 stands for what is not known. In names ``%25`` stands for ``%`` and ``%7C`` for ``|``: mactime splits
+at every ``|`` and puts in what ``%`` and two digits stand for.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from forensic_emotion.paths import visible
 
 def write(job: Job, out: BinaryIO) -> None:
     for file in job.files():
-        name = visible(file.path).replace("|", r"\|")
+        name = _name(file.path)
         if file.link_target is not None:
-            name += f" -> {visible(file.link_target)}".replace("|", r"\|")
+            name += f" -> {_name(file.link_target)}"
         size = file.stat_size if file.size is None else file.size
         times = (file.accessed_at, file.modified_at, file.changed_at, file.born_at)
         values = (
@@ -26,6 +27,10 @@ def write(job: Job, out: BinaryIO) -> None:
             *(size or 0, *map(_seconds, times)),
         )
         out.write(("|".join(map(str, values)) + "\n").encode())
+
+
+def _name(text: str) -> str:
+    return visible(text).replace("%", "%25").replace("|", "%7C")
 
 
 def _mode(text: str | None) -> str:

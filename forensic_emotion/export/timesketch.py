@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 from forensic_emotion.case.listing import ListedFile, labels_of, verdicts_of
+from forensic_emotion.case.rows import exact
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.table import OF_REVIEW
 from forensic_emotion.export.words import answer, hex_if_changed, plain_json
@@ -160,7 +161,7 @@ def _face_events(job: Job, file: ListedFile, recorded: datetime) -> Iterator[dic
     for face in job.faces_of(file, by_time=True):
         if face.pts is None or face.time_base is None:
             continue
-        offset = face.pts * Fraction(face.time_base) - start
+        offset = face.pts * exact(face.time_base) - start
         try:
             when = recorded + timedelta(microseconds=int(offset * 1_000_000))
         except OverflowError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
+from forensic_emotion.case.rows import exact
 from forensic_emotion.export.job import Job
 from forensic_emotion.export.words import (
     answer,
@@ -91,7 +92,7 @@ def cues(faces: Iterable[ListedFace], first: Fraction, step: Fraction) -> Iterat
     for face in faces:
         if face.pts is None or face.time_base is None:
             continue
-        start = max(0, round((face.pts * Fraction(face.time_base) - first) * 1000))
+        start = max(0, round((face.pts * exact(face.time_base) - first) * 1000))
         key = (face.stream, -1 if face.track is None else face.track)
         for cue in waiting:
             if face.track is not None and cue.key == key and cue.start < start < cue.end:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 
 from forensic_emotion.case.listing import ListedFace, ListedFile
 from forensic_emotion.case.measured import measured
@@ -46,9 +47,8 @@ def state_line(run: RunInfo) -> str | None:
     """That a run is not complete; None if it is."""
     if run.state == "done":
         return None
-    return (
-        f"Run {run.id} is not complete (its state is {run.state}): what it has not looked at is missing"
-    )
+    state = visible(run.state)
+    return f"Run {run.id} is not complete (its state is {state}): what it has not looked at is missing"
 
 
 def is_utf8(path: bytes) -> bool:
@@ -85,11 +85,20 @@ def answer(face: ListedFace) -> str:
 
 def plain_json(value: object) -> str:
     """JSON on one line in which nothing invisible stands as itself."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
     if text.isprintable():
         return text
     # What is not printable can only stand inside a string, where JSON has an escape for it.
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _finite(value: object) -> object:
+    """JSON has no infinity and no "not a number"; a damaged case may."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def safe_name(path: bytes, text: str) -> str:

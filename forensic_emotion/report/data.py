@@ -6,6 +6,7 @@ Every text in it is visible text already (``paths.visible``); the script only se
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ from forensic_emotion.thumbnails import shown_part
 STEPS = 4095
 """Landmarks are kept as twelve bits, from a quarter outside the picture on one side to the other."""
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+MOST_SIDE = 1024
+"""Of a face's picture in a case, in pixels; femo's own are far smaller."""
 PIXELATED = 8
 """Side in pixels to which a redacted picture is shrunk."""
 
@@ -136,8 +139,15 @@ def _add_picture(gallery: Gallery, face: FaceInfo, budget: int, redact: bool) ->
 
 def pixelated(jpeg: bytes) -> bytes | None:
     """A face that nobody can recognise; None for what is no picture."""
-    import cv2  # only a redacted report needs it
+    import cv2  # only a redacted report needs them
+    from PIL import Image
 
+    try:  # what calls itself a thumbnail may be a bomb
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as told:
+            if max(told.size) > MOST_SIDE:
+                return None
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+from forensic_emotion.emotions.h5 import refuse_unsafe
 from forensic_emotion.errors import ModelError
 from forensic_emotion.training.checkpoint import DAMAGED
 
@@ -15,8 +16,9 @@ def load_trained(path: Path) -> keras.Model:
     """Load a model of one network, perhaps in its symmetric form, to go on from it.
 
     Raises:
-        ModelError: the file is no model, or one of several networks.
+        ModelError: the file is no model, or one of several networks; or it holds code.
     """
+    refuse_unsafe(path)
     try:
         model = keras.models.load_model(path, compile=False)
     except DAMAGED as error:
