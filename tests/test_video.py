@@ -14,6 +14,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from forensic_emotion.errors import UndecodableMedia
+from forensic_emotion.frames import container
 from forensic_emotion.frames.sampling import sampler
 from forensic_emotion.records import RGB, Frame, FrameTime
 from forensic_emotion.settings import ScanSettings
@@ -681,3 +682,17 @@ def test_transparent_parts_of_a_video_are_laid_over_white_and_told(tmp_path: Pat
     np.testing.assert_array_equal(frames[2].image[HEIGHT // 2 :], numbered(2)[HEIGHT // 2 :])
     (problem,) = facts.problems
     assert problem.message == "what its transparent parts show before a dark background"
+
+
+def test_a_video_that_shows_the_same_bytes_without_end_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of a million frames that are all one picture takes four megabytes, and days to look at."""
+    path = write_video(tmp_path / "v.mkv", range(0, 10_000, 1000))
+    frames, facts = read_frames(path)
+    assert (len(frames), facts.problems) == (10, [])
+    monkeypatch.setattr(container, "TIMES_OVER", 0)
+    monkeypatch.setattr(container, "LOOPED", path.stat().st_size // 2)
+    frames, facts = read_frames(path)
+    assert 0 < len(frames) < 10
+    assert "too_many_frames" in [p.problem for p in facts.problems]

@@ -32,6 +32,9 @@ MARKED = frozenset(
 )
 """Decoders that mark the picture of a key frame; of others only the container tells which it is."""
 
+TIMES_OVER = 4
+LOOPED = 1 << 24
+"""Bytes that an edit list may show again of however small a file."""
 BUFFER = 1 << 18
 
 
@@ -169,8 +172,12 @@ def all_pictures(
 def packets_of(
     container: InputContainer, stream: VideoStream, facts: MediaFacts
 ) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream; a container that breaks off ends them, which is noted."""
-    packets = 0
+    """The packets of a stream; a container that breaks off ends them, which is noted.
+
+    So does one that shows the same bytes again and again: a few of them would take days.
+    """
+    packets = length = 0
+    most = TIMES_OVER * container.size + LOOPED
     demuxed = container.demux(stream)
     while True:
         try:
@@ -184,6 +191,14 @@ def packets_of(
         if _is_cover(packet):
             continue
         packets += packet.size > 0
+        length += packet.size
+        if length > most and container.size > 0:
+            text = (
+                f"its packets have more than {TIMES_OVER} times the bytes of the file, the same again"
+                f" and again; looked at: the first {packets - 1}"
+            )
+            facts.note("too_many_frames", text)
+            return
         yield packet
 
 
