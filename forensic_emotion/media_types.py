@@ -118,15 +118,19 @@ _NO_READER: _Signatures = (
 
 def without_reader(head: bytes) -> str | None:
     """Which picture or video a file is that femo knows and cannot decode; None if it is none such."""
-    text = head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!DOCTYPE svg")) and b"<svg" in text):
-        return "a drawing (SVG)"
     return _signed(_NO_READER, head)
 
 
 def disk_image(head: bytes) -> str | None:
     """Which kind of disk image a file is by its first bytes; None if it is none known here."""
     return "a disk image (raw)" if _is_disk(head) else _signed(_DISK_IMAGES, head)
+
+
+def is_drawing(head: bytes) -> bool:
+    """Whether a file is a drawing (SVG), as icons and web pages have them by the thousand."""
+    text = head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    begins = text.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg"))
+    return begins and b"<svg" in text and b"<html" not in text
 
 
 def archive(head: bytes) -> str | None:

@@ -33,7 +33,14 @@ from forensic_emotion.frames.readers import READERS
 from forensic_emotion.frames.video import video_frames
 from forensic_emotion.hashes import OnRead, unwatched
 from forensic_emotion.hashsets import HashSet, ListFile, read_hash_set
-from forensic_emotion.media_types import archive, claims_media, disk_image, kind_of, without_reader
+from forensic_emotion.media_types import (
+    archive,
+    claims_media,
+    disk_image,
+    is_drawing,
+    kind_of,
+    without_reader,
+)
 from forensic_emotion.outcomes import changed
 from forensic_emotion.records import (
     Evidence,
@@ -326,6 +333,8 @@ def _no_media(found: Found, source: OpenEvidence) -> Outcome:
         problems.append(Problem("identify", "not_looked_at", reason))
     elif held := archive(source.head):
         reason = f"{held}, not looked into: unpack it and scan what is in it"
+    elif is_drawing(source.head):
+        reason = "a drawing (SVG), not looked at: it is no photograph, though it may hold one"
     elif media := without_reader(source.head):
         reason = f"{media}, not looked at: femo has no reader for it; convert a copy and scan that"
         problems.append(Problem("identify", "unsupported", reason))

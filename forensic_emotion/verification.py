@@ -24,6 +24,10 @@ Fate = Literal["unchanged", "changed", "missing", "new", "moved", "unreadable", 
 FATES: tuple[Fate, ...] = get_args(Fate)
 MOST_NOTED = 200
 """Faults, and files, that an entry of the audit table names."""
+UNCHECKED = (
+    "nothing else was checked, nor any evidence compared: what stands in the place of femo's own views"
+    " and tables may act on whoever reads rows"
+)
 HOLDING: tuple[Fate, ...] = ("unchanged", "unhashed")
 """``unhashed`` is what it was at the scan, a link or a file that cannot be read: as far as that goes."""
 
@@ -152,9 +156,8 @@ def verify(
         schema = list(schema_faults(case))
     except sqlite3.Error as error:
         unread = [f"database: its schema cannot be read: {error}"]
-    if any(fault.acts for fault in schema):
-        _, _, head = _told(case)
-        return Verification([*map(str, schema)], False, False, [], [], 0, head, None)
+    if any(fault.acts and fault.kind != "trigger" for fault in schema):
+        return Verification([*map(str, schema), UNCHECKED], False, False, [], [], 0, "", None)
     faults = unread + [
         f"database: {text}" for (text,) in case.execute("PRAGMA integrity_check") if text != "ok"
     ]
@@ -174,9 +177,10 @@ def verify(
         files = list(_compare(case, run_id, evidence, on_file))
     notes = [] if of_audit else list(made(_made_anew(case)))
     unfinished, rows, head = _told(case)
+    trusted = sound and not any(fault.acts for fault in schema)
     checked = rows if sound else 0
     return Verification(
-        [*faults, *of_audit], sound, not of_audit, notes, unfinished, checked, head, files
+        [*faults, *of_audit], trusted, not of_audit, notes, unfinished, checked, head, files
     )
 
 

@@ -44,7 +44,7 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
         ModelCard.find(str(tmp_path))
 
 
-@pytest.mark.parametrize("what", ["Lambda", "external", "link"])
+@pytest.mark.parametrize("what", ["Lambda", "spelt", "external", "link", "nowhere", "circle"])
 def test_a_model_that_holds_code_or_has_its_weights_elsewhere_is_refused(
     tmp_path: Path, what: str
 ) -> None:
@@ -54,15 +54,20 @@ def test_a_model_that_holds_code_or_has_its_weights_elsewhere_is_refused(
     path = tmp_path / "model.h5"
     (tmp_path / "other").write_bytes(bytes(64))
     with h5py.File(path, "w") as file:
-        layer = "Lambda" if what == "Lambda" else "Dense"
-        file.attrs["model_config"] = json.dumps({"layers": [{"class_name": layer}]})
+        layer = "Lambda" if what in ("Lambda", "spelt") else "Dense"
+        config = json.dumps({"layers": [{"class_name": layer}]})
+        file.attrs["model_config"] = config.replace("Lam", "L\\u0061m") if what == "spelt" else config
         held = file.create_group("model_weights")
         held.create_dataset("kernel", data=np.zeros(4))
         if what == "external":
             held.create_dataset("bias", (4,), "f8", external=[(str(tmp_path / "other"), 0, 64)])
         elif what == "link":
             held["bias"] = h5py.ExternalLink(str(tmp_path / "other"), "/bias")
-    with pytest.raises(ModelError, match="holds code" if what == "Lambda" else "in another file"):
+        elif what in ("nowhere", "circle"):
+            held["bias"] = h5py.SoftLink("/" if what == "circle" else "/none")
+    with pytest.raises(
+        ModelError, match="holds code" if what in ("Lambda", "spelt") else "in another place"
+    ):
         refuse_unsafe(path)
     refuse_unsafe(ModelCard.find("seed").folder / "model.h5")
 

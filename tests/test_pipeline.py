@@ -203,8 +203,8 @@ def test_a_fault_in_a_library_costs_one_file_and_shows(evidence: Path) -> None:
         (
             "c.svg",
             b'<?xml version="1.0"?>\n<!-- a -->\n<svg width="9">',
-            f"a drawing (SVG), {CONVERT}",
-            ["unsupported"],
+            "a drawing (SVG), not looked at: it is no photograph, though it may hold one",
+            [],
         ),
         ("page.html", b"<html><svg></svg></html>", NO_KNOWN_TYPE, []),
         ("d.E01", b"EVF\x09\r\n\xff\x00", f"a disk image (EnCase), {MOUNT}", ["not_looked_at"]),

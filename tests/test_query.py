@@ -358,6 +358,7 @@ def test_what_people_said_stands_beside_it(case: Path, tmp_path: Path) -> None:
         (["faces", "--label", "hapy"], "there is no label 'hapy'. One of: angry"),
         (["by-file", "--state", "lost"], "there is no state 'lost'. One of: faces"),
         (["faces", "--from", "nan"], "'nan' is no time of a recording. Give seconds"),
+        (["faces", "--to", "9" * 400 + ":00:00"], "is no time of a recording"),
         (["faces", "--to", "1:60"], "'1:60' is no time of a recording"),
         (["faces", "--to", "1:60:00"], "'1:60:00' is no time of a recording"),
         (["faces", "--from", "3", "--to", "2"], "--from 3 lies after --to 2"),

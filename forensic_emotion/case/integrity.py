@@ -143,13 +143,14 @@ def refuse_what_acts(case: sqlite3.Connection, path: Path) -> None:
     if fault := next((fault for fault in schema_faults(case) if fault.acts), None):
         raise CaseError(
             f"{path} cannot be trusted: its {fault.kind} {fault.name} {fault.what}.",
-            "It may change what is read or written. Ask where the case comes from; femo verify names all"
-            " that is not as it should be.",
+            "It may change what is read or written. Ask where the case comes from; femo verify says what"
+            " else is not as femo makes it.",
         )
 
 
 def refuse_triggers(case: sqlite3.Connection, path: Path) -> None:
-    """As ``refuse_what_acts``, of a case of an older femo, whose tables and views are others.
+    """Of a case of an older femo, whose tables and views are others, refuse one with a trigger under a
+    name that is none of femo's; ``refuse_what_acts`` is for when it has been brought up to date.
 
     Raises:
         CaseError: it has a trigger that is none of femo's.

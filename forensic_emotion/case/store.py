@@ -846,6 +846,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
             for root in read_evidence_roots(connection):  # before a copy is laid beside it
                 refuse_inside(root, path, "case")
             refuse_second_name(path)
+            refuse_triggers(connection, path)
             pending = [step.name for step in MIGRATIONS.pending(db)]
             if not pending:
                 return None
@@ -861,5 +862,9 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
             f"The case {path} cannot be copied: {error}.",
             "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
         ) from error
-    CaseStore(path, brought_up=(at, arguments)).close()  # all of it, or as it was
+    try:
+        CaseStore(path, brought_up=(at, arguments)).close()  # all of it, or as it was
+    except (CaseError, UsageError):
+        kept.unlink()  # the case is as it was
+        raise
     return kept

@@ -25,13 +25,13 @@ SQL = re.compile(r"\s|^(select|with|pragma|values|explain)\b", re.IGNORECASE)
 """What tells SQL from the name of a preset: more than one word, or a word that SQL begins with."""
 
 
-CLOCK = re.compile(r"(-?)(?:(?:([0-9]+):)?([0-9]+):)?([0-9]+\.?[0-9]*|\.[0-9]+)")
+CLOCK = re.compile(r"(-?)(?:(?:([0-9]{1,9}):)?([0-9]{1,9}):)?([0-9]{1,12}\.?[0-9]*|\.[0-9]+)")
 """Sign, hours, minutes, seconds: 83.5, 1:23.5 and 0:01:23.5 are the same."""
 
 
 def _on_clock(text: str) -> float:
     """A time on the recording's own clock, as a person writes it or a report shows it, in seconds."""
-    told = CLOCK.fullmatch(text)
+    told = CLOCK.fullmatch(text.strip())
     if told is not None:
         hours, minutes, seconds = int(told[2] or 0), int(told[3] or 0), float(told[4])
         if (told[3] is None or seconds < 60) and (told[2] is None or minutes < 60):

@@ -38,6 +38,7 @@ def review(
     """
     import webbrowser
 
+    from forensic_emotion.case.alterations import altered
     from forensic_emotion.case.audit_file import audit_fault
     from forensic_emotion.case.queries import opened_case, read_run
     from forensic_emotion.case.store import account
@@ -54,13 +55,14 @@ def review(
         )
     with opened_case(case) as opened:
         number = read_run(opened, run).id
+        known = altered(opened, number)  # once, and not at each load of the page
         tell_audit_fault(audit_fault(opened, case))
     if not writable(case):
         raise CaseError(
             f"The case {case} may only be read; a review could not be written.",
             "See that you may write to it and to its folder, or review a copy.",
         )
-    desk = Desk(case, number, name, arguments(), lambda: review_page(case, number, name))
+    desk = Desk(case, number, name, arguments(), lambda: review_page(case, number, name, known))
     server = ReviewServer(desk, port or 0)
     print(f"Run {number}, reviewed by {visible(name)}: {server.url}")
     print("Ctrl-C ends it.", flush=True)

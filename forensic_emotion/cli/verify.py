@@ -93,7 +93,8 @@ def _print(run: Chosen | None, found: Verification, now: str | None) -> None:
         if file.fate not in HOLDING:
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
     print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}.")
-    print(f"Audit head that was checked: {visible(found.head)}")
+    if found.head:
+        print(f"Audit head that was checked: {visible(found.head)}")
     if now is not None:
         print(f"Audit head with the entry of this check: {now}")
     if run is not None and found.files is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from forensic_emotion.errors import ModelError
 
@@ -14,7 +16,7 @@ def refuse_unsafe(path: Path) -> None:
     them.
 
     Raises:
-        ModelError: it does.
+        ModelError: it does, or cannot be looked through.
     """
     import h5py
 
@@ -22,31 +24,42 @@ def refuse_unsafe(path: Path) -> None:
         return
     try:
         with h5py.File(path, "r") as file:
-            config = file.attrs.get("model_config", "")
-            text = config.decode("utf-8", "replace") if isinstance(config, bytes) else str(config)
-            elsewhere = _elsewhere(file)
-    except (OSError, ValueError, KeyError, RuntimeError):
-        return  # Keras says what is wrong with it
-    if '"Lambda"' in text or "__lambda__" in text:
+            config = file.attrs.get("model_config", "null")
+            runs = _holds_code(json.loads(config))
+            elsewhere = None if runs else _elsewhere(file)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
+        raise ModelError(
+            f"{path} cannot be looked through: {type(error).__name__}: {error}.",
+            "Give the model.h5 of a folder that femo train wrote.",
+        ) from error
+    if runs:
         raise ModelError(
             f"{path} holds code of its own (a Lambda layer), which is not run.",
             "Ask where it comes from.",
         )
     if elsewhere is not None:
         raise ModelError(
-            f"{path} has weights in another file ({elsewhere}), for which its hash says nothing.",
+            f"{path} has weights in another place ({elsewhere}), for which its hash says nothing.",
             "Ask where it comes from.",
         )
 
 
-def _elsewhere(group: object) -> str | None:
-    """What of a group lies in another file; None if all is in this one."""
+def _holds_code(config: Any) -> bool:
+    """Whether a network's description has a layer that is code, or code by itself."""
+    if isinstance(config, dict):
+        named = "Lambda" in (config.get("class_name"), config.get("registered_name"))
+        return named or "__lambda__" in config.values() or any(map(_holds_code, config.values()))
+    return isinstance(config, list) and any(map(_holds_code, config))
+
+
+def _elsewhere(group: Any) -> str | None:
+    """What of a group is neither data nor a group of its own, such as a link, which is not followed."""
     import h5py
 
-    for name in group:  # type: ignore[attr-defined]
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):  # type: ignore[attr-defined]
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             return str(name)
-        held = group[name]  # type: ignore[index]
+        held = group[name]
         if isinstance(held, h5py.Dataset) and (held.external or held.is_virtual):
             return str(held.name)
         if isinstance(held, h5py.Group) and (found := _elsewhere(held)):

@@ -32,9 +32,10 @@ MARKED = frozenset(
 )
 """Decoders that mark the picture of a key frame; of others only the container tells which it is."""
 
-TIMES_OVER = 4
+TIMES_OVER = 20
+"""How often an edit list may show a whole file again."""
 LOOPED = 1 << 24
-"""Bytes that an edit list may show again of however small a file."""
+"""Bytes that it may show again of however small a file."""
 BUFFER = 1 << 18
 
 
@@ -176,8 +177,8 @@ def packets_of(
 
     So does one that shows the same bytes again and again: a few of them would take days.
     """
-    packets = length = 0
-    most = TIMES_OVER * container.size + LOOPED
+    packets = again = furthest = 0
+    most = TIMES_OVER * max(0, container.size) + LOOPED
     demuxed = container.demux(stream)
     while True:
         try:
@@ -191,11 +192,13 @@ def packets_of(
         if _is_cover(packet):
             continue
         packets += packet.size > 0
-        length += packet.size
-        if length > most and container.size > 0:
+        if packet.pos is not None:
+            again += packet.size if packet.pos < furthest else 0
+            furthest = max(furthest, packet.pos + 1)
+        if again > most:
             text = (
-                f"its packets have more than {TIMES_OVER} times the bytes of the file, the same again"
-                f" and again; looked at: the first {packets - 1}"
+                f"shows the same bytes again and again, more than {TIMES_OVER} times over; what lies"
+                f" behind packet {packets} was not looked at"
             )
             facts.note("too_many_frames", text)
             return

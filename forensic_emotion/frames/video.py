@@ -372,6 +372,8 @@ def _count_what_is_missing(
     FFmpeg leaves out what an edit list hides, some of it unread; so all packets are counted once more
     without the edit list, where the container's own number says that some did not come.
     """
+    if any(problem.problem == "too_many_frames" for problem in facts.problems):
+        return  # to count them takes as long as to look at them
     format = FORMATS[media_type]
     listed = tally.listed if format.counts_frames else 0
     shown = present = tally.shown

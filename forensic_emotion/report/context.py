@@ -116,7 +116,7 @@ class ErrorRate:
     without_twins: Interval | None
     """Share of right answers on those without a pixel-identical copy in the training data."""
     near: dict[str, Any] | None
-    """The bin of ``reliability`` in which the threshold lies."""
+    """The bin of ``reliability`` in which the threshold lies, where more answers are wrong."""
     reliability: list[dict[str, Any]]
     """``metrics.ReliabilityBin``; empty for a model measured by an older femo."""
     robustness: dict[str, dict[str, Any]]
@@ -258,6 +258,7 @@ def build_context(
     *,
     logo: bytes | None = None,
     reviewer: str | None = None,
+    known: Altered | None = None,
 ) -> ReportContext:
     """Read one run of a case.
 
@@ -268,6 +269,7 @@ def build_context(
         settings: see ``ReportSettings``.
         logo: a PNG to show on the cover.
         reviewer: who reviews on the page, if it is one for that.
+        known: what of the case is not as femo wrote it, if that was looked at before: it takes long.
 
     Raises:
         UsageError: the case has no such run.
@@ -342,7 +344,7 @@ def build_context(
             *(
                 TEXTS["not_covered_run"].format(
                     run=other.id,
-                    state=other.state,
+                    state=visible(other.state),
                     model=_setting(visible(other.model), settings.redact),
                     faces=other.faces,
                 )
@@ -450,7 +452,7 @@ def build_context(
         ),
         pictures="\n".join(gallery.pictures),
         reviewer=reviewer,
-        altered=altered(case, run.id),
+        altered=altered(case, run.id) if known is None else known,
     )
 
 
@@ -554,11 +556,11 @@ def _custody(case: sqlite3.Connection, run: RunInfo, zone: str | None) -> Iterat
     )
     for _, several in groupby(entries, kind):
         first, *more = several
-        at, action = utc(first.at, zone), first.action
+        at, action = utc(str(first.at), zone), first.action
         if first.action == "review":
             action = TEXTS["reviews_between"].format(n=len(more) + 1)
         if more:
-            at += " " + TEXTS["until"].format(at=utc(more[-1].at, zone))
+            at += " " + TEXTS["until"].format(at=utc(str(more[-1].at), zone))
         yield Custody(at, action, f"{first.user}@{first.host}", f"femo {first.femo}")
 
 
@@ -717,7 +719,14 @@ def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool)
         return None
     accuracy = metrics["accuracy"]
     answered, reliability = metrics.get("answered"), metrics.get("reliability") or []
-    near = [b for b in reliability if answered and b["low"] <= answered["threshold"] < b["high"]]
+    near = []
+    if answered and answered["error"]:
+        near = [
+            b
+            for b in reliability
+            if b["low"] <= answered["threshold"] < b["high"]
+            and 1 - b["right"]["value"] > answered["error"]["value"]
+        ]
     twins = metrics.get("without_twins")
     return ErrorRate(
         split=split,

@@ -115,8 +115,10 @@ REVIEWING = ReportSettings(picture_budget=512)
 """A face can be judged only by its picture, and the page goes no further than this machine."""
 
 
-def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
+def review_page(case: Path, run_id: int, reviewer: str, known: Altered | None = None) -> bytes:
     """The page on which an examiner reviews the faces of a run; it sends what they say to ``reviews``.
+
+    With what of the case is not as femo wrote it, if that is known; it takes long to look at.
 
     Raises:
         CaseError: the case cannot be read.
@@ -124,7 +126,7 @@ def review_page(case: Path, run_id: int, reviewer: str) -> bytes:
     """
     with opened_case(case) as opened:
         opened.execute("BEGIN")
-        context = build_context(opened, case, run_id, REVIEWING, reviewer=reviewer)
+        context = build_context(opened, case, run_id, REVIEWING, reviewer=reviewer, known=known)
     return page(context).encode("utf-8")
 
 

@@ -74,8 +74,8 @@ TEXTS: dict[str, str] = {
     "threshold": "Faces whose highest score is not above {threshold} (scores are shown cut off after three"
     " digits) are labelled uncertain. On the same test faces the model answers {coverage} of them then",
     "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
-    "threshold_near": " Of answers little above the threshold more are: of test faces scored {low} to {high},"
-    " {error} were wrong (n = {n}).",
+    "threshold_near": " Near the threshold more are wrong: of test faces scored {low} to {high}, below it or"
+    " above, {error} (n = {n}).",
     "without_twins": " On the {n} of them of which no pixel-identical copy is among the training pictures:"
     " {error} (95 % interval {low} to {high}).",
     "error_unknown": "The error rate of this model is not known",
@@ -391,7 +391,7 @@ SCRIPT: dict[str, str] = {
     "scores": "Scores of the seven classes",
     "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were right"
     " (95 % interval {from} to {to}, n = {n}), all classes together.",
-    "worth_class": " Of all test faces that were answered {label}, whatever the score, {right} were right (n = {n}).",
+    "worth_class": " Of the test faces that were answered {label}, {right} were right (n = {n}).",
     "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was not"
     " measured; on test faces made worse fewer were right (see Methods).",
     "worth_unknown": "How often such a score is right was not measured.",

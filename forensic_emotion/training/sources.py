@@ -252,6 +252,7 @@ def read_votes(
         {str(s): labels[usage == s].tolist() for s in np.unique(usage)} if labels is not None else {}
     )
     by_split: dict[str, list[list[float]]] = {}
+    agree: list[bool] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as source:
             rows = csv.DictReader(source)
@@ -280,11 +281,8 @@ def read_votes(
                     own = expected.get(row[names["usage"]], [])
                     place = len(by_split.get(row[names["usage"]], ()))
                     told = (row[names["emotion"]] or "").strip() if "emotion" in names else ""
-                    if told.isdigit() and place < len(own) and int(told) != own[place]:
-                        raise ValueError(
-                            f"the label {told} is not that of the picture at its place, {own[place]}:"
-                            " the rows are in another order"
-                        )
+                    if told.isdigit() and place < len(own):
+                        agree.append(int(told) == own[place])
                 except ValueError as error:
                     raise _in_line(path, rows.line_num, error) from error
                 by_split.setdefault(row[names["usage"]], []).append(votes)
@@ -293,6 +291,14 @@ def read_votes(
             f"{path} cannot be read as FER+ votes: {_why(error)}.",
             "Give fer2013new.csv as FER+ publishes it.",
         ) from error
+    # Labels may have been corrected in one of both; half of them agree by no chance.
+    if agree and 2 * sum(agree) < len(agree):
+        raise DataError(
+            f"{path} has other labels (column emotion) than the pictures: {sum(agree)} of"
+            f" {len(agree)} agree.",
+            "Its rows are in another order, or its labels are numbered otherwise. Leave out that column"
+            " if the order is right.",
+        )
     found = np.zeros((len(usage), len(VOTES)), np.float32)
     for split in np.unique(usage):
         wanted, there = int((usage == split).sum()), len(by_split.get(str(split), ()))
