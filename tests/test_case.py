@@ -131,6 +131,13 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
         migrate(lying_there, "2026-01-01T00:00:00Z", ("femo", "migrate"))
     assert {p.name: p.read_bytes() for p in within.iterdir()} == {"older.db": before}
 
+    trapped = Path(shutil.copy(path, tmp_path / "trapped.db"))
+    with closing(sqlite3.connect(trapped)) as connection, connection:
+        connection.execute("CREATE TRIGGER z AFTER INSERT ON faces BEGIN DELETE FROM runs; END")
+    with pytest.raises(CaseError, match="its trigger z is none of femo's"):
+        migrate(trapped, "2026-01-01T00:00:00Z", ("femo", "migrate"))
+    assert not list(tmp_path.glob("trapped.db.before*")), "nothing is in the way of the next one"
+
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 

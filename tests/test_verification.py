@@ -612,6 +612,7 @@ def test_what_somebody_adds_to_ask_a_case_is_named_and_acts_on_nobody(case: Path
         connection.execute("CREATE VIEW mine AS SELECT path FROM files")
     assert run("query", case, "select * from mine")[0] == 0
     assert "the view mine is none of femo's" in run("verify", case)[1]
+    assert run("report", case)[0] == 0, "it alters nothing"
 
 
 @pytest.mark.parametrize("ending", ["-journal", "-wal", ".audit"])
