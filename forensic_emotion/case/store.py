@@ -863,8 +863,9 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
             "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
         ) from error
     try:
-        CaseStore(path, brought_up=(at, arguments)).close()  # all of it, or as it was
+        store = CaseStore(path, brought_up=(at, arguments))  # all of it, or as it was
     except (CaseError, UsageError):
         kept.unlink()  # the case is as it was
         raise
+    store.close()
     return kept
