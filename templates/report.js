@@ -302,11 +302,14 @@
       return "?";
     }
   }
+  function streamOf(i) {
+    return F.stream[i] ? " · " + fill(file(i).kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "";
+  }
   function facts(i) {
     const f = file(i);
     const time = F.pts[i] === null ? when(i)
       : `${clock(F.seconds[i])} · ${fill(T.frame, {n: F.frame[i]})} · ${fill(T.pts, {pts: F.pts[i], base: F.time_base[i], seconds: F.seconds[i]})}` +
-        (F.stream[i] ? " · " + fill(f.kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "");
+        streamOf(i);
     const face = [fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]})];
     if (F.size[i] !== null) face.push(fill(T.side, {n: F.size[i]}), fill(T.sharp, {n: F.blur[i]}), fill(T.light, {n: F.brightness[i]}));
     if (F.yaw[i] !== null) face.push(fill(T.pose, {yaw: F.yaw[i], pitch: F.pitch[i], roll: F.roll[i]}));
@@ -518,7 +521,7 @@
         seen ? make("img", {src: seen.src, alt: ""}) : make("span", {class: "no-picture"}, T.no_picture),
         make("div", {}, make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
           make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · ${fill(T.frame, {n: F.frame[i]})} · pts ${F.pts[i]} × ${F.time_base[i]} s`,
-          F.stream[i] ? " · " + fill(file(i).kind === "still" ? T.within : T.stream, {n: F.stream[i]}) : "", " · ", clockTime(i), make("br"),
+          streamOf(i), " · ", clockTime(i), make("br"),
           D.classes.map((c, k) => `${c} ${three(F.p[i * C + k])}`).join(", "), make("br"),
           [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.size[i] === null ? [] : [fill(T.side, {n: F.size[i]})]), ...(F.track[i] === null ? [] : [fill(T.track_no, {n: F.track[i]})]), F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : worth(i), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
           make("span", {class: "hash"}, file(i).hashes[0]))));

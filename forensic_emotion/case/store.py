@@ -148,8 +148,6 @@ class CaseStore:
                     check_is_current(self._db, path)
                     refuse_what_acts(self._connection, path)
                     self._look_around()
-                else:
-                    refuse_triggers(self._connection, path)
             # Readers may look on while it is written; each commit is on the disk before the next file.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")

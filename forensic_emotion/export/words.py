@@ -85,11 +85,18 @@ def answer(face: ListedFace) -> str:
 
 def plain_json(value: object) -> str:
     """JSON on one line in which nothing invisible stands as itself."""
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = _json(value)
+    except ValueError:  # only a damaged case has such numbers: others need not be walked through
+        text = _json(_finite(value))
     if text.isprintable():
         return text
     # What is not printable can only stand inside a string, where JSON has an escape for it.
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _finite(value: object) -> object:
