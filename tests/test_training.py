@@ -123,13 +123,14 @@ def test_normalisation_changes_no_answer_and_folds_away() -> None:
 
 
 def train_whole_and_stopped(source: Path, folder: Path, **changes: Any) -> Path:
-    """A training; one that was stopped after its first epoch and went on must end with its weights."""
+    """A training; one that was stopped after its first epoch and went on must end with its very file."""
     whole = train_tiny(source, folder / "whole", **changes)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(source, folder / "stopped", stop_at="epoch 1/", **changes)
     stopped = train_tiny(source, folder / "stopped", resume=True, **changes)
     for one, two in zip(weights_of(whole), weights_of(stopped), strict=True):
         np.testing.assert_array_equal(one, two)
+    assert (whole / "model.h5").read_bytes() == (stopped / "model.h5").read_bytes()
     return whole
 
 

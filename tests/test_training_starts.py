@@ -402,3 +402,15 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(FemoError, match="optional extra 'train'") as error:
         extra.require_train_extra("femo train")
     assert "pip install -e '.[train]'" in str(error.value)
+
+
+def test_two_trainings_into_one_folder_are_kept_apart(tmp_path: Path) -> None:
+    from forensic_emotion.training.checkpoint import Checkpoint
+
+    first, second = Checkpoint(tmp_path / "checkpoint"), Checkpoint(tmp_path / "checkpoint")
+    first.start()
+    with pytest.raises(UsageError, match="Another training is writing"):
+        second.start()
+    first.close()
+    second.start()
+    second.close()

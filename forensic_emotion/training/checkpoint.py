@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -57,12 +59,14 @@ class Checkpoint:
     """The folder that lets a killed run go on: the last and the best epoch, and the history.
 
     ``state.json`` is replaced in one step once the epoch's file is whole, so a kill at any moment
-    leaves a state whose files are there.
+    leaves a state whose files are there. One run at a time writes to it: ``start`` and ``load`` keep
+    others out until ``close``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._state = folder / STATE
+        self._locked: int | None = None
 
     def refuse_used(self, out: Path) -> None:
         """See that there is no run yet, before there is work to lose.
@@ -77,8 +81,33 @@ class Checkpoint:
             )
 
     def start(self) -> None:
-        """Make the folder for a new run."""
+        """Make the folder for a new run.
+
+        Raises:
+            UsageError: there is a run since ``refuse_used``, or another one is at work.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        self.refuse_used(self._folder.parent)
+
+    def close(self) -> None:
+        """Let other runs in."""
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
+
+    def _lock(self) -> None:
+        self._locked = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise UsageError(
+                f"Another training is writing to {self._folder.parent}.",
+                "Wait for it, or choose another folder with --out.",
+            ) from error
+        except OSError:
+            pass  # a cluster's file system without locks: one run alone needs none
 
     def save(
         self,
@@ -126,13 +155,14 @@ class Checkpoint:
         """The model, the average of its weights, the history and the commits to go on from.
 
         Raises:
-            UsageError: there is none, or it has other settings or data.
+            UsageError: there is none, it has other settings or data, or it is at work.
             DataError: it cannot be read.
         """
         if not self._state.exists():
             raise UsageError(
                 f"There is no run to resume in {self._folder.parent}.", "Start it without --resume."
             )
+        self._lock()
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))
             history = [Epoch(**epoch) for epoch in state.pop("history")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -85,90 +86,49 @@ def train(
         UsageError: ``out`` is in use, or the checkpoint there belongs to another run.
         FemoError: the model cannot be written; the last good checkpoint stays.
     """
-    if settings.freeze and init is None:
-        raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
-    if settings.distill_votes and not ferplus:
-        raise UsageError("--distill-votes learns from the FER+ votes.", "Name them: --ferplus FILE.")
-    if settings.distill_seen and (settings.distill_votes or not distill):
-        raise UsageError(
-            "--distill-seen asks teachers, who know no votes of pictures that are blended.",
-            "Name teachers by --distill, and leave out --distill-votes.",
-        )
-    if settings.distill_looks and not settings.distill_seen:
-        raise UsageError(
-            "--distill-looks is about what teachers are shown at each step.", "Add --distill-seen."
-        )
-    if (
-        ferplus
-        and not settings.distill_votes
-        and "ferplus" not in outputs_of(NETWORKS[settings.network](len(LABELS)))
-    ):
-        raise UsageError(
-            f"{settings.network} learns from no FER+ votes: it has no output for them.",
-            "Leave out --ferplus, or add --distill-votes.",
-        )
-    if not ferplus and settings.ferplus_weight != TrainSettings.ferplus_weight:
-        raise UsageError(
-            "--ferplus-weight has no effect without the FER+ votes.", "Name them: --ferplus FILE."
-        )
-    learns_more = distill or settings.distill_votes
-    if not learns_more and settings.distill_weight != TrainSettings.distill_weight:
-        raise UsageError(
-            "--distill-weight has no effect where nothing is learnt but the labels.",
-            "Name a teacher by --distill, or add --distill-votes.",
-        )
-    if settings.freeze and settings.normalise:
-        raise UsageError(
-            "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
-        )
-    if settings.sharpness and settings.optimizer != "sgd":
-        raise UsageError("--sharpness makes steps of sgd only.", "Add --optimizer sgd.")
-    if settings.normalise:
-        check_has_none(NETWORKS[settings.network](len(LABELS)))
+    _refuse_what_does_nothing(settings, ferplus, init, distill)
+    with closing(Checkpoint(out / "checkpoint")) as checkpoint, _computing_in(settings.precision):
+        if not resume:
+            checkpoint.refuse_used(out)
+        if source.is_dir():
+            refuse_inside(source, out, "model")
 
-    checkpoint = Checkpoint(out / "checkpoint")
-    if not resume:
-        checkpoint.refuse_used(out)
-    if source.is_dir():
-        refuse_inside(source, out, "model")
+        started_by = commit()
 
-    started_by = commit()
-
-    # ---- data -----------------------------------------------------------------------------------
-    pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
-    split = data.split_training(pictures, settings.validation_share)
-    validation_inputs = split.validation.inputs()
-    teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
-    init = find_start(init) if init else None
-    certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
-    if not certain:
+        # ---- data -----------------------------------------------------------------------------------
+        pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
+        split = data.split_training(pictures, settings.validation_share)
+        validation_inputs = split.validation.inputs()
+        teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
+        init = find_start(init) if init else None
+        certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
+        if not certain:
+            console.print(
+                f"{init} was trained on another file than {source}, or does not say on which: if it was"
+                " fitted to pictures that are held out here, all that is measured on them comes out too"
+                " good"
+            )
+        identity: dict[str, object] = {
+            "settings": asdict(settings),
+            "data_sha256": pictures.sha256,
+            "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
+            "init_sha256": _sha256_of_model(init) if init else None,
+            "teachers": [{"name": t.card.name, "sha256": t.weights_sha256} for t in teachers],
+        }
         console.print(
-            f"{init} was trained on another file than {source}, or does not say on which: if it was"
-            " fitted to pictures that are held out here, all that is measured on them comes out too good"
-        )
-    identity: dict[str, object] = {
-        "settings": asdict(settings),
-        "data_sha256": pictures.sha256,
-        "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
-        "init_sha256": _sha256_of_model(init) if init else None,
-        "teachers": [{"name": t.card.name, "sha256": t.weights_sha256} for t in teachers],
-    }
-    console.print(
-        f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
-        f" {split.left_out} left out as they stand in a test split"
-    )
-
-    if settings.precision == "mixed_bfloat16" and computes_bfloat16() is False:
-        console.print(
-            "This processor has no instructions for bfloat16: unless a GPU trains, --precision float32"
-            " is quicker"
+            f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
+            f" {split.left_out} left out as they stand in a test split"
         )
 
-    # ---- model, new or from the checkpoint ------------------------------------------------------
-    steps = -(-len(split.fit) // settings.batch_size)
-    keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(settings.precision)
-    try:
+        if settings.precision == "mixed_bfloat16" and computes_bfloat16() is False:
+            console.print(
+                "This processor has no instructions for bfloat16: unless a GPU trains,"
+                " --precision float32 is quicker"
+            )
+
+        # ---- model, new or from the checkpoint ------------------------------------------------------
+        steps = -(-len(split.fit) // settings.batch_size)
+        keras.utils.set_random_seed(settings.seed)
         if resume:
             model, average, history, commits = checkpoint.load(identity)
             if len(history) >= settings.epochs and (out / "model.json").exists():
@@ -233,6 +193,9 @@ def train(
 
         # ---- the epoch that is kept, and what is written ----------------------------------------
         kept = history[-1] if settings.keep == "last" else best(history)
+        # Keras names layers by how many it has made so far, which are more in a run that went on; with
+        # other names the same weights would be another file.
+        keras.utils.clear_session(free_memory=False)
         keras.config.set_dtype_policy("float32")
         final = NETWORKS[settings.network](len(LABELS))
         learnt = checkpoint.load_average(kept.epoch)
@@ -243,48 +206,106 @@ def train(
         served = symmetric(final) if settings.symmetric else final
         calibrated = calibrate([final], served, split.validation, settings.max_error)
         console.print(told_of(calibrated))
+        card = {
+            "name": out.resolve().name,
+            "network": settings.network,
+            "parameters": int(final.count_params()),
+            "labels": list(LABELS),
+            "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
+            "preprocessing": chips.PREPROCESSING,
+            "data": {
+                "name": source.name,
+                "sha256": identity["data_sha256"],
+                "fit": len(split.fit),
+                "validation": len(split.validation),
+                "left_out": split.left_out,
+                "landmarks": data.LANDMARK_METHOD,
+                "ferplus_sha256": identity["ferplus_sha256"],
+                "faces_detected": round(float(pictures.detected.mean()), 4),
+            },
+            "settings": asdict(settings),
+            "seed": settings.seed,
+            "init": {"name": init.name, "sha256": identity["init_sha256"], "held_out": certain}
+            if init
+            else None,
+            "teachers": identity["teachers"],
+            "epoch": kept.epoch,
+            "command": command_line(source, out, settings, ferplus, init, distill),
+            "commit": ", ".join(commits) or None,
+            "trained_with": trained_with(),
+            **calibrated,
+        }
+        try:
+            write_history(out / "history.csv", history)
+            draw_curves(out / "curves.png", history, kept.epoch)
+            write_pictures(out / "pictures.csv", pictures, split)
+            write_model(served, out, card)  # last, for its card tells that a training is through
+        except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
+            raise FemoError(
+                f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
+                "Make room there; --resume then writes it from the last checkpoint.",
+            ) from error
+        return out
+
+
+@contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Networks that are built here compute so; those after it in float32 again."""
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
     finally:
         keras.config.set_dtype_policy("float32")
-    card = {
-        "name": out.resolve().name,
-        "network": settings.network,
-        "parameters": int(final.count_params()),
-        "labels": list(LABELS),
-        "input": {"images": [chips.SIDE, chips.SIDE, 1], "landmarks": [68, 2]},
-        "preprocessing": chips.PREPROCESSING,
-        "data": {
-            "name": source.name,
-            "sha256": identity["data_sha256"],
-            "fit": len(split.fit),
-            "validation": len(split.validation),
-            "left_out": split.left_out,
-            "landmarks": data.LANDMARK_METHOD,
-            "ferplus_sha256": identity["ferplus_sha256"],
-            "faces_detected": round(float(pictures.detected.mean()), 4),
-        },
-        "settings": asdict(settings),
-        "seed": settings.seed,
-        "init": {"name": init.name, "sha256": identity["init_sha256"], "held_out": certain}
-        if init
-        else None,
-        "teachers": identity["teachers"],
-        "epoch": kept.epoch,
-        "command": command_line(source, out, settings, ferplus, init, distill),
-        "commit": ", ".join(commits) or None,
-        "trained_with": trained_with(),
-        **calibrated,
-    }
-    try:
-        write_history(out / "history.csv", history)
-        draw_curves(out / "curves.png", history, kept.epoch)
-        write_pictures(out / "pictures.csv", pictures, split)
-        write_model(served, out, card)  # last, for its card tells that a training is through
-    except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
-        raise FemoError(
-            f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
-            "Make room there; --resume then writes it from the last checkpoint.",
-        ) from error
-    return out
+
+
+def _refuse_what_does_nothing(
+    settings: TrainSettings, ferplus: Path | None, init: Path | None, distill: Sequence[Path]
+) -> None:
+    """See that the options go together.
+
+    Raises:
+        UsageError: one has no effect beside the others, or cannot be had with them.
+    """
+    if settings.freeze and init is None:
+        raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
+    if settings.distill_votes and not ferplus:
+        raise UsageError("--distill-votes learns from the FER+ votes.", "Name them: --ferplus FILE.")
+    if settings.distill_seen and (settings.distill_votes or not distill):
+        raise UsageError(
+            "--distill-seen asks teachers, who know no votes of pictures that are blended.",
+            "Name teachers by --distill, and leave out --distill-votes.",
+        )
+    if settings.distill_looks and not settings.distill_seen:
+        raise UsageError(
+            "--distill-looks is about what teachers are shown at each step.", "Add --distill-seen."
+        )
+    if (
+        ferplus
+        and not settings.distill_votes
+        and "ferplus" not in outputs_of(NETWORKS[settings.network](len(LABELS)))
+    ):
+        raise UsageError(
+            f"{settings.network} learns from no FER+ votes: it has no output for them.",
+            "Leave out --ferplus, or add --distill-votes.",
+        )
+    if not ferplus and settings.ferplus_weight != TrainSettings.ferplus_weight:
+        raise UsageError(
+            "--ferplus-weight has no effect without the FER+ votes.", "Name them: --ferplus FILE."
+        )
+    learns_more = distill or settings.distill_votes
+    if not learns_more and settings.distill_weight != TrainSettings.distill_weight:
+        raise UsageError(
+            "--distill-weight has no effect where nothing is learnt but the labels.",
+            "Name a teacher by --distill, or add --distill-votes.",
+        )
+    if settings.freeze and settings.normalise:
+        raise UsageError(
+            "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
+        )
+    if settings.sharpness and settings.optimizer != "sgd":
+        raise UsageError("--sharpness makes steps of sgd only.", "Add --optimizer sgd.")
+    if settings.normalise:
+        check_has_none(NETWORKS[settings.network](len(LABELS)))
 
 
 def _astray(epoch: int) -> ModelError:
