@@ -76,7 +76,8 @@ def discover(root: Path) -> Iterator[Found]:
     if is_folder:
         yield from _walk(top)
     else:
-        yield _found(top, b"")
+        # By its own name, as the run's root is told, also where a link leads to it.
+        yield _found(os.path.realpath(top), b"")
 
 
 def _walk(root: bytes) -> Iterator[Found]:

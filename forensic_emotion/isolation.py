@@ -505,6 +505,7 @@ def serve(descriptor: int) -> None:
                     on_read=teller.read,
                     on_faces=teller.faces,
                 )
+            done = pickle.dumps(("done", outcome))  # here, for that takes memory too
         except MemoryError:
             pipe.send(("memory", _allowed()))
             return
@@ -517,7 +518,8 @@ def serve(descriptor: int) -> None:
             problems = (Problem("analyse", "fault", text),)
             found = task.found
             outcome = Outcome(found.path, found.path_text, "failed", problems=problems)
-        pipe.send(("done", outcome))
+            done = pickle.dumps(("done", outcome))
+        pipe.send_bytes(done)
 
 
 class _Teller:

@@ -43,6 +43,14 @@ _BRANDS = {
     b"qt  ": "video/quicktime",
 }
 _ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"styp", b"moof", b"sidx")
+LARGEST_ATOM = 0x20202020
+"""Bytes of an atom that holds no pictures; as text it would be four blanks, and letters are above."""
+_SPACE = rb"\s+(?:#[^\n]*(?:\n\s*|\Z))*"
+_ANYMAP = re.compile(
+    rb"P(?:[14]S\d+S\d+\s|[2356]S\d+S\d+S\d+\s|[1-6]S(?:\d+S\d+\s*)?\Z)".replace(b"S", _SPACE)
+)
+"""Kind, width, height and, but for two kinds, the lightest value; comments stand anywhere between. What
+is looked at may end amid that."""
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 
@@ -52,13 +60,14 @@ def sniff(head: bytes) -> str | None:
         return media_type
     if head[4:8] == b"ftyp":
         return _iso_media(head)
-    if head[4:8] in _ATOMS:
+    # Four letters stand in a text too ("You free?"), where those before them are no size.
+    if head[4:8] in _ATOMS and (head[4:8] == b"mdat" or int.from_bytes(head[:4], "big") < LARGEST_ATOM):
         return "video/quicktime"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
     if head[:4] == b"\x00\x00\x01\x00" and head[4:6] != b"\x00\x00" and head[9:10] == b"\x00":
         return "image/vnd.microsoft.icon"
-    if re.match(rb"P[1-6]\s+(#|\d+\s)", head):
+    if _ANYMAP.match(head):
         return "image/x-portable-anymap"
     if _is_transport_stream(head):
         return "video/mp2t"
@@ -105,6 +114,7 @@ _NO_READER: _Signatures = (
     (0, b"FOVb", "a camera's raw picture (Sigma)"),
     (0, b"\x00MRM", "a camera's raw picture (Minolta)"),
     (6, b"HEAPCCDR", "a camera's raw picture (Canon CRW)"),
+    (4, b"ftypcrx ", "a camera's raw picture (Canon CR3)"),
     (0, b"DHAV", "a recorder's video (Dahua)"),
     (0, b"IMKH", "a recorder's video (Hikvision)"),
     (128, b"DICM", "a medical picture (DICOM)"),
@@ -147,8 +157,10 @@ def _is_disk(head: bytes) -> bool:
     return entries <= {0x00, 0x80} or head[3:11] in (b"NTFS    ", b"EXFAT   ") or is_fat
 
 
-def _iso_media(head: bytes) -> str:
+def _iso_media(head: bytes) -> str | None:
     """By major brand; the generic still-picture brand is told apart by the compatible ones."""
+    if without_reader(head):
+        return None
     size = min(int.from_bytes(head[:4], "big"), len(head))
     compatible = {head[i : i + 4] for i in range(16, size, 4)}
     major = _BRANDS.get(head[8:12], "video/mp4")

@@ -76,7 +76,12 @@ def visible(text: str) -> str:
     """
     if text.isprintable() and not BLANK.search(text):
         return text
-    return "".join(c if c.isprintable() and not BLANK.match(c) else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c.isprintable() and not BLANK.match(c) else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
 def refuse_inside(evidence: Path, output: Path, what: str) -> None:
@@ -158,7 +163,6 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
         for path in (*beside.rglob("*"), beside) if beside.is_dir() else (beside,):
             to_disk(path)
         beside.replace(target)
-        to_disk(target.parent)
     except BaseException as error:
         with suppress(OSError):
             if beside.is_dir() and not beside.is_symlink():
@@ -175,6 +179,8 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
                 f"The {what} {out} cannot be written: {error.strerror or error}.", remedy
             ) from error
         raise
+    with suppress(OSError):  # it stands there whole; a folder that may not be read cannot be asked more
+        to_disk(target.parent)
 
 
 def to_disk(path: Path) -> None:

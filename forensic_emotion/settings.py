@@ -67,10 +67,30 @@ def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     return None
 
 
-CONFIDENCES = {"centerface": 0.4, "hog": 0.5, "mmod": 0.5}
-"""How sure each detector must be where nobody says it; 0.5 is a margin of 0, as in dlib's own."""
 DLIB_FACE = 80
 """Side in pixels of the smallest face that dlib's detectors find, without enlarging."""
+
+
+@dataclass(frozen=True)
+class DetectorFacts:
+    """What settings must know of a detector; ``faces.detector.load_detector`` loads it."""
+
+    confidence: float
+    """How sure it must be where nobody says it; 0.5 is a margin of 0, as in dlib's own."""
+    note: str = ""
+    """For the help."""
+    least_confidence: float = 0.0
+    """It gives nothing that it is less sure of."""
+    least_long_side: int = 0
+    """Longer side of a picture in which it finds next to nothing if it is smaller, in pixels."""
+
+
+DETECTORS = {
+    "centerface": DetectorFacts(0.4),
+    "hog": DetectorFacts(0.5, "dlib, frontal faces only", least_long_side=2 * DLIB_FACE),
+    "mmod": DetectorFacts(0.5, "dlib, slow", least_confidence=0.5, least_long_side=2 * DLIB_FACE),
+}
+"""The first is the default."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +113,11 @@ class ScanSettings(Settings):
         None, "With --sample every: so many frames a second (instead of --every).", above=0, most=1000
     )
     detector: str = setting(
-        "centerface",
-        "What finds faces: centerface, hog (dlib, frontal faces only), mmod (dlib, slow).",
-        choices=("centerface", "hog", "mmod"),
+        next(iter(DETECTORS)),
+        "What finds faces: "
+        + ", ".join(f"{name} ({of.note})" if of.note else name for name, of in DETECTORS.items())
+        + ".",
+        choices=tuple(DETECTORS),
     )
     smallest_face: int = setting(
         20,
@@ -112,7 +134,9 @@ class ScanSettings(Settings):
     )
     confidence: float | None = setting(
         None,
-        "How sure the detector must be, 0 to 1. Default: 0.4 for centerface, 0.5 for hog and mmod.",
+        "How sure the detector must be, 0 to 1. Default: "
+        + ", ".join(f"{of.confidence} for {name}" for name, of in DETECTORS.items())
+        + ".",
         above=0,
         most=0.999,
     )
@@ -153,7 +177,7 @@ class ScanSettings(Settings):
     @property
     def confidence_in_force(self) -> float:
         """How sure the detector must be, also where nobody says it."""
-        return self.confidence or CONFIDENCES[self.detector]
+        return self.confidence or DETECTORS[self.detector].confidence
 
     @property
     def in_force(self) -> dict[str, Any]:
@@ -172,11 +196,12 @@ class ScanSettings(Settings):
             raise UsageError(
                 "--every and --per-second say the same thing in two ways.", "Give one of them."
             )
-        if self.detector == "mmod" and self.confidence is not None and self.confidence < 0.5:
+        facts = DETECTORS[self.detector]
+        if self.confidence is not None and self.confidence < facts.least_confidence:
             raise UsageError(
-                f"--confidence {self.confidence:g} has no effect on mmod: dlib gives what it is surer of"
-                " than 0.5 only.",
-                "Give 0.5 or more, or --detector centerface.",
+                f"--confidence {self.confidence:g} has no effect on {self.detector}: it gives what it is"
+                f" surer of than {facts.least_confidence:g} only.",
+                f"Give {facts.least_confidence:g} or more, or --detector centerface.",
             )
         if self.smallest_face > self.long_side:
             raise UsageError(
@@ -184,11 +209,11 @@ class ScanSettings(Settings):
                 " picture has a face of that size.",
                 "Give a smaller --smallest-face, or a larger --long-side.",
             )
-        if self.detector in ("hog", "mmod") and self.long_side < 2 * DLIB_FACE:
+        if self.long_side < facts.least_long_side:
             raise UsageError(
                 f"--long-side {self.long_side} leaves {self.detector} next to nothing to find: no face"
-                f" smaller than {DLIB_FACE} pixels, after a picture was scaled to that.",
-                f"Give a --long-side of {2 * DLIB_FACE} or more, or --detector centerface.",
+                f" under {facts.least_long_side // 2} pixels, after a picture was scaled to that.",
+                f"Give a --long-side of {facts.least_long_side} or more, or --detector centerface.",
             )
 
 

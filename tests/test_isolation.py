@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -129,6 +130,20 @@ def load_with_a_list_that_goes(path: Path) -> Tools:
     assert found.database is not None
     found.database.close()
     return replace(fake_tools(), known=(found,))
+
+
+def load_without_room_to_send() -> Tools:
+    """Memory that is there for the work on a file, and not for what the parent is to be told."""
+
+    class Short:
+        UnpicklingError = pickle.UnpicklingError
+
+        @staticmethod
+        def dumps(_: object) -> bytes:
+            raise MemoryError
+
+    isolation.pickle = Short  # type: ignore[assignment]
+    return fake_tools()
 
 
 def load_slow() -> Tools:
@@ -531,6 +546,15 @@ def test_a_fault_outside_the_work_on_frames_costs_one_file(evidence: Path) -> No
     assert (outcome.state, problem.problem) == ("failed", "fault")
     assert isinstance(after, Outcome)
     assert after.state == "faces"
+
+
+def test_want_of_memory_for_what_was_found_is_told_as_that(evidence: Path) -> None:
+    (evidence / "a.png").write_bytes(encoded(FACE))
+    (found,) = find_evidence(evidence)
+    with Isolated(load_without_room_to_send, LIMITS) as analyser:
+        outcome = analyser.analyse(found, lambda _: False, lambda _: None)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "out_of_memory"
 
 
 def test_the_limit_that_counted_is_named() -> None:

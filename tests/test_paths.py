@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forensic_emotion.errors import FemoError, UsageError
-from forensic_emotion.paths import refuse_to_replace, written_whole
+from forensic_emotion.paths import refuse_to_replace, visible, written_whole
 from forensic_emotion.report.printing import write_pdf
 
 
@@ -38,6 +38,22 @@ def test_what_is_not_finished_leaves_nothing(tmp_path: Path, folder: bool) -> No
     with written_whole(out, "PDF") as unfinished:
         unfinished.write_text("whole")
     assert (out.read_text(), os.listdir(tmp_path)) == ("whole", [out.name])
+
+
+def test_what_stands_is_not_called_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_files(path: Path) -> None:
+        if path.is_dir():
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("forensic_emotion.paths.to_disk", only_files)
+    with written_whole(tmp_path / "out", "PDF") as unfinished:
+        unfinished.write_text("whole")
+    assert (tmp_path / "out").read_text() == "whole"
+
+
+def test_what_is_invisible_is_told_apart() -> None:
+    assert visible("\ue0001") == r"\ue0001"
+    assert visible("\U000e0001") == r"\U000e0001"
 
 
 def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:

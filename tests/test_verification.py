@@ -210,6 +210,43 @@ def test_one_flipped_bit_of_a_model_card_is_found(case: Path) -> None:
     assert any(SETTLED in fault for fault in verified(case).faults)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE runs SET settings = '[1, 2]'",
+        "UPDATE runs SET versions = 'null'",
+        "UPDATE runs SET evidence_root_bytes = x'00'",
+        """UPDATE runs SET model_card = '{"metrics": {"PublicTest": 3}}'""",
+        "UPDATE files SET exif = '{oops' WHERE path = 'face.png'",
+        "UPDATE faces SET landmarks = '[1]'",
+        "UPDATE faces SET top_class = 'zzz'",
+    ],
+)
+def test_a_value_of_another_type_is_laid_to_the_case(case: Path, tmp_path: Path, sql: str) -> None:
+    tamper(case, sql)
+    code, output = run("report", case, "--out", tmp_path / "r.html")
+    words = " ".join(output.split())
+    assert code in (1, 3), words
+    assert "is not as femo wrote it: run 1" in words if code == 1 else "was altered" in words
+    for name in ("csv", "case", "coco"):
+        code, output = run("export", case, name, "--out", tmp_path / name)
+        assert code in (1, 3), output
+        assert "altered" in output or "is not as femo wrote it" in " ".join(output.split())
+
+
+def test_a_fault_over_a_whole_case_stays_a_fault(case: Path) -> None:
+    with pytest.raises(ZeroDivisionError), opened_case(case):
+        raise ZeroDivisionError
+
+
+def test_one_file_is_told_by_its_own_name_also_through_a_link(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "face.png").write_bytes(FACE)
+    (tmp_path / "link.png").symlink_to(evidence / "face.png")
+    scanned(tmp_path / "link.png", tmp_path / "case.db")
+    for name in (evidence / "face.png", tmp_path / "link.png"):
+        assert verified(tmp_path / "case.db", name).holds
+
+
 def test_a_review_whose_face_got_another_number_is_named(case: Path) -> None:
     with closing(CaseStore(case)) as store:
         store.add_review(1, Judgement(1, "confirmed"), "A", "2026", ())

@@ -42,6 +42,12 @@ def altered(case: sqlite3.Connection, run_id: int) -> Altered:
     return Altered(paths, tuple(fault for check in checks for fault in made(check)))
 
 
+def faults_of(case: sqlite3.Connection) -> Iterator[str]:
+    """What of a whole case is not as femo wrote it, in words."""
+    for check in (broken_runs(case), broken_rows(case), loose_rows(case), broken_reviews(case)):
+        yield from made(check)
+
+
 def made(check: Iterable[str]) -> Iterator[str]:
     """What a check finds; where the case does not even let it be made, that is a fault too."""
     try:

@@ -277,7 +277,7 @@ ORDER BY files.path_bytes, tracks.track {LIMIT}
 
 DUPLICATES = Preset(
     "duplicates",
-    "Paths that hold the same bytes as another one",
+    "Paths that hold the same bytes as another one, empty ones left out",
     f"""
 WITH copies AS (
     SELECT sha256, count(*) AS paths FROM files WHERE run_id = {RUN} AND sha256 IS NOT NULL
@@ -286,7 +286,7 @@ WITH copies AS (
 SELECT files.sha256, files.path, copies.paths, evidence.size, evidence.media_type,
     files.id AS file_id
 FROM files JOIN copies ON copies.sha256 = files.sha256 JOIN evidence ON evidence.sha256 = files.sha256
-WHERE files.run_id = {RUN} AND {path("files.path")}
+WHERE files.run_id = {RUN} AND evidence.size > 0 AND {path("files.path")}
 ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
 """,
     {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forensic_emotion.case.alterations import faults_of
 from forensic_emotion.case.database import Database
 from forensic_emotion.case.integrity import refuse_what_acts
 from forensic_emotion.case.rows import (
@@ -30,7 +31,7 @@ from forensic_emotion.case.version import (
     held,
     refuse_odd_files,
 )
-from forensic_emotion.errors import CaseError, UsageError
+from forensic_emotion.errors import CaseError, FemoError, UsageError
 from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
     CLASSES,
@@ -98,6 +99,17 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
         elif (journal := beside(path, "-journal")).exists():
             remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
+    except (FemoError, OSError):
+        raise
+    except Exception as error:
+        # Values of other types than femo writes fail wherever they are used; that is the case's fault.
+        if (fault := next(faults_of(connection), None)) is None:
+            raise
+        raise CaseError(
+            f"The case {path} is not as femo wrote it: {fault}. What failed by that:"
+            f" {type(error).__name__}: {error}.",
+            f"femo verify {path} names all that was changed; use a copy that is whole.",
+        ) from error
     finally:
         connection.close()
 

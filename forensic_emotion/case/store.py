@@ -85,8 +85,11 @@ CACHE_KIB = 512
 """Pages of the case that SQLite keeps in memory. Its own default of 2 MiB fills only as a case grows,
 which is late in a scan of long videos; rows are written in order and gain next to nothing by it."""
 
-CANNOT_BE_HELD = (sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError)
-"""What SQLite raises of values that are too long, too large, or of a type that it does not know."""
+CANNOT_BE_HELD = (
+    *(sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError),
+    *(OverflowError, UnicodeEncodeError),
+)
+"""What SQLite raises of values too long, too large, of a type that it does not know, or of no text."""
 
 
 DAMAGED = "It is damaged: femo verify says where. Scan into another case, or use a copy that is whole."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,8 @@ def compare(
     read. Exit code 0 says that the results do not differ, 3 that they do, or that a digest is not that
     of its rows.
     """
+    if not math.isfinite(tolerance):  # which older versions of click let pass
+        raise UsageError("--tolerance is no number.", "Give one from 0 to 1.")
     from forensic_emotion.case import difference
     from forensic_emotion.case.queries import opened_case, read_run
 

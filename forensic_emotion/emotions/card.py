@@ -73,16 +73,18 @@ class ModelCard:
                 else "Give a folder that femo train wrote. Where those of shipped models lie:"
                 " femo models --format json",
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(
                 f"{path} is no model card: {type(error).__name__}: {error}.",
                 RESTORE,
             ) from error
-        if not complete or not _is_text(str(card.name)):
+        if not complete:
             raise ModelError(
                 f"{path} is no model card: its name, classes, files or preprocessing are missing.",
                 RESTORE,
             )
+        if not _is_text(json.dumps(facts, ensure_ascii=False)):
+            raise ModelError(f"{path} holds half a character, which no case can hold.", RESTORE)
         for what, share in shares.items():
             if not 0 <= share <= 1:
                 raise ModelError(

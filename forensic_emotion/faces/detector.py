@@ -43,9 +43,11 @@ def load_detector(settings: ScanSettings) -> Detector:
         from forensic_emotion.faces.mmod import MmodDetector
 
         return MmodDetector(settings)
-    from forensic_emotion.faces.hog import HogDetector
+    if settings.detector == "hog":
+        from forensic_emotion.faces.hog import HogDetector
 
-    return HogDetector(settings)
+        return HogDetector(settings)
+    raise NotImplementedError(f"no line here loads the detector {settings.detector}")
 
 
 def scale_for(width: int, height: int, settings: ScanSettings, native: float) -> float:

@@ -65,7 +65,7 @@ def write_report(
         refuse_other_sums(target)
         opened.execute("BEGIN")  # one view of the case, also while a scan writes to it
         context = build_context(opened, case, run_id, settings, logo=picture)
-    html = page(context).encode("utf-8")
+        html = page(context).encode("utf-8")
     with written_whole(target, "report") as unfinished:
         unfinished.write_bytes(html)
     write_sum(target, hashlib.sha256(html).hexdigest())
@@ -127,7 +127,7 @@ def review_page(case: Path, run_id: int, reviewer: str, known: Altered | None = 
     with opened_case(case) as opened:
         opened.execute("BEGIN")
         context = build_context(opened, case, run_id, REVIEWING, reviewer=reviewer, known=known)
-    return page(context).encode("utf-8")
+        return page(context).encode("utf-8")
 
 
 def _paper(context: ReportContext) -> str:
