@@ -53,6 +53,9 @@ class Progress(Protocol):
     def done(self, found: Found, outcome: Outcome) -> None:
         """One more path has its outcome."""
 
+    def changed(self, path: bytes, text: str) -> None:
+        """A path that was done before the scan was stopped is another one now."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -99,14 +102,20 @@ def scan(
     run_id = store.begin(run)
     state = "failed"
     try:
-        finished = store.finished(run_id)
-        _mark_changed(paths, finished, store, run_id)
-        there, unread = {found.path for found in paths}, store.unread(run_id)
-        again, gone = unread & there, unread - there
+        finished, unread = store.finished(run_id), store.unread(run_id)
+        there = {found.path: found for found in paths}
+        again = {
+            path
+            for path, state in unread.items()
+            if path in there and not (state == "skipped" and there[path].skip)  # a link, and still one
+        }
+        gone = unread.keys() - there.keys()
         listed = gone & set(_folders(there)) if gone else gone
         left = [found for found in paths if found.path not in finished or found.path in again]
+        for path in sorted(finished - again - listed):
+            _tell_if_changed(path, there.get(path), store, run_id, progress)
         # What was looked at stays in the run, also if it has gone since.
-        expected = len((finished | there) - listed)
+        expected = len((finished | there.keys()) - listed)
         store.set_discovered(run_id, expected)
         progress.start(len(left), sum(found.size for found in left))
 
@@ -143,18 +152,21 @@ def _folders(paths: Iterable[bytes]) -> Iterator[bytes]:
             yield path
 
 
-def _mark_changed(paths: list[Found], finished: set[bytes], store: CaseStore, run_id: int) -> None:
-    """Give each file that was dealt with before the scan was stopped a problem if it is another one now.
+def _tell_if_changed(
+    path: bytes, found: Found | None, store: CaseStore, run_id: int, progress: Progress
+) -> None:
+    """Give a file that was dealt with before the scan was stopped a problem if it is another one now.
 
     Another drive may be mounted where the first one was. What was found stays: it is of what was there.
     """
-    for found in paths:
-        before = store.looked_at(run_id, found.path) if found.path in finished else None
-        if before is None or before.marked:
-            continue
-        if changes := changed_since(found, before.stamp):
-            text = f"changed since it was looked at, before the scan was stopped: {', '.join(changes)}"
-            store.mark_changed(run_id, before.id, text)
+    before = store.looked_at(run_id, path)
+    if before is None:
+        return
+    what = "gone" if found is None else ", ".join(changed_since(found, before.stamp))
+    if what and not any(told.endswith(what) for told in before.changes):
+        text = f"changed since it was looked at, before the scan was stopped: {what}"
+        progress.changed(path, text)
+        store.mark_changed(run_id, before.id, text)
 
 
 AHEAD = 32

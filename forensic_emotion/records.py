@@ -51,7 +51,8 @@ State = Literal[
 """How the work on one path ended; each discovered path has exactly one.
 
 ``faces``: wholly looked at, at least one face. ``no_face``: wholly looked at, none detected at these
-settings. ``partial``: looked at in part, or its times are missing or go back; a problem says so.
+settings. ``partial``: looked at in part, or its times are missing or go back, or it changed meanwhile or
+since; a problem says so.
 ``skipped``: not looked at, for the reason given. ``failed``: should have been looked at and could not
 be. ``crashed``, ``timeout``, ``out_of_memory``: the same, as it cost the process that looked at it,
 twice.

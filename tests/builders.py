@@ -261,6 +261,9 @@ class FakeProgress:
     def done(self, found: Found, outcome: Outcome) -> None:
         self.told.append(outcome.path_text)
 
+    def changed(self, path: bytes, text: str) -> None:
+        self.told.append(f"{path.decode()}: {text}")
+
 
 @dataclass
 class InterruptsAfter(FakeProgress):

@@ -252,7 +252,7 @@ def test_what_was_looked_at_in_part_is_told(evidence: Path, case: Path) -> None:
     (evidence / "whole.png").write_bytes(FACE)
     scanned(evidence, case)
     text = Page(report(case)).text
-    assert "Paths that were looked at in part: 1 (1 truncated); see Problems." in text
+    assert "Paths that were looked at in part, or that changed: 1 (1 truncated); see Problems." in text
     assert TEXTS["not_covered_none"] not in text
     assert TEXTS["not_covered_all_frames"] not in text
 

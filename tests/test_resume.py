@@ -224,15 +224,23 @@ def test_evidence_that_is_another_one_when_a_scan_goes_on_is_told(mixed: Path, t
     (mixed / other).write_bytes(encoded(picture(faces=[Box(1, 1, 30, 30), Box(40, 40, 60, 60)])))
     os.utime(mixed / touched, ns=(1, 1))
     (mixed / gone).unlink()
+    seen = InterruptsAfter(things=6)
     with pytest.raises(KeyboardInterrupt):
-        scan_into(mixed, case, InterruptsAfter(things=3))
-    scan_into(mixed, case)
+        scan_into(mixed, case, seen)
+    begin = "changed since it was looked at, before the scan was stopped: "
+    assert f"{gone}: {begin}gone" in seen.told
+    assert any(line.startswith(f"{touched}: {begin}modified") for line in seen.told)
+    last = FakeProgress()
+    (mixed / touched).write_bytes(b"another file by now")
+    scan_into(mixed, case, last)
+    assert sum(begin in line for line in last.told) == 1, "what was told is not told again"
     told = rows(
         case,
         "SELECT path, state IN ('partial', 'failed', 'skipped'), message FROM problems"
         " JOIN files ON files.id = file_id WHERE class = 'changed' ORDER BY path",
     )
-    assert [path for path, *_ in told] == sorted([other, touched])
+    assert [path for path, *_ in told] == sorted([other, touched, touched, gone])
+    assert any(path == touched and "size" in text for path, _, text in told)
     assert all(marked and "before the scan was stopped" in text for _, marked, text in told)
     with opened_case(case) as opened:
         assert verify(opened, case, 1, None, lambda: None).faults == []
@@ -268,6 +276,32 @@ def test_what_could_not_be_read_is_looked_at_again(
         assert verify(opened, case, 1, None, lambda: None).faults == []
     assert scan_into(mixed, case).summary.run_id == 2, "of a run that ended nothing is taken back"
     assert rows(case, unread) == [("00 gone.png",)]
+
+
+def test_what_was_a_link_and_is_a_picture_now_is_looked_at(mixed: Path, tmp_path: Path) -> None:
+    scan_into(mixed, tmp_path / "whole.db")
+    for name in ("00 link.png", "0 folder"):
+        (mixed / name).symlink_to("04.png")
+    os.mkfifo(mixed / "00 pipe")
+    case = tmp_path / "case.db"
+    with pytest.raises(KeyboardInterrupt):
+        scan_into(mixed, case, InterruptsAfter(things=8))
+    states = "SELECT path, state FROM files WHERE path LIKE '0 %' OR path LIKE '00 %' ORDER BY path"
+    skipped = [("0 folder", "skipped"), ("00 link.png", "skipped"), ("00 pipe", "skipped")]
+    assert rows(case, states) == skipped
+    for name in ("00 link.png", "0 folder"):
+        (mixed / name).unlink()
+    (mixed / "00 link.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
+    (mixed / "0 folder").mkdir()
+    (mixed / "0 folder" / "x.png").write_bytes(encoded(picture(70, 50)))
+    again = FakeProgress()
+    scan_into(mixed, case, again)
+    assert {"00 link.png", "0 folder/x.png"} <= set(again.told)
+    assert "00 pipe" not in again.told, "it is one still"
+    assert [path for path, _ in rows(case, states)] == ["0 folder/x.png", "00 link.png", "00 pipe"]
+    assert "skipped" not in {state for path, state in rows(case, states) if path != "00 pipe"}
+    with opened_case(case) as opened:
+        assert verify(opened, case, 1, None, lambda: None).faults == []
 
 
 def test_a_path_that_is_to_be_looked_at_again_is_not_lost_meanwhile(mixed: Path, tmp_path: Path) -> None:
@@ -308,9 +342,11 @@ def test_only_what_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
         store.add(run_id, Outcome(path, path.decode(), "failed", problems=(problem,)))
     store.add(run_id, Outcome(b"crashed", "crashed", "crashed"))
     store.add(run_id, Outcome(b"link", "link", "skipped", reason="symbolic link, not followed"))
-    assert store.unread(run_id) == {b"read", b"folder", b"altered"}
+    link = {b"link": "skipped"}
+    assert store.unread(run_id) == {**dict.fromkeys((b"read", b"folder", b"altered"), "failed"), **link}
     store._connection.execute("UPDATE problems SET message = '' WHERE class = 'no_permission'")
-    assert store.unread(run_id) == {b"read", b"folder"}, "verify tells of it, and has to go on doing so"
+    unread = {**dict.fromkeys((b"read", b"folder"), "failed"), **link}
+    assert store.unread(run_id) == unread, "verify tells of it, and has to go on doing so"
     store.close()
 
 

@@ -423,24 +423,27 @@ class LookedAt:
 
     id: int
     stamp: Stamp
-    marked: bool
-    """It has the problem that it changed."""
+    changes: tuple[str, ...]
+    """What was told of its changes."""
 
 
 def read_looked_at(case: sqlite3.Connection, run_id: int, path: bytes) -> LookedAt | None:
     """What a run keeps of a path; None if it has not dealt with it, or not read it."""
     row = case.execute(
         """
-        SELECT files.id, evidence.size, files.modified_at, files.changed_at, EXISTS (
-            SELECT 1 FROM problems
-            WHERE file_id = files.id AND stage = 'read' AND class = 'changed'
-        )
+        SELECT files.id, evidence.size, files.modified_at, files.changed_at
         FROM files JOIN evidence ON evidence.sha256 = files.sha256
         WHERE files.run_id = ? AND files.path_bytes = ?
         """,
         (run_id, path),
     ).fetchone()
-    return None if row is None else LookedAt(row[0], (row[1], row[2], row[3]), bool(row[4]))
+    if row is None:
+        return None
+    told = case.execute(
+        "SELECT message FROM problems WHERE file_id = ? AND stage = 'read' AND class = 'changed'",
+        row[:1],
+    )
+    return LookedAt(row[0], (row[1], row[2], row[3]), tuple(text for (text,) in told))
 
 
 FIRST = "files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"

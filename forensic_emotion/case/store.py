@@ -120,7 +120,7 @@ class CaseStore:
         """The same, until an entry of the audit table has it; so long the file stays as it is."""
         self._noted = False
         """An entry was added in the transaction that is open."""
-        self._again: set[bytes] = set()
+        self._again: Collection[bytes] = ()
         """See ``unread``."""
         self._taken_back = 0
         if not path.parent.is_dir():
@@ -381,15 +381,17 @@ class CaseStore:
         """Each path that a run has dealt with."""
         return self._read(read_finished, run_id)
 
-    def unread(self, run_id: int) -> set[bytes]:
-        """The paths that a run could not read and may look at again: a loose cable costs thousands.
+    def unread(self, run_id: int) -> dict[bytes, str]:
+        """The paths that a run could not read and may look at again (a loose cable costs thousands), and
+        those that were links, pipes and the like, which it did not open; each with its state.
 
         Not those whose bytes changed or that cost their process: what was told of these stays. Nor those
         whose rows are not as they were written, for new ones would hide it.
         """
         unread = self._read(_unread_rows, run_id)
-        self._again = {path for file_id, path in unread if self._read(is_as_written, file_id)}
-        return self._again
+        found = {path: state for file_id, path, state in unread if self._read(is_as_written, file_id)}
+        self._again = found.keys()
+        return found
 
     def take_back(self, run_id: int, folders: Collection[bytes]) -> None:
         """Forget folders that could not be listed, whose paths are in the case by now."""
@@ -744,11 +746,11 @@ NOT_READ = ("unreadable", "no_permission", "vanished")
 
 
 def _unread_rows(case: sqlite3.Connection, run_id: int) -> list[tuple[Any, ...]]:
-    """Number and path of each that could not be read, and has no other problem."""
+    """Number, path and state of each that was not read, and has no other problem."""
     marks = ", ".join("?" * len(NOT_READ))
     return case.execute(
-        "SELECT id, path_bytes FROM files"
-        " WHERE run_id = ? AND sha256 IS NULL AND state = 'failed' AND NOT EXISTS ("
+        "SELECT id, path_bytes, state FROM files"
+        " WHERE run_id = ? AND sha256 IS NULL AND state IN ('failed', 'skipped') AND NOT EXISTS ("
         f" SELECT 1 FROM problems WHERE file_id = files.id AND class NOT IN ({marks}))",
         (run_id, *NOT_READ),
     ).fetchall()

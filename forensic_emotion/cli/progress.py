@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from forensic_emotion.engine import Ended
 from forensic_emotion.evidence import Found
-from forensic_emotion.paths import AUDIT, as_typed, beside, visible
+from forensic_emotion.paths import AUDIT, as_text, as_typed, beside, visible
 from forensic_emotion.records import Outcome
 
 WORDS = {
     "faces": "with faces (faces)",
     "no_face": "without (no_face)",
-    "partial": "looked at in part (partial)",
+    "partial": "in part, or changed (partial)",
     "timeout": "timed out (timeout)",
     "out_of_memory": "out of memory (out_of_memory)",
 }
@@ -115,13 +116,18 @@ class ScanProgress:
         files = f"{self._done}/{self._paths}"
         left = 2 * found.size + 1 - self._read.pop(found.path, 0)
         self._bar.update(self._task, advance=left, files=files)
-        path = escape(visible(outcome.path_text))
+        path = outcome.path_text
         if outcome.notable is not None:
-            text = f"its hash is in {escape(visible(outcome.notable))}"
-            self._bar.console.print(f"[red]{path}[/]: NOTABLE, {text}", soft_wrap=True, highlight=False)
+            self._tell("red", path, f"NOTABLE, its hash is in {outcome.notable}")
         for problem in outcome.problems:
-            text = escape(visible(problem.message))
-            self._bar.console.print(f"[yellow]{path}[/]: {text}", soft_wrap=True, highlight=False)
+            self._tell("yellow", path, problem.message)
+
+    def changed(self, path: bytes, text: str) -> None:
+        self._tell("yellow", as_text(path), text)
+
+    def _tell(self, colour: str, path: str, text: str) -> None:
+        line = Text.assemble((visible(path), colour), ": ", visible(text))
+        self._bar.console.print(line, soft_wrap=True, highlight=False)
 
     def facts(self, ended: Ended, case: Path) -> dict[str, Any]:
         """The same as ``print_end`` tells, for scripts."""

@@ -75,9 +75,9 @@ def scan(
 
     The evidence is only read. Every file ends in one state, and the states add up to what was found.
     faces, no_face: wholly looked at, with a face or without (none was found at these settings; there may
-    be one). partial: looked at in part, or times of its frames are missing or go back. skipped: no
-    picture or video, known, or not a regular file. failed, crashed, timeout, out_of_memory: could not be
-    looked at.
+    be one). partial: looked at in part, or times of its frames are missing or go back, or it changed
+    meanwhile. skipped: no picture or video, known, or not a regular file. failed, crashed, timeout,
+    out_of_memory: could not be looked at.
 
     The same command after a scan that was stopped goes on with it; after one that was finished it looks
     at everything again and adds a second run to the case. Exit code 3 says that there were problems:

@@ -54,7 +54,7 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
         message += f"not looked at ({file.state})"
         of_file["faces"] = None
     if file.state == "partial":
-        message += ", looked at in part"
+        message += ", looked at in part or changed"
     if labels:
         message += f", labels by a classifier: {of_file['labels']}"
     if of_file["reviews"]:

@@ -60,7 +60,7 @@ def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
     if name := hex_if_changed(file):
         said.append(f"Its name in bytes, as hex: {name}")
     if file.state == "partial":
-        said.append("This video was looked at in part only.")
+        said.append("This video was looked at in part only, or changed.")
     for line in (*said, state_line(job.run)):
         if line:
             text.write(f"NOTE {_escaped(line)}\n\n")

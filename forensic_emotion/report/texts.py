@@ -88,7 +88,7 @@ TEXTS: dict[str, str] = {
     "not_covered": "What was not covered",
     "not_covered_other": "The case holds other evidence too, which this report does not tell of: run {run}, {root}.",
     "not_covered_skipped": "Paths that were not looked at: {n} ({why}).",
-    "not_covered_partial": "Paths that were looked at in part: {n} ({why}); see Problems.",
+    "not_covered_partial": "Paths that were looked at in part, or that changed: {n} ({why}); see Problems.",
     "not_covered_several": "; some have several",
     "not_covered_none": "No path was left out.",
     "not_covered_run": "The case holds another run over the same evidence, which this report does not tell of:"
@@ -170,7 +170,7 @@ TEXTS: dict[str, str] = {
     " for. A track links faces by place and motion, it is no identity.",
     "recordings_selected": "Faces that were not selected have no dot and no line.",
     "no_recordings": "There is no face in a recording.",
-    "recording_partly": "Looked at in part only.",
+    "recording_partly": "Looked at in part only, or changed; see Problems.",
     "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
     "recording_keys": "last frame {length} after the first, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
     " {tracks}",
