@@ -25,17 +25,17 @@ def utc_now() -> str:
 _TIME = re.compile(
     r"(\d{4})[-:](\d\d)[-:](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s*(?:Z|[+-]\d\d:?\d\d)?"
 )
-_ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
+_ZONE = re.compile(r"([+-])(\d\d):?([0-5]\d)")
 
 
 def moment(text: str, zone: str) -> datetime | None:
     """A time as a file tells it, in UTC; None if it is none that a calendar has."""
-    time, offset = _TIME.fullmatch(text.strip()), _offset(zone)
-    if time is None or offset is None:
+    time, before = _TIME.fullmatch(text.strip()), offset(zone)
+    if time is None or before is None:
         return None
     *parts, fraction = time.groups()
     try:
-        local = datetime(*map(int, parts), tzinfo=timezone(offset))  # type: ignore[arg-type, misc]
+        local = datetime(*map(int, parts), tzinfo=timezone(before))  # type: ignore[arg-type, misc]
         return (local + timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0")))).astimezone(
             timezone.utc
         )
@@ -43,11 +43,13 @@ def moment(text: str, zone: str) -> datetime | None:
         return None
 
 
-def _offset(zone: str) -> timedelta | None:
+def offset(zone: str) -> timedelta | None:
+    """How far clocks are before UTC, of ``Z`` or ``+02:00``; None if it is none that clocks somewhere
+    have."""
     if zone == "Z":
         return timedelta(0)
     parts = _ZONE.fullmatch(zone.strip())
     if parts is None:
         return None
-    minutes = int(parts[2]) * 60 + int(parts[3])
-    return timedelta(minutes=-minutes if parts[1] == "-" else minutes)
+    minutes = int(f"{parts[1]}1") * (int(parts[2]) * 60 + int(parts[3]))
+    return timedelta(minutes=minutes) if -12 * 60 <= minutes <= 14 * 60 else None

@@ -393,14 +393,15 @@ def test_a_box_larger_than_any_file_ends_what_is_looked_for(tmp_path: Path) -> N
 def test_an_unknown_time_of_exif_is_no_time(tmp_path: Path) -> None:
     for unknown in ("    :  :     :  :  ", "0000:00:00 00:00:00", " "):
         exif = Image.Exif()
-        exif[ExifTags.Base.DateTime] = "2026:01:02 00:00:00"
         inner = exif.get_ifd(ExifTags.IFD.Exif)
+        inner[ExifTags.Base.DateTimeDigitized] = "2026:01:02 00:00:00"
         inner[ExifTags.Base.DateTimeOriginal] = unknown
-        inner[ExifTags.Base.OffsetTime] = "   :  "
+        inner[ExifTags.Base.OffsetTimeDigitized] = "   :  "
         Image.fromarray(SHOWN).save(tmp_path / "p.jpg", exif=exif)
         _, facts = read_frames(tmp_path / "p.jpg")
-        assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
-        inner[ExifTags.Base.OffsetTime] = "+00:00"
+        told = ("2026:01:02 00:00:00", "Exif.DateTimeDigitized", None, "none")
+        assert facts.recorded == RecordedTime(*told)
+        inner[ExifTags.Base.OffsetTimeDigitized] = "+00:00"
         Image.fromarray(SHOWN).save(tmp_path / "p.jpg", exif=exif)
         _, facts = read_frames(tmp_path / "p.jpg")
         assert facts.recorded is not None

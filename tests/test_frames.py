@@ -70,6 +70,7 @@ def with_exif(path: Path) -> Path:
     inner = exif.get_ifd(ExifTags.IFD.Exif)
     inner[ExifTags.Base.DateTimeOriginal] = "2026:01:01 23:59:59"
     inner[ExifTags.Base.OffsetTimeOriginal] = "+02:00"
+    inner[ExifTags.Base.SubsecTimeOriginal] = "75"
     inner[ExifTags.Base.ExposureTime] = TiffImagePlugin.IFDRational(1, 60)
     inner[ExifTags.Base.MakerNote] = bytes(5000)
     inner[ExifTags.Base.ComponentsConfiguration] = b"\x01\x02\x03\x00"
@@ -94,7 +95,7 @@ def test_every_exif_tag_is_kept_as_it_stands(tmp_path: Path, name: str) -> None:
         "bytes": 5000,
         "sha256": hashlib.sha256(bytes(5000)).hexdigest(),
     }
-    recorded = RecordedTime("2026:01:01 23:59:59", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
+    recorded = RecordedTime("2026:01:01 23:59:59.75", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
     assert facts.recorded == recorded
     assert facts.latitude == pytest.approx(-33.86)
     assert facts.longitude == pytest.approx(151.2)
@@ -105,7 +106,8 @@ def test_tags_of_a_tiff_are_its_exif(tmp_path: Path) -> None:
     assert facts.exif is not None
     assert facts.exif["Make"] == "Maker"
     assert facts.exif["ImageWidth"] == 120
-    assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+    assert facts.exif["DateTime"] == "2026:01:02 00:00:00"
+    assert facts.recorded is None, "that is when the file was changed last"
 
 
 def test_an_orientation_that_is_a_fraction_is_a_number_all_the_same(tmp_path: Path) -> None:
@@ -135,11 +137,12 @@ def test_times_beyond_64_bits_are_told_and_left_out() -> None:
 
 def test_a_time_without_a_zone_gets_none(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[ExifTags.Base.DateTime] = "2026:01:02 00:00:00"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeDigitized] = "2026:01:02 00:00:00"
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (99.0, 0.0, 0.0)
     Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=exif)
     _, facts = read_frames(tmp_path / "p.jpg")
-    assert facts.recorded == RecordedTime("2026:01:02 00:00:00", "DateTime", None, "none")
+    told = ("2026:01:02 00:00:00", "Exif.DateTimeDigitized", None, "none")
+    assert facts.recorded == RecordedTime(*told)
     assert (facts.latitude, facts.longitude) == (None, None)
     (tmp_path / "q.png").write_bytes(encoded(picture()))
     _, bare = read_frames(tmp_path / "q.png")
@@ -194,8 +197,22 @@ def test_a_tag_tells_the_zone_before_satellites_do(tmp_path: Path) -> None:
     Image.fromarray(picture()).save(path, exif=exif)
     _, facts = read_frames(path)
     assert facts.gps_at == "2026-01-01T20:59:59Z"
-    recorded = RecordedTime("2026:01:01 23:59:59", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
+    recorded = RecordedTime("2026:01:01 23:59:59.75", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
     assert facts.recorded == recorded
+
+
+@pytest.mark.parametrize("zone", ["+99:00", "+2:00", "+15:30", "-12:15", "+02:75"])
+def test_a_zone_that_no_clock_has_is_none(tmp_path: Path, zone: str) -> None:
+    exif = Image.Exif()
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    inner[ExifTags.Base.DateTimeOriginal] = "2026:01:01 23:59:59"
+    inner[ExifTags.Base.OffsetTimeOriginal] = zone
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=exif)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    told = ("2026:01:01 23:59:59", "Exif.DateTimeOriginal", None, "none")
+    assert facts.recorded == RecordedTime(*told)
+    assert facts.exif is not None
+    assert facts.exif["Exif.OffsetTimeOriginal"] == zone
 
 
 def test_damaged_exif_is_told_among_the_tags(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from forensic_emotion.frames.exif import plain
+from forensic_emotion.moments import offset
 from forensic_emotion.records import MediaFacts, RecordedTime
 
 
@@ -37,6 +38,7 @@ def describe(container: InputContainer, facts: MediaFacts) -> None:
             value = _once(said)
             # FFmpeg gives creation_time as UTC, as the formats demand; many cameras write local time.
             zone = ZONE.search(value)
+            zone = zone if zone and offset(zone.group()) is not None else None
             told = zone_source if zone or zone_source == "format" else "none"
             facts.recorded = RecordedTime(value, tag, zone and zone.group(), told)
             break

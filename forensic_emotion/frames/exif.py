@@ -16,18 +16,16 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from forensic_emotion.frames.media import DECODER_ERRORS
-from forensic_emotion.moments import moment
+from forensic_emotion.moments import moment, offset
 from forensic_emotion.records import MediaFacts, RecordedTime
 
 LONGEST_BINARY = 1024
 """Bytes of a binary value that are kept; a longer one (a maker's note) is told by length and SHA-256."""
 
-OFFSETS = {
-    "Exif.DateTimeOriginal": "Exif.OffsetTimeOriginal",
-    "Exif.DateTimeDigitized": "Exif.OffsetTimeDigitized",
-    "DateTime": "Exif.OffsetTime",
-}
-"""The tag of a time, the best first → the tag with its offset from UTC, which few cameras write."""
+TIMES = ("Original", "Digitized")
+"""Ends of the names of the tags that tell when a picture was recorded, its offset from UTC, which few
+cameras write, and its fraction of a second; the best first. ``DateTime`` is none of them: it is when the
+file was changed last."""
 LONGEST_LIST = 64
 """Numbers of a value that are kept; of more, as TIFF has of its strips, only how many there are."""
 LONGEST_TEXT = 65_536
@@ -81,10 +79,14 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
             continue
         for tag, value in of_group.items():
             tags[f"{group}.{_name(names, tag)}"] = plain(value)
-    for name, offset in OFFSETS.items():
+    for end in TIMES:
+        name = f"Exif.DateTime{end}"
         # An unknown one is blank, or has blanks or zeros where its digits belong.
         if recorded := _text(tags, name, "[1-9]"):
-            zone = _text(tags, offset, "[0-9]")
+            if part := _text(tags, f"Exif.SubsecTime{end}", r"^\d{1,9} *$"):
+                recorded = f"{recorded}.{part.strip()}"
+            zone = _text(tags, f"Exif.OffsetTime{end}", "")
+            zone = zone if zone is not None and offset(zone) is not None else None
             facts.recorded = RecordedTime(recorded, name, zone, "offset_tag" if zone else "none")
             break
     try:

@@ -61,7 +61,7 @@ from forensic_emotion.settings import ReportSettings, ScanSettings, sampling_ste
 STATE_MEANING = {
     "faces": "every frame that the settings ask for was looked at, at least one face detected",
     "no_face": "the same, and no face detected at these settings; that is not proof of absence",
-    "partial": "looked at in part, or times of its frames are missing or go back, or it changed: see why",
+    "partial": "looked at in part, or its times are missing or go back, or it changed; see the problem",
     "skipped": "not looked at, for the reason given",
     "failed": "could not be looked at; see the problem",
     "crashed": "could not be looked at: it crashed the process that tried, twice",
