@@ -91,10 +91,15 @@ class Desk:
         with self._turn:
             return self._page()
 
-    def add(self, said: Judgement) -> dict[str, Any]:
+    def add(self, said: Judgement, seen: Seen | None = None) -> dict[str, Any]:
         """Write a review; returns what was written, with a warning if not all went well behind that.
 
+        Args:
+            said: the review.
+            seen: what counted of that face for whoever says it; None if they do not tell.
+
         Raises:
+            Overtaken: something else counts by now, which they have not seen.
             UsageError: the run has no such face, or the label is the one that scored highest.
             CaseError: it could not be written.
         """
@@ -107,6 +112,11 @@ class Desk:
                 )
             if not self._case.is_file():  # else one would be made there
                 raise CaseError(f"The case {self._case} is gone.", "Is its drive mounted still?")
+            if seen is not None:
+                with opened_case(self._case) as case:
+                    counts = read_reviews(case, self._run_id).get(said.face_id)
+                if seen.at != (counts.at if counts else None):
+                    raise Overtaken(counts)
             store = CaseStore(self._case)
             warning = None
             try:
@@ -144,6 +154,22 @@ class Desk:
             self._ended = True
             with opened_case(self._case) as case:
                 return audit.head(case)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reviewer saw of a face when they said something of it."""
+
+    at: str | None
+    """When the word that counted was written; None if there was none."""
+
+
+class Overtaken(Exception):
+    """Another window or reviewer was quicker, so that what a reviewer said may not be what they mean."""
+
+    def __init__(self, review: Review | None) -> None:
+        super().__init__("something else was said of this face meanwhile, which is shown here now")
+        self.review = review
 
 
 def _shown(review: Review) -> dict[str, Any]:
@@ -241,6 +267,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = respond(self._place())
         except _Refused as refused:
             answer = _json(refused.status, {"error": str(refused)})
+        except Overtaken as overtaken:
+            review = overtaken.review and _shown(overtaken.review)
+            answer = _json(HTTPStatus.CONFLICT, {"error": str(overtaken), "review": review})
         except UsageError as error:
             answer = _json(HTTPStatus.BAD_REQUEST, {"error": error.text})
         except FemoError as error:
@@ -281,7 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A review is sent as application/json.")
         if place != "reviews":
             raise _Refused(HTTPStatus.NOT_FOUND, "There is no such page.")
-        return _json(HTTPStatus.OK, self.server.desk.add(_judgement(self._body())))
+        return _json(HTTPStatus.OK, self.server.desk.add(*_judgement(self._body())))
 
     def _check_sender(self) -> None:
         """Only these pages may write.
@@ -337,8 +366,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass  # the audit table tells what was written
 
 
-def _judgement(body: bytes) -> Judgement:
-    """What a request says.
+def _judgement(body: bytes) -> tuple[Judgement, Seen | None]:
+    """What a request says, and on seeing what.
 
     Raises:
         UsageError: nothing that can be meant.
@@ -347,10 +376,11 @@ def _judgement(body: bytes) -> Judgement:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UsageError("The request is no JSON.", "Send the review as one JSON object.") from error
-    names = {"face_id", "verdict", "label", "note"}
+    names = {"face_id", "verdict", "label", "note", "seen"}
     if not isinstance(value, dict) or not {"face_id", "verdict"} <= value.keys() <= names:
         raise UsageError(
-            "A review has face_id, verdict, label and note, and nothing else.",
+            "A review has face_id, verdict, label, note and seen, and nothing else.",
             "Send those, as the page does; docs/review.md explains them.",
         )
-    return Judgement(**value)
+    seen = Seen(value.pop("seen")) if "seen" in value else None
+    return Judgement(**value), seen

@@ -27,6 +27,7 @@
     for (const child of children.flat()) if (child !== null && child !== undefined) node.append(child);
     return node;
   }
+  const plain = text => text.normalize("NFC").toLowerCase();  // an accent may be a character of its own
   const three = thousandths => (thousandths / 1000).toFixed(3);
   const percent = share => (share * 100).toFixed(1) + " %";
   function clock(seconds) {
@@ -63,31 +64,37 @@
   const trackKey = i => F.track[i] === null ? null : F.file[i] + "/" + F.track[i];
   const indexOf = new Map(F.id.map((id, i) => [id, i]));
   const text = Object.fromEntries(Object.entries(D.files).map(([k, f]) =>
-    [k, [f.name, ...f.copies].join(" ").toLowerCase()]));
+    [k, plain([f.name, ...f.copies].join(" "))]));
 
   // ---- what is asked for: the state, kept in the address --------------------------------------------
   const DEFAULTS = {label: "", class: "", file: "", quality: "", track: "", review: "", q: "", min: "0",
     px: "0", from: "", to: "", sort: "order", blur: "", face: ""};
-  let state = {...DEFAULTS}, shown = [], current = 0;
+  const controls = {}, titles = {};
+  let state = {...DEFAULTS}, shown = [], current = 0, labelled = new Map();
   function readAddress() {
     const hash = location.hash.slice(1);
     if (!hash.includes("=")) return false;
     const given = new URLSearchParams(hash);
-    state = {...DEFAULTS};
-    for (const name of Object.keys(DEFAULTS)) if (given.has(name)) state[name] = given.get(name);
+    state = everything();
+    for (const name of Object.keys(DEFAULTS)) if (given.has(name) && offered(name, given.get(name))) state[name] = given.get(name);
     return true;
+  }
+  const everything = () => ({...DEFAULTS, blur: state.blur});  // who blurs pictures does not want one that is not
+  function offered(name, value) {  // tracks are those of a file, and offered when it is chosen
+    const node = controls[name];
+    return name === "track" || node?.tagName !== "SELECT" || [...node.options].some(option => option.value === value);
   }
   function writeAddress() {
     const kept = Object.entries(state).filter(([name, value]) => value !== DEFAULTS[name]);
     const hash = kept.length ? "#" + new URLSearchParams(kept) : "#faces=";
     if (kept.length || location.hash.includes("=")) history.replaceState(null, "", hash);
   }
-  function meets(i) {
+  function meets(i) {  // all that is asked for but the label
     const s = state;
-    if (s.label && label(i) !== s.label) return false;
     if (s.class && topClass(i) !== s.class) return false;
     if (s.file && String(F.file[i]) !== s.file) return false;
     if (s.track && trackKey(i) !== s.track) return false;
+    if (s.quality === "unjudged" && F.faults[i] !== null) return false;
     if (s.quality === "good" && F.faults[i] !== 0) return false;  // null: not judged
     if (s.quality === "poor" && !F.faults[i]) return false;
     if (D.faults.includes(s.quality) && !(F.faults[i] >> D.faults.indexOf(s.quality) & 1)) return false;
@@ -100,8 +107,8 @@
     if (s.from !== "" && !(F.seconds[i] !== null && F.seconds[i] >= Number(s.from))) return false;
     if (s.to !== "" && !(F.seconds[i] !== null && F.seconds[i] <= Number(s.to))) return false;
     if (s.q) {
-      const words = text[F.file[i]] + " " + label(i) + " " + topClass(i) + " " + (said ? said.slice(1, 4).join(" ") : "");
-      if (!s.q.toLowerCase().split(/\s+/).every(word => words.toLowerCase().includes(word))) return false;
+      const words = text[F.file[i]] + " " + label(i) + " " + topClass(i) + " " + (said ? plain(said.slice(1, 4).join(" ")) : "");
+      if (!plain(s.q).split(/\s+/).every(word => words.includes(word))) return false;
     }
     return true;
   }
@@ -113,13 +120,17 @@
   };
   function filter() {
     shown = [];
-    for (let i = 0; i < N; i++) if (meets(i)) shown.push(i);
+    labelled = new Map();
+    for (let i = 0; i < N; i++) {
+      if (!meets(i)) continue;
+      labelled.set(label(i), (labelled.get(label(i)) ?? 0) + 1);
+      if (!state.label || label(i) === state.label) shown.push(i);
+    }
     if (ORDERS[state.sort]) shown.sort((a, b) => ORDERS[state.sort](a, b) || a - b);
     current = Math.min(current, Math.max(0, shown.length - 1));
   }
 
   // ---- the filters ----------------------------------------------------------------------------------
-  const controls = {}, titles = {};
   function control(name, title, node) {
     node.id = "filter-" + name;
     controls[name] = node;
@@ -133,16 +144,14 @@
   }
   const select = options => make("select", {}, options.map(([value, name]) => make("option", {value}, name)));
   function buildFilters() {
-    const counts = new Map();
-    for (let i = 0; i < N; i++) counts.set(label(i), (counts.get(label(i)) || 0) + 1);
     const files = Object.entries(D.files);
     const place = $("filters");
     place.append(
       control("q", T.search, make("input", {type: "search", autocomplete: "off", spellcheck: "false"})),
-      control("label", T.label, select([["", T.any_label], ...[...D.classes, UNCERTAIN].map(c => [c, `${c} (${counts.get(c) || 0})`])])),
+      control("label", T.label, select([["", T.any_label], ...[...D.classes, UNCERTAIN].map(c => [c, c])])),
       control("class", T.class, select([["", T.any_class], ...D.classes.map(c => [c, c])])),
       control("min", T.least_score, make("input", {type: "range", min: 0, max: 1, step: 0.05})),
-      control("quality", T.quality, select([["", T.any_quality], ["good", T.good], ["poor", T.poor], ...D.faults.map(f => [f, f])])),
+      control("quality", T.quality, select([["", T.any_quality], ["good", T.good], ["poor", T.poor], ...(F.faults.includes(null) ? [["unjudged", T.unjudged]] : []), ...D.faults.map(f => [f, f])])),
       control("file", T.file, select([["", T.any_file], ...files.map(([id, f]) => [id, f.name])])),
       control("track", T.track, select([["", T.any_track]])),
       control("from", T.from, make("input", {type: "number", step: "any", min: 0})),
@@ -151,7 +160,7 @@
       control("review", T.review, select([["", T.any_review], ["reviewed", T.reviewed], ["unreviewed", T.unreviewed], ["confirmed", T.confirmed], ["relabelled", fill(T.relabelled, {label: "…"})], ["rejected", T.rejected]])),
       control("sort", T.sort, select(["order", "score", "low", "size", "time", "detector"].map(s => [s, T["sort_" + s]]))),
       control("blur", T.blur, make("input", {type: "checkbox"})),
-      make("button", {type: "button", id: "reset", onclick: () => { state = {...DEFAULTS}; apply(); }}, T.reset),
+      make("button", {type: "button", id: "reset", onclick: () => { state = everything(); apply(); }}, T.reset),
       make("p", {id: "count", role: "status"}),
       make("p", {class: "soft keys"}, T.keys));
   }
@@ -171,9 +180,12 @@
       if (node.type === "checkbox") node.checked = state[name] === "1";
       else if (document.activeElement !== node) node.value = state[name];
     }
+    for (const option of controls.label.options) if (option.value) option.textContent = `${option.value} (${labelled.get(option.value) ?? 0})`;
     document.querySelector(".field-min label").textContent = `${T.least_score} ${Number(state.min).toFixed(2)}`;
     const [id, number] = state.track.split("/");
     $("count").replaceChildren(shown.length ? fill(T.shown, {n: shown.length.toLocaleString("en"), all: N.toLocaleString("en")}) : T.nothing,
+      state.from !== "" || state.to !== "" ? " " + T.timed_only : "",
+      state.face && !indexOf.has(Number(state.face)) ? " " + fill(T.no_such_face, {id: state.face}) : "",
       ...(state.track ? [" · ", ...filled(T.of_track, {n: number, file: named(D.files[id]?.name ?? "")})] : []));
     document.body.classList.toggle("blurred", state.blur === "1");
   }
@@ -185,7 +197,8 @@
   }
 
   // ---- the gallery: only the rows in view are drawn -------------------------------------------------
-  const gallery = $("gallery"), HEIGHT = 252, WIDTH = 168;
+  const gallery = $("gallery"), TEXT = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const HEIGHT = Math.round(150 + 134 * TEXT), WIDTH = Math.round(168 * Math.min(TEXT, 1.5));
   let columns = 1, drawn = new Map();
   function card(i, position) {
     const seen = picture(i), said = reviews.get(F.id[i]);
@@ -218,7 +231,8 @@
     const first = Math.max(0, Math.floor((-top - 300) / HEIGHT)) * columns;
     const last = Math.min(shown.length, (Math.ceil((innerHeight - top + 300) / HEIGHT) + 1) * columns);
     for (const [position, node] of drawn)
-      if (position < first || position >= last) { node.remove(); drawn.delete(position); }
+      // What has the focus stays: else the next Tab would begin at the top of the page.
+      if ((position < first || position >= last) && !node.contains(document.activeElement)) { node.remove(); drawn.delete(position); }
     const across = width / columns;
     for (let position = first; position < last; position++) {
       if (drawn.has(position)) continue;
@@ -230,6 +244,7 @@
       const next = [...drawn.keys()].filter(p => p > position).sort((a, b) => a - b)[0];
       gallery.insertBefore(node, next === undefined ? null : drawn.get(next));
     }
+    if (!drawn.has(current) && drawn.has(first)) drawn.get(first).firstChild.tabIndex = 0;
   }
   function focus(position) {
     if (!shown.length) return;
@@ -244,6 +259,9 @@
 
   // ---- a face ---------------------------------------------------------------------------------------
   const dialog = $("detail");
+  // What is read aloud when another face is shown or a word on it was written: it stays, the rest is made anew.
+  const aloud = make("p", {role: "status", class: "unseen"}), details = make("div", {});
+  dialog?.replaceChildren(aloud, details);
   const row = (name, ...value) => [make("dt", {}, name), make("dd", {}, ...value)];
   function verdict(said) {
     return said[0] === "relabelled" ? fill(T.relabelled, {label: said[1]}) : T[said[0]];
@@ -325,7 +343,7 @@
     if (track) list.append(...row(T.track, ...filled(T.of_track, {n: track[1], file: named(f.name)}), ": " +
       fill(T.of_track_facts, {faces: track[2], label: D.classes[track[3]], score: three(track[5]), unsure: track[4] ? "" : T.unsure}),
       make("br"),
-      make("button", {type: "button", class: "link", onclick: () => { dialog.close(); state = {...DEFAULTS, track: trackKey(i)}; apply(); $("faces").scrollIntoView(); }}, T.show_track), " ",
+      make("button", {type: "button", class: "link", onclick: () => { dialog.close(); state = {...everything(), track: trackKey(i)}; apply(); showFaces("instant"); }}, T.show_track), " ",
       make("button", {type: "button", class: "link", onclick: () => { dialog.close(); $("recording-" + F.file[i])?.scrollIntoView(); }}, T.show_chart)));
     list.append(...row(T.hashes, ["SHA-256", "SHA-1", "MD5"].map((name, k) => f.hashes[k] && make("span", {class: "hash block"}, name + " " + f.hashes[k]))));
     return list;
@@ -337,9 +355,12 @@
     writeAddress();
     const step = by => { if (shown[current + by] !== undefined) open(shown[current + by]); };
     const before = dialog.contains(document.activeElement) ? document.activeElement.id : "";
-    dialog.replaceChildren(
+    const title = position < 0 ? fill(T.number, {id: F.id[i], run: D.run}) : fill(T.face_of, {n: position + 1, all: shown.length});
+    const answer = F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN;
+    aloud.textContent = `${title}: ${answer}`;
+    details.replaceChildren(
       make("div", {class: "bar"},
-        make("h2", {id: "detail-title"}, fill(T.face_of, {n: position + 1, all: shown.length})),
+        make("h2", {id: "detail-title"}, title),
         make("button", {type: "button", id: "previous", onclick: () => step(-1), disabled: position <= 0}, "← " + T.previous),
         make("button", {type: "button", id: "next", onclick: () => step(1), disabled: position < 0 || position + 1 >= shown.length}, T.next + " →"),
         make("button", {type: "button", class: "close", onclick: () => dialog.close()}, T.close)),
@@ -348,9 +369,9 @@
           make("label", {class: "toggle"}, make("input", {type: "checkbox", checked: !dialog.classList.contains("plain"),
             onchange: event => dialog.classList.toggle("plain", !event.target.checked)}), " " + T.marks)),
         make("div", {class: "right"},
-          make("p", {class: "answer"}, make("span", {class: "key key-" + label(i)}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN),
+          make("p", {class: "answer"}, make("span", {class: "key key-" + label(i)}, answer),
             F.sure[i] ? "" : " " + fill(T.highest, {label: `${topClass(i)} ${three(score(i))}`})),
-          make("h3", {}, T.scores), bars(i), make("p", {class: "soft"}, worth(i)),
+          make("h3", {}, T.scores), bars(i), make("p", {class: "soft"}, worth(i) + " " + T.lead),
           review(i), facts(i))));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
@@ -363,35 +384,42 @@
 
   // ---- reviews: what was said, and, where the page is served for it, a form --------------------------
   const drafts = new Map();  // notes that were typed and not sent yet
+  addEventListener("beforeunload", event => { if ([...drafts.values()].some(note => note.trim())) event.preventDefault(); });
   function review(i) {
-    const said = reviews.get(F.id[i]);
-    if (!said && !D.review) return null;
+    const before = reviews.get(F.id[i]);
+    if (!before && !D.review) return null;
     const place = make("div", {class: "review"}, make("h3", {}, T.review_title));
-    if (said) place.append(make("p", {}, ...filled(T.review_said, {verdict: verdict(said), who: named(said[3]), at: said[4]}), said[2] ? ": " + said[2] : ""));
+    if (before) place.append(make("p", {}, ...filled(T.review_said, {verdict: verdict(before), who: named(before[3]), at: before[4]}), before[2] ? ": " + before[2] : ""));
     if (!D.review) return place;
-    const withdraw = said ? make("button", {type: "button", id: "withdraw", onclick: () => send("withdrawn", null)}, T.withdraw) : null;
-    const status = make("p", {role: "status", class: "soft"});
+    const withdraw = before ? make("button", {type: "button", id: "withdraw", onclick: () => send("withdrawn", null)}, T.withdraw) : null;
+    const status = make("p", {class: "status soft"});
     const note = make("textarea", {rows: 2, id: "note", maxlength: D.most_note, oninput: () => drafts.set(F.id[i], note.value)});
-    if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge), ...(said ? [make("div", {class: "buttons"}, withdraw)] : []), status); return place; }
+    if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge), ...(before ? [make("div", {class: "buttons"}, withdraw)] : []), status); return place; }
     // What another reviewer wrote is not one's own word.
-    note.value = drafts.get(F.id[i]) ?? (D.reviewers.includes(said?.[3]) ? said[2] : "");
-    const other = select(D.classes.filter(c => c !== topClass(i)).map(c => [c, c]));
+    note.value = drafts.get(F.id[i]) ?? (D.reviewers.includes(before?.[3]) ? before[2] : "");
+    // None is chosen until a person chooses: a key that went on to the next face must not say one for it.
+    const other = select([["", "–"], ...D.classes.filter(c => c !== topClass(i)).map(c => [c, c])]);
     other.setAttribute("aria-label", T.relabel);
+    other.value = before?.[0] === "relabelled" ? before[1] : "";
+    const relabel = make("button", {type: "button", id: "relabel", disabled: !other.value, onclick: () => send("relabelled", other.value)}, T.relabel);
+    other.addEventListener("change", () => { relabel.disabled = !other.value; });
     async function send(what, chosen) {
       try {
         const answer = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
-          body: JSON.stringify({face_id: F.id[i], verdict: what, label: chosen, note: what === "withdrawn" ? drafts.get(F.id[i]) ?? "" : note.value})});
+          body: JSON.stringify({face_id: F.id[i], seen: before?.[4] ?? null, verdict: what, label: chosen, note: what === "withdrawn" ? drafts.get(F.id[i]) ?? "" : note.value})});
         const body = await answer.json();
-        if (!answer.ok) throw new Error(body.error);
-        if (body.verdict === "withdrawn") reviews.delete(F.id[i]);
-        else reviews.set(F.id[i], [body.verdict, body.label, body.note, body.reviewer, body.at]);
-        drafts.delete(F.id[i]);
+        if (!answer.ok && answer.status !== 409) throw new Error(body.error);
+        const counts = answer.ok ? body : body.review;  // 409: another window or reviewer was quicker
+        if (!counts || counts.verdict === "withdrawn") reviews.delete(F.id[i]);
+        else reviews.set(F.id[i], [counts.verdict, counts.label, counts.note, counts.reviewer, counts.at]);
+        if (answer.ok) drafts.delete(F.id[i]);
         draw(true);
         open(i);
         $("reload")?.removeAttribute("hidden");
-        dialog.querySelector(".review [role=status]").textContent = body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
+        const told = !answer.ok ? fill(T.not_saved, {why: body.error}) : body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
+        aloud.textContent = dialog.querySelector(".review .status").textContent = told;
       } catch (error) {
-        status.textContent = fill(T.not_saved, {why: error.message});
+        aloud.textContent = status.textContent = fill(T.not_saved, {why: error.message});
       }
     }
     place.append(
@@ -399,7 +427,7 @@
       make("div", {class: "buttons"},
         make("button", {type: "button", id: "confirm", onclick: () => send("confirmed", null)}, T.confirm),
         make("button", {type: "button", id: "reject", onclick: () => send("rejected", null)}, T.reject),
-        make("span", {}, make("button", {type: "button", id: "relabel", onclick: () => send("relabelled", other.value)}, T.relabel), " ", other),
+        make("span", {}, relabel, " ", other),
         withdraw),
       status);
     return place;
@@ -450,9 +478,10 @@
     svg.append(make("text", {x: LEFT + 8, y: height - 4}, clock(start)), make("text", {x: RIGHT, y: height - 4, "text-anchor": "end"}, clock(end)));
     svg.addEventListener("click", event => {
       const id = event.target.closest("circle")?.dataset.face;
-      if (id) { if (!shown.includes(indexOf.get(Number(id)))) { state = {...DEFAULTS}; apply(); } open(indexOf.get(Number(id))); }
+      if (id) open(indexOf.get(Number(id)));
     });
-    place.replaceChildren(svg);
+    const classes = new Set(some.flatMap(([, faces]) => faces.map(topClass)));
+    place.replaceChildren(svg, make("p", {class: "legend"}, ...D.classes.filter(c => classes.has(c)).flatMap(c => [make("span", {class: "key key-" + c}, c), " "]), T.chart_scale));
     if (some.length < ordered.length)
       place.append(make("button", {type: "button", onclick: () => chart(place, id, true)}, fill(T.all_tracks, {n: ordered.length})));
   }
@@ -467,10 +496,10 @@
     const count = make("span", {role: "status", class: "soft"});
     const search = make("input", {type: "search", placeholder: T.search_table, "aria-label": `${T.search_table}: ${table.dataset.name}`});
     function show() {
-      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = plain(search.value).split(/\s+/).filter(Boolean);
       let n = 0;
       for (const row of rows) {
-        const text = words.length ? row.textContent.toLowerCase() : "";
+        const text = words.length ? plain(row.textContent) : "";
         row.hidden = !words.every(word => text.includes(word));
         n += !row.hidden;
       }
@@ -519,11 +548,11 @@
       const seen = picture(i), said = reviews.get(F.id[i]);
       place.append(make("div", {class: "print-face"},
         seen ? make("img", {src: seen.src, alt: ""}) : make("span", {class: "no-picture"}, T.no_picture),
-        make("div", {}, make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
+        make("div", {}, ...(said?.[0] === "rejected" ? [make("b", {class: "warn"}, verdict(said)), " · "] : []), make("b", {}, F.sure[i] ? `${topClass(i)} ${three(score(i))}` : `${UNCERTAIN} (${fill(T.highest, {label: topClass(i) + " " + three(score(i))})})`),
           make("br"), file(i).name, make("br"), when(i), F.pts[i] === null ? "" : ` · ${fill(T.frame, {n: F.frame[i]})} · pts ${F.pts[i]} × ${F.time_base[i]} s`,
           streamOf(i), " · ", clockTime(i), make("br"),
           D.classes.map((c, k) => `${c} ${three(F.p[i * C + k])}`).join(", "), make("br"),
-          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.size[i] === null ? [] : [fill(T.side, {n: F.size[i]})]), ...(F.track[i] === null ? [] : [fill(T.track_no, {n: F.track[i]})]), F.faults[i] ? fill(T.faults, {words: faults(i).join(", ")}) : worth(i), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
+          [fill(T.number, {id: F.id[i], run: D.run}), fill(T.box, box(i)), fill(T.detected_by, {name: F.detector[i], score: F.score[i]}), ...(F.size[i] === null ? [] : [fill(T.side, {n: F.size[i]})]), ...(F.track[i] === null ? [] : [fill(T.track_no, {n: F.track[i]})]), worth(i), ...(said ? [fill(T.review_said, {verdict: verdict(said), who: said[3], at: said[4]}) + (said[2] ? ": " + said[2] : "")] : [])].join(" · "), make("br"),
           make("span", {class: "hash"}, file(i).hashes[0]))));
     }
   }
@@ -557,8 +586,14 @@
     if (gallery) { filter(); showFilters(); draw(true); }
     if (!asked || !gallery) return;
     const i = indexOf.get(Number(state.face));
-    if (i !== undefined) { if (!shown.includes(i)) { state = {...DEFAULTS, face: state.face}; apply(); } open(i); }
-    else { if (dialog.open) dialog.close(); $("faces").scrollIntoView({behavior: first || reducedMotion ? "instant" : "smooth"}); }
+    if (i !== undefined) open(i);
+    else { if (dialog.open) dialog.close(); showFaces(first || reducedMotion ? "instant" : "smooth"); }
+  }
+  function showFaces(behavior) {  // with the focus: the next Tab goes on from there
+    const heading = $("faces").querySelector("h2");
+    heading.tabIndex = -1;
+    heading.focus({preventScroll: true});
+    $("faces").scrollIntoView({behavior});
   }
   if (gallery) {
     gallery.setAttribute("role", "list");

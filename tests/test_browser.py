@@ -18,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from forensic_emotion.case.queries import opened_case
-from forensic_emotion.case.reviews import read_reviews
+from forensic_emotion.case.reviews import Judgement, read_reviews
 from forensic_emotion.cli import app
 from forensic_emotion.errors import FemoError
 from forensic_emotion.report.printing import find_browser, write_pdf
@@ -66,7 +66,14 @@ def page(browser: Any) -> Iterator[Any]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     wrong: list[str] = []
     own = ("file:", "data:", "http://127.0.0.1:")
-    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda m: (
+            wrong.append(m.text)
+            if m.type in ("error", "warning") and "409 (Conflict)" not in m.text
+            else None
+        ),
+    )
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
     page.on("dialog", lambda d: (wrong.append(f"dialog {d.message}"), d.dismiss()))
@@ -148,6 +155,43 @@ def test_filters_narrow_the_gallery_and_stay_in_the_address(page: Any, report: s
     page.evaluate("document.querySelector('#filter-min').value = 0.5")
     page.dispatch_event("#filter-min", "input")
     assert count(page) == 0
+
+
+def test_filters_say_what_they_leave_out(page: Any, report: str) -> None:
+    opened(page, report)
+    label = page.locator("#filter-label option").all_inner_texts()
+    assert "happy (17)" in label
+    page.select_option("#filter-file", label="walk.mkv")
+    assert "happy (11)" in page.locator("#filter-label option").all_inner_texts()
+    assert "left out" not in page.locator("#count").inner_text()
+    page.fill("#filter-from", "0")
+    assert SCRIPT["timed_only"] in page.locator("#count").inner_text()
+    opened(page, report + "#face=99999")
+    assert SCRIPT["no_such_face"].format(id=99999) in page.locator("#count").inner_text()
+    opened(page, report + "#label=none&q=walk")
+    assert (page.input_value("#filter-label"), count(page)) == ("", 11)
+
+
+def test_what_is_blurred_stays_so(page: Any, report: str) -> None:
+    opened(page, report + "#label=sad")
+    page.check("#filter-blur")
+    for step in ("#reset", "#findings a:has-text('walk.mkv')", ".lanes circle"):
+        page.locator(step).first.click()
+        assert "blurred" in page.evaluate("document.body.className")
+    assert page.locator("#detail").is_visible()
+
+
+def test_a_tab_leads_back_into_the_gallery(page: Any, report: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 500})
+    opened(page, report + "#faces=")
+    page.locator(".card").first.focus()
+    page.keyboard.press("End")
+    assert page.locator(".card[data-position='0']").count() == 0
+    page.locator("#filters").evaluate("node => node.scrollIntoView({block: 'end'})")
+    playwright.expect(page.locator(".card[data-position='16']")).to_be_focused()
+    page.locator(".card[data-position='16']").evaluate("node => node.blur()")
+    page.evaluate("scrollBy(0, 60)")
+    playwright.expect(page.locator(".card[tabindex='0']")).to_have_attribute("data-position", "0")
 
 
 def test_links_in_the_findings_set_the_filters(page: Any, report: str) -> None:
@@ -488,3 +532,36 @@ def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
         server.shutdown()
         server.server_close()
     assert json.dumps(desk.reviews()["reviews"]) == "[]"
+
+
+def test_a_key_too_many_says_nothing_of_the_next_face(page: Any, case: Path) -> None:
+    desk = Desk(case, 1, "Ann", ("femo",), lambda: review_page(case, 1, "Ann"))
+    server = ReviewServer(desk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        opened(page, server.url + "#face=8")
+        assert page.is_disabled("#relabel")
+        page.select_option(".review select", "sad")
+        page.focus("#relabel")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".review p:has-text('relabelled as sad by Ann')")
+        assert page.input_value(".review select") == "sad", "what was said stands there"
+        page.keyboard.press("ArrowRight")
+        assert page.is_disabled("#relabel")
+        page.keyboard.press("Enter")
+        with opened_case(case) as at:
+            assert set(read_reviews(at, 1)) == {8}
+
+        # Another window or reviewer says something meanwhile.
+        opened(page, server.url + "#face=9")
+        desk.add(Judgement(9, "rejected", note="no face"))
+        page.click("#confirm")
+        page.wait_for_selector(".review .status:has-text('Not saved')")
+        assert "no face" in page.locator(".review").inner_text()
+        with opened_case(case) as at:
+            assert read_reviews(at, 1)[9].verdict == "rejected"
+        page.click("#confirm")
+        page.wait_for_selector(".review p:has-text('confirmed by Ann')")
+    finally:
+        server.shutdown()
+        server.server_close()

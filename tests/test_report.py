@@ -170,7 +170,7 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     html = report(case)
     page = Page(html)
     assert told(html)["faces"]["sure"] == [0, 0]
-    assert "100.0 %of the faces are uncertain" in page.text
+    assert "100.0 %of the detections got no class: uncertain" in page.text
     assert (
         "not above 0.5000 (scores are shown cut off after three digits) are labelled uncertain"
         in page.text
@@ -642,8 +642,18 @@ def test_an_empty_case_gives_a_report(evidence: Path, case: Path) -> None:
     (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     scanned(evidence, case)
     page = Page(report(case))
+    assert "No frame was looked at, so that nothing can be said of faces." in page.text
+    assert "No face was detected at these settings." not in page.text
+    (evidence / "none.png").write_bytes(encoded(picture()))
+    (evidence / "bad.avi").write_bytes(b"RIFF\0\0\0\0AVI LIST" + bytes(40))
+    scanned(evidence, case)
+    page = Page(report(case))
     assert "No face was detected at these settings." in page.text
-    assert "There is no face in a recording." in page.text
+    assert "No frame of a recording was looked at." in page.text
+    write_video(evidence / "v.mkv", [0, 1000], lambda _: picture())
+    scanned(evidence, case)
+    page = Page(report(case))
+    assert "In no frame of a recording that was looked at a face was detected." in page.text
     assert "cannot be decoded" in page.text
 
 
@@ -904,7 +914,7 @@ def test_a_model_without_a_threshold_leaves_nothing_uncertain(evidence: Path, ca
         connection.execute("UPDATE runs SET threshold = NULL")
     text = Page(report(case)).text
     assert "the model has no threshold: each face is answered" in text
-    assert "of the faces are uncertain" not in text
+    assert "of the detections got no class" not in text
 
 
 def test_a_report_that_is_replaced_is_named(evidence: Path, case: Path) -> None:

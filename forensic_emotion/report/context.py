@@ -230,6 +230,10 @@ class ReportContext:
     legal: tuple[tuple[str, str], ...]
     audit_head: str
     """Of the last entry that may have changed results, so that one case gives one report."""
+    no_faces: str | None
+    """Why no face is shown; None if some are."""
+    recordings_seen: bool | None
+    """Whether a frame of one was looked at; None if there is no recording."""
     left_out: int
     """Faces that are in the case and not in this report."""
     without_picture: int
@@ -312,6 +316,7 @@ def build_context(
     all_problems = list(problems_of(case, run.id))
     problems = [told for told in all_problems if chosen is None or told[0] in chosen]
     tracks_in = Counter(t.sha256 for t in tracks)
+    videos = [f for f in every_file if f.kind == "video"]
     matches = [
         (names[f.id], kind, WITHHELD if settings.redact else visible(found))
         for f in every_file
@@ -413,6 +418,8 @@ def build_context(
         machine=_machine(run.machine or {}, settings.redact),
         custody=list(_custody(case, run, settings.tz)),
         audit_head=audit.head(case, results_only=True),
+        no_faces=None if len(gallery) else _why_no_face(counts),
+        recordings_seen=any(f.frames for f in videos) if videos else None,
         left_out=total - len(gallery),
         dealt_with=len(whole_run),
         problems_in_run=len(all_problems),
@@ -524,6 +531,12 @@ def _camera(file: FileRow) -> str | None:
     tags = file.exif or {}
     words = [str(tags[name]).strip() for name in ("Make", "Model") if tags.get(name)]
     return " ".join(words) or None
+
+
+def _why_no_face(counts: Counts) -> str:
+    if counts.faces:
+        return TEXTS["none_selected"]
+    return TEXTS["no_faces"] if counts.frames else TEXTS["nothing_looked_at"]
 
 
 def _duplicates(files: list[FileRow], names: dict[int, str]) -> list[tuple[str, list[str]]]:

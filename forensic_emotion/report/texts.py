@@ -29,7 +29,7 @@ TEXTS: dict[str, str] = {
     "frames": "frames looked at, of {decoded} decoded (copies counted once)",
     "hidden_frames": "{n} more hidden by edit lists",
     "faces_found": "detections of faces, frame by frame (copies counted once)",
-    "uncertain_share": "of the faces are uncertain",
+    "uncertain_share": "of the detections got no class: uncertain",
     "no_threshold": "the model has no threshold: each face is answered",
     "altered": "This case was altered",
     "altered_paths": "Paths whose rows are not what the scan wrote: {n}. femo verify names them. What stands"
@@ -123,10 +123,10 @@ TEXTS: dict[str, str] = {
     "label": "Label",
     "faces": "Faces",
     "share": "Share",
-    "precision": "Right when answered so (95 % interval)",
+    "precision": "Of test faces answered so, labelled so by people (95 % interval)",
     "answers": "{share} of {n}",
     "answers_interval": "({low} – {high})",
-    "recall": "Found when labelled so",
+    "recall": "Of test faces labelled so, answered so",
     "tested": "Test faces",
     "by_file": "Files with most faces",
     "file": "File",
@@ -155,13 +155,14 @@ TEXTS: dict[str, str] = {
     # ---- faces ----
     "faces_title": "Faces",
     "no_faces": "No face was detected at these settings.",
+    "nothing_looked_at": "No frame was looked at, so that nothing can be said of faces.",
     "left_out": "{n} faces are in the case and not shown here",
     "left_out_how": "(--max-faces). All of them:",
     "pictures_left_out": "{n} faces stand without their picture, to keep this file small"
     " (--picture-budget). All pictures are in the case, table faces, column thumbnail.",
     "recordings_need_script": "The charts need JavaScript; the faces and times are in the case too.",
     "needs_script": "The gallery needs JavaScript, which is switched off. Print this page from a browser"
-    " that has it, or query the case: docs/querying.md.",
+    " that has it; without it no face is shown. Who has the case file can ask that: femo query CASE faces.",
     # ---- recordings ----
     "recordings": "Recordings",
     "recordings_text": "Each dot is a face: its height is the highest score, its colour the class, a ring"
@@ -169,7 +170,8 @@ TEXTS: dict[str, str] = {
     " frames; frames between dots were not looked at. Where there is no dot, no face was detected or looked"
     " for. A track links faces by place and motion, it is no identity.",
     "recordings_selected": "Faces that were not selected have no dot and no line.",
-    "no_recordings": "There is no face in a recording.",
+    "no_recordings": "In no frame of a recording that was looked at a face was detected.",
+    "no_recording_seen": "No frame of a recording was looked at.",
     "recording_partly": "Looked at in part only, or changed; see Problems.",
     "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
     "recording_keys": "last frame {length} after the first, {frames} of {decoded} key frames looked at; faces: {faces}, tracks:"
@@ -354,7 +356,11 @@ SCRIPT: dict[str, str] = {
     "any_class": "any class",
     "any_file": "any file",
     "any_quality": "any quality",
+    "chart_scale": "Each lane goes from score 0 to 1.",
     "good": "without faults",
+    "unjudged": "not judged",
+    "timed_only": "Stills, and frames without a time, are left out.",
+    "no_such_face": "There is no face {id} in this report.",
     "poor": "poor in any way",
     "any_track": "any track",
     "any_review": "reviewed or not",
@@ -389,9 +395,10 @@ SCRIPT: dict[str, str] = {
     "marks": "Box and landmarks",
     "highest": "highest: {label}",
     "scores": "Scores of the seven classes",
-    "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were right"
-    " (95 % interval {from} to {to}, n = {n}), all classes together.",
-    "worth_class": " Of the test faces that were answered {label}, {right} were right (n = {n}).",
+    "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were answered"
+    " as people had labelled them (95 % interval {from} to {to}, n = {n}), all classes together.",
+    "worth_class": " Of the test faces that were answered {label}, people had labelled {right} so (n = {n}).",
+    "lead": "A score is a lead for a person to look at; it does not tell what anyone felt.",
     "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was not"
     " measured; on test faces made worse fewer were right (see Methods).",
     "worth_unknown": "How often such a score is right was not measured.",
