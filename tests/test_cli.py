@@ -27,7 +27,7 @@ from forensic_emotion.engine import Ended
 from forensic_emotion.errors import CaseError
 from forensic_emotion.evidence import Found
 from forensic_emotion.records import Box, Outcome
-from tests.builders import encoded, picture, scanned, write_fer2013
+from tests.builders import encoded, picture, scanned, tamper, write_fer2013
 
 RUNNER = CliRunner()
 
@@ -436,3 +436,34 @@ def test_the_root_is_no_case(evidence: Path) -> None:
         code, _, err = femo(*command)
         assert code in (1, 2)
         assert "fault of femo" not in err
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("info CASE", 0),
+        ("query CASE faces --format csv", 0),
+        ("models", 0),
+        ("manifest CASE", 0),
+        ("verify CASE", 0),
+        ("verify ALTERED", 3),
+        ("compare CASE ALTERED", 3),
+        ("manifest ALTERED", 3),
+    ],
+)
+def test_a_reader_who_has_seen_enough_changes_no_exit_code(case: Path, command: str, code: int) -> None:
+    altered = case.with_name("altered.db")
+    shutil.copy(case, altered)
+    shutil.copy(f"{case}.audit", f"{altered}.audit")
+    tamper(altered, "UPDATE faces SET confidence = 0.5")
+    words = [{"CASE": str(case), "ALTERED": str(altered)}.get(word, word) for word in command.split()]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "forensic_emotion", *words], stdout=writing, stderr=subprocess.PIPE
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == code, ended.stderr.decode()
+    assert b"fault of femo" not in ended.stderr

@@ -812,6 +812,22 @@ def test_compare_tells_every_kind_of_difference(case: Path, tmp_path: Path, sql:
     assert run("compare", other, same)[0] == 0
 
 
+def test_a_copy_that_comes_first_loses_no_face(evidence: Path, tmp_path: Path) -> None:
+    write_video(evidence / "v.mkv", [0, 1500], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
+    scanned(evidence, tmp_path / "case.db")
+    shutil.copy(evidence / "v.mkv", evidence / "a.mkv")
+    scanned(evidence, tmp_path / "case.db")
+    with opened_case(tmp_path / "case.db") as opened:
+        for runs in ((1, 2), (2, 1)):
+            found = compare(*((opened, run) for run in runs), 1e-4).differences
+            assert [each.path for each in found] == ["a.mkv", "v.mkv"]
+            assert found[0].text.startswith("only in the")
+            assert found[1].text.startswith("the same as ")
+        tamper(tmp_path / "case.db", "UPDATE faces SET top_class = 'sad' WHERE run_id = 2")
+        texts = [each.text for each in compare((opened, 1), (opened, 2), 1e-4).differences]
+    assert any("top_class" in text for text in texts), "of a copy, what was found there is compared"
+
+
 def test_compare_takes_close_numbers_as_equal_and_says_so(case: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     shutil.copy(case, other)

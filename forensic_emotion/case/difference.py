@@ -104,6 +104,8 @@ def compare(one: Side, other: Side, tolerance: float) -> Comparison:
         if a is None or b is None:
             differences.append(Difference(name, f"only in the {NAMES[0 if b is None else 1]}"))
         else:
+            if (a.file["same_as"] is None) != (b.file["same_as"] is None):
+                a, b = _with_content(one[0], a), _with_content(other[0], b)
             differences += [replace(found, path=name) for found in _files_differ(a, b, numbers)]
     faults = list(_digest_faults(sides, changed))
     stored = {_stored(side) for side in sides} - {None}  # a run that goes on has none yet
@@ -121,6 +123,15 @@ def _checked(case: sqlite3.Connection, file_id: int, changed: list[int], side: i
     rows = file_rows(case, file_id)
     changed[side] += digests_of(rows).results != rows.file["results_digest"]
     return rows
+
+
+def _with_content(case: sqlite3.Connection, rows: FileRows) -> FileRows:
+    """A path's rows, of a copy with the faces and tracks of the path that has the same bytes."""
+    first = rows.file["same_as"]
+    if not isinstance(first, int):
+        return rows
+    of_first = file_rows(case, first)
+    return replace(rows, faces=of_first.faces, tracks=of_first.tracks)
 
 
 def _stored(side: Side) -> object:

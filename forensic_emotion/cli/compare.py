@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
-from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.cli.rows import AsJson, print_json, told_or_not
 from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 
@@ -70,20 +70,21 @@ def compare(
         {"case": str(path), "run": chosen.id, "results_digest": chosen.results_digest}
         for chosen, path in zip(runs, (one, other), strict=True)
     ]
-    if as_json:
-        made = {"made_otherwise": otherwise}
-        print_json({"compared": compared, "tolerance": tolerance, **made, **asdict(found)})
-    else:
-        for text in otherwise:
-            print(f"MADE OTHERWISE  {visible(text)}")
-        for one_thing in found.differences:
-            print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
-        for side in compared:
-            digest = visible(str(side["results_digest"] or "none yet, it has not ended"))
-            print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
-        for fault in found.faults:
-            print(f"FAULT  {visible(fault)}")
-        close = f"{found.close} numbers differ within {tolerance:g} and are taken as equal"
-        print(f"Differences: {len(found.differences)}; {close}.")
+    with told_or_not():
+        if as_json:
+            made = {"made_otherwise": otherwise}
+            print_json({"compared": compared, "tolerance": tolerance, **made, **asdict(found)})
+        else:
+            for text in otherwise:
+                print(f"MADE OTHERWISE  {visible(text)}")
+            for one_thing in found.differences:
+                print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
+            for side in compared:
+                digest = visible(str(side["results_digest"] or "none yet, it has not ended"))
+                print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
+            for fault in found.faults:
+                print(f"FAULT  {visible(fault)}")
+            close = f"{found.close} numbers differ within {tolerance:g} and are taken as equal"
+            print(f"Differences: {len(found.differences)}; {close}.")
     if not found.same:
         raise typer.Exit(EXIT_PROBLEMS)

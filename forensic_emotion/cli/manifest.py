@@ -11,6 +11,7 @@ import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber
+from forensic_emotion.cli.rows import told_or_not
 from forensic_emotion.errors import UsageError
 from forensic_emotion.paths import visible
 
@@ -47,7 +48,9 @@ def manifest(
     content = b"".join(sum_line(sha256, path) for path, sha256 in files if sha256)
     without = sum(sha256 is None for _, sha256 in files)
     if out is None:
-        sys.stdout.buffer.write(content)
+        with told_or_not():
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
     elif os.path.lexists(out):
         raise UsageError(
             f"{out} is there already; a manifest replaces nothing.", "Name another file with --out."

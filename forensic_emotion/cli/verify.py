@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
-from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.cli.rows import AsJson, print_json, told_or_not
 from forensic_emotion.paths import as_text, visible
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def verify(
         if evidence is not None:  # the command line may name it from a folder that nobody knows later
             detail["folder"] = as_text(os.fsencode(os.path.realpath(evidence)))
         head = note(case, "verify", number, detail, evidence)
-    if as_json:
-        print_json(_facts(case, chosen, found) | {"audit_head_now": head})
-    else:
-        _print(chosen, found, head)
+    with told_or_not():
+        if as_json:
+            print_json(_facts(case, chosen, found) | {"audit_head_now": head})
+        else:
+            _print(chosen, found, head)
     if not found.holds:
         raise typer.Exit(EXIT_PROBLEMS)
 
