@@ -94,6 +94,24 @@ def test_a_case_of_a_newer_femo_is_refused_by_name(case: Path) -> None:
     assert case.read_bytes() == before
 
 
+def test_a_full_disk_is_no_damage(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    scanned(evidence, tmp_path / "case.db")
+
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("forensic_emotion.case.queries.check_is_case", fails)
+    with pytest.raises(CaseError, match="is damaged"), opened_case(tmp_path / "case.db"):
+        pass
+    full = shutil._ntuple_diskusage(10, 10, 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr("forensic_emotion.case.queries.shutil.disk_usage", lambda _: full)
+    with pytest.raises(CaseError, match="its disk is full"), opened_case(tmp_path / "case.db"):
+        pass
+
+
 def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -274,6 +274,32 @@ def test_an_unknown_model_is_told(tmp_path: Path, evidence: Path) -> None:
     assert "Shipped models: face_resnet, seed" in err
 
 
+def test_a_file_of_a_model_is_no_model(tmp_path: Path, evidence: Path) -> None:
+    (evidence / "p.png").write_bytes(encoded(picture()))
+    (tmp_path / "model.h5").write_bytes(b"x")
+    code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", "--model", tmp_path / "model.h5")
+    assert code == 1
+    assert f"Name the folder: {tmp_path}" in " ".join(err.split()).replace("- ", "-")
+
+
+def test_what_is_kept_of_a_training_that_was_stopped_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras", reason="needs the extra 'train'")
+    import forensic_emotion.training.train as module
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train", stopped)
+    out = tmp_path / "out"
+    assert "nothing of it is kept" in femo("train", tmp_path / "x.csv", "--out", out)[2]
+    (out / "checkpoint").mkdir(parents=True)
+    (out / "checkpoint" / "state.json").write_text("{}")
+    code, _, err = femo("train", tmp_path / "x.csv", "--out", out)
+    assert (code, "--resume goes on from there" in err) == (130, True)
+
+
 def test_models_lists_what_is_shipped() -> None:
     code, out, _ = femo("models", "--format", "json")
     assert code == 0

@@ -410,6 +410,12 @@ def test_a_run_goes_on_under_another_kernel_and_what_does_not_go_on_is_told(
         with pytest.raises(KeyboardInterrupt):
             scan(find_evidence(mixed), store, before, [InProcess(fake_tools())], Stops())
         assert otherwise(later) is None
+        moved = replace(later, evidence_root=os.fsencode(tmp_path / "elsewhere"))
+        assert otherwise(moved) is None, "it can still go on where it was"
+        mixed.rename(tmp_path / "elsewhere")
+        told = f"Run 1, over {mixed}, was stopped, and goes on only where its evidence lay"
+        assert (otherwise(moved) or "").startswith(told)
+        (tmp_path / "elsewhere").rename(mixed)
         assert otherwise(other) == (
             "Run 1 over this folder was stopped, and does not go on; the scan begins anew. Other than"
             " then: every, numpy."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from forensic_emotion.case.version import (
     refuse_odd_files,
 )
 from forensic_emotion.errors import CaseError, FemoError, UsageError
-from forensic_emotion.paths import beside, read_only, refuse_inside, refuse_names_of_case
+from forensic_emotion.paths import as_text, beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
     CLASSES,
     STATES,
@@ -46,6 +47,9 @@ from forensic_emotion.records import (
     Stamp,
     State,
 )
+
+ROOM = 1 << 17
+"""Bytes: twice what SQLite's shared memory beside a case takes, rounded up."""
 
 
 @contextmanager
@@ -87,6 +91,10 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
             connection.row_factory = sqlite3.Row
             yield connection
     except sqlite3.DatabaseError as error:
+        if shutil.disk_usage(path.parent).free < ROOM:  # SQLite needs some to read, beside the case
+            raise CaseError(
+                f"The case {path} cannot be read: its disk is full ({error}).", "Make room there."
+            ) from error
         remedy = "If it is damaged, use a copy that is whole. If it is locked, another program holds it."
         wal = beside(path, "-wal")
         if wal.exists() and not os.access(wal.parent, os.W_OK):
@@ -203,7 +211,9 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
         "SELECT id, state FROM runs WHERE evidence_root_bytes = ? ORDER BY id DESC LIMIT 1",
         (run.evidence_root,),
     ).fetchone()
-    if row is None or row[1] == "done":
+    if row is None:
+        return _stopped_elsewhere(case, run)
+    if row[1] == "done":
         return None
     stopped = read_run(case, row[0])
     differ = ["model"] if stopped.model_sha256 != run.model.sha256 else []
@@ -214,6 +224,19 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     return (
         f"Run {stopped.id} over this folder was stopped, and does not go on; the scan begins anew. Other"
         f" than then: {', '.join(differ)}."
+    )
+
+
+def _stopped_elsewhere(case: sqlite3.Connection, run: Run) -> str | None:
+    """That the last run of a case was stopped, over a folder that lies nowhere any more."""
+    row = case.execute(
+        "SELECT id, state, evidence_root_bytes FROM runs ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if row is None or row[1] == "done" or os.path.exists(row[2]):
+        return None
+    return (
+        f"Run {row[0]}, over {as_text(row[2])}, was stopped, and goes on only where its evidence lay;"
+        " the scan of this folder begins anew."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import FerplusVotes, takes
+from forensic_emotion.paths import visible
 from forensic_emotion.settings import TrainSettings
 
 
@@ -57,19 +59,27 @@ def train(
     from forensic_emotion.training.extra import require_train_extra
 
     require_train_extra("femo train")
+    from forensic_emotion.training.checkpoint import STATE
     from forensic_emotion.training.train import train as run_training
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        folder = run_training(
-            data,
-            out,
-            settings,
-            ferplus=ferplus,
-            init=init,
-            distill=distill or (),
-            resume=resume,
-            console=console,
-            progress=progress,
-        )
+    try:
+        with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+            folder = run_training(
+                data,
+                out,
+                settings,
+                ferplus=ferplus,
+                init=init,
+                distill=distill or (),
+                resume=resume,
+                console=console,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        kept = (out / "checkpoint" / STATE).exists()
+        text = "its last whole epoch is kept; the same command with --resume goes on from there"
+        none = "no epoch was through, so that nothing of it is kept; start it again"
+        print(f"{visible(str(out))}: {text if kept else none}.", file=sys.stderr)
+        raise
     console.print(f"Model: {folder}")

@@ -64,6 +64,11 @@ class ModelCard:
             complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
             complete = complete and all(isinstance(each, dict) for each in facts["files"].values())
             shares = {"threshold": card.threshold, "coverage": card.coverage}
+        except NotADirectoryError as error:
+            raise ModelError(
+                f"{folder} is a file; a model is a folder with its card, model.json, and its weights.",
+                f"Name the folder: {folder.parent}",
+            ) from error
         except OSError as error:
             raise ModelError(
                 f"There is no model {str(model)!r}: {path} cannot be read ({error.strerror}).",

@@ -80,6 +80,17 @@ class Checkpoint:
                 "Go on with it by --resume, or choose another folder with --out.",
             )
 
+    def refuse_missing(self) -> None:
+        """See that there is a run to go on with, before there is work to lose.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self._state.exists():
+            raise UsageError(
+                f"There is no run to resume in {self._folder.parent}.", "Start it without --resume."
+            )
+
     def start(self) -> None:
         """Make the folder for a new run.
 
@@ -158,10 +169,7 @@ class Checkpoint:
             UsageError: there is none, it has other settings or data, or it is at work.
             DataError: it cannot be read.
         """
-        if not self._state.exists():
-            raise UsageError(
-                f"There is no run to resume in {self._folder.parent}.", "Start it without --resume."
-            )
+        self.refuse_missing()
         self._lock()
         try:
             state = json.loads(self._state.read_text(encoding="utf-8"))

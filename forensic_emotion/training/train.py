@@ -88,7 +88,9 @@ def train(
     """
     _refuse_what_does_nothing(settings, ferplus, init, distill)
     with closing(Checkpoint(out / "checkpoint")) as checkpoint, _computing_in(settings.precision):
-        if not resume:
+        if resume:
+            checkpoint.refuse_missing()
+        else:
             checkpoint.refuse_used(out)
         if source.is_dir():
             refuse_inside(source, out, "model")
