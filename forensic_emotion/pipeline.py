@@ -285,7 +285,7 @@ def _look(job: Job, source: OpenEvidence, seen: Seen, whole: bool) -> Outcome | 
     found, evidence = job.found, source.evidence
     known, notable = (_name_of_list(evidence, each) for each in (job.tools.known, job.tools.notable))
     looked_at: Outcome | Planned
-    if known is not None:
+    if known is not None and notable is None:  # what somebody looks for is not left out as known
         reason, kind = f"known: its hash is in {known}", kind_of(evidence.media_type)
         looked_at = Outcome(found.path, found.path_text, "skipped", reason, evidence, kind, known=known)
     else:

@@ -57,6 +57,15 @@ def test_a_known_file_is_skipped_whatever_the_format(evidence: Path, tmp_path: P
     ]
 
 
+def test_a_notable_file_is_looked_at_though_it_is_known(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    (tmp_path / "list.txt").write_text(f"{hashlib.sha256(FACE).hexdigest()}  a.png\n")
+    found = (read_hash_set(ListFile.of(tmp_path / "list.txt")),)
+    summary = scanned(evidence, tmp_path / "case.db", known=found, notable=found)
+    assert (summary.known, summary.notable, summary.states["skipped"]) == (0, 1, 0)
+    assert rows(tmp_path / "case.db", "SELECT known, notable FROM files") == [(None, "list.txt")]
+
+
 def test_what_coreutils_write_is_read(evidence: Path, tmp_path: Path) -> None:
     names = ["plain.png", "new\nline.png", "back\\slash.png"]
     for i, name in enumerate(names):

@@ -827,7 +827,7 @@ def test_what_was_done_with_a_case_is_told_until_results_changed_last(
     assert "scan ended" in text
     assert "2026-01-02 10:00:00.000000000 UTC until 2026-01-02 11:00:00.000000000 UTCreviews: 2" in text
     assert "Reviewers: 2; of each face the last word counts." in text
-    assert "Faces of which something else was said before: 1." in text
+    assert "Faces of which something else was said before, or what was said was taken back: 1." in text
     assert RUNNER.invoke(app, ["verify", str(case)]).exit_code == 0
     assert Page(report(case)).text == text
 

@@ -184,9 +184,9 @@ class Agreement(Reviewed):
     faces: int
     """Of the run, reviewed or not."""
     reviewers: int
-    """Distinct names among all reviews of the faces whose reviews count."""
+    """Distinct names among all reviews of the run's faces, also those that were taken back."""
     overruled: int
-    """Faces of which something else was said before the word that counts, by whomever."""
+    """Faces of which something else was said before the last word, be it that nothing counts."""
     answered: Reviewed
     """Faces that the machine gave a class."""
     uncertain: Reviewed
@@ -210,13 +210,15 @@ def agreement(case: sqlite3.Connection, run_id: int) -> Agreement:
         """,
         (run_id,),
     ).fetchall()
+    # Against the last word on the face, also where that takes back what was said.
     reviewers, overruled = case.execute(
-        f"""
+        """
         SELECT COUNT(DISTINCT said.reviewer), COUNT(DISTINCT said.face_id) FILTER (
             WHERE said.verdict <> 'withdrawn'
-                AND (said.verdict <> reviews.verdict OR said.label IS NOT reviews.label))
-        FROM reviews JOIN reviews AS said ON said.face_id = reviews.face_id
-        WHERE reviews.run_id = ? AND {LAST}
+                AND (said.verdict <> last.verdict OR said.label IS NOT last.label))
+        FROM reviews AS last JOIN reviews AS said ON said.face_id = last.face_id
+        WHERE last.run_id = ?
+            AND last.id = (SELECT MAX(id) FROM reviews WHERE face_id = last.face_id)
         """,
         (run_id,),
     ).fetchone()

@@ -27,7 +27,7 @@ EXIT_CODES = {
     1: "failed",
     2: "usage error: asked for something that cannot be meant",
     EXIT_PROBLEMS: "done with problems, of the commands that say so",
-    EXIT_INTERRUPTED: "interrupted",
+    EXIT_INTERRUPTED: "interrupted, by keys or a signal",
 }
 PROBLEMS_MEAN = {
     "scan": "there were problems: they are in the case and in the report",
@@ -214,7 +214,9 @@ def main() -> None:
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # A scan that is asked to end does so as on Ctrl-C: what was finished is kept, the run says so.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Batch systems announce the end by one of these.
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU):
+        signal.signal(number, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
         signal.signal(signal.SIGHUP, _interrupt)
     try:

@@ -143,7 +143,7 @@ TEXTS: dict[str, str] = {
     "paths_in_state": "Paths",
     "meaning": "Meaning",
     "reviewed": "What reviewers said",
-    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected. Reviewers: {reviewers}; of each face the last word counts. Faces of which something else was said before: {overruled}.",
+    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected. Reviewers: {reviewers}; of each face the last word counts. Faces of which something else was said before, or what was said was taken back: {overruled}.",
     "agreed": "Of the {judged} whose expression was judged, reviewer and machine agree on {share} (95 % interval {low} to {high}){kappa}.",
     "agreed_answered": "Of those that the machine answered {share} ({n} judged).",
     "agreed_uncertain": "Of those that it left uncertain {share} ({n} judged), by the class that scored highest.",
