@@ -87,10 +87,6 @@ REVIEWS = """
         CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END AS seen
     FROM reviews JOIN faces ON faces.id = reviews.face_id
     """
-LAST = """
-    reviews.id = (SELECT MAX(id) FROM reviews AS later WHERE later.face_id = reviews.face_id)
-    AND reviews.verdict <> 'withdrawn'
-    """
 
 
 def reviewed_runs(case: sqlite3.Connection) -> dict[int, int]:
@@ -104,8 +100,9 @@ def reviewed_runs(case: sqlite3.Connection) -> dict[int, int]:
 
 def read_reviews(case: sqlite3.Connection, run_id: int) -> dict[int, Review]:
     """What counts of each reviewed face of a run, by ``face_id``: the last word, unless withdrawn."""
-    sql = f"{REVIEWS} WHERE reviews.run_id = ? AND {LAST} ORDER BY reviews.face_id"
-    return {review.face_id: review for review in _reviews(case, sql, run_id)}
+    sql = f"{REVIEWS} WHERE reviews.run_id = ? ORDER BY reviews.id"
+    last = {review.face_id: review for review in _reviews(case, sql, run_id)}
+    return {face: last[face] for face in sorted(last) if last[face].verdict != "withdrawn"}
 
 
 def read_history(case: sqlite3.Connection, run_id: int, face_id: int) -> list[Review]:
@@ -151,7 +148,7 @@ def check_judgement(case: sqlite3.Connection, run_id: int, said: Judgement) -> N
             "Its verdict is then confirmed, without a label.",
         )
     if said.verdict == "withdrawn":
-        stands = f"SELECT 1 FROM reviews WHERE reviews.face_id = ? AND {LAST}"
+        stands = "SELECT 1 FROM face_reviews WHERE face_id = ?"
         if case.execute(stands, (said.face_id,)).fetchone() is None:
             raise UsageError(
                 f"Of face {said.face_id} nothing was said that still counts.",
@@ -204,9 +201,8 @@ def agreement(case: sqlite3.Connection, run_id: int) -> Agreement:
     (faces,) = case.execute("SELECT COUNT(*) FROM faces WHERE run_id = ?", (run_id,)).fetchone()
     rows = case.execute(
         f"""
-        SELECT faces.label = '{UNCERTAIN}', reviews.verdict, faces.top_class,
-            CASE reviews.verdict WHEN 'confirmed' THEN faces.top_class ELSE reviews.label END
-        FROM reviews JOIN faces ON faces.id = reviews.face_id WHERE reviews.run_id = ? AND {LAST}
+        SELECT faces.label = '{UNCERTAIN}', said.verdict, faces.top_class, said.label
+        FROM face_reviews AS said JOIN faces ON faces.id = said.face_id WHERE said.run_id = ?
         """,
         (run_id,),
     ).fetchall()
