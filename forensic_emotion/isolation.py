@@ -438,12 +438,13 @@ import ast, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 sys.path[:] = ast.literal_eval(sys.argv[1])
 from forensic_emotion.isolation import serve
 serve(int(sys.argv[2]))
 """
-"""What a worker is. Ctrl-C goes to every process of the terminal, as its end does, SIGTERM often to the
-whole group; the parent decides."""
+"""What a worker is. Ctrl-C goes to every process of the terminal, as its end does, SIGTERM and SIGUSR1
+often to the whole group; the parent decides."""
 
 
 def _search_path() -> list[str]:

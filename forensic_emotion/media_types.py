@@ -45,9 +45,11 @@ _BRANDS = {
 _ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"styp", b"moof", b"sidx")
 LARGEST_ATOM = 0x20202020
 """Bytes of an atom that holds no pictures; as text it would be four blanks, and letters are above."""
-_SPACE = rb"\s+(?:#[^\n]*(?:\n\s*|\Z))*"
+_SPACE = rb"\s+(?:#[^\r\n]*(?:[\r\n]\s*|\Z))*"
 _ANYMAP = re.compile(
-    rb"P(?:[14]S\d+S\d+\s|[2356]S\d+S\d+S\d+\s|[1-6]S(?:\d+S\d+\s*)?\Z)".replace(b"S", _SPACE)
+    rb"P(?:[14]S\d+S\d+\s|[2356]S\d+S\d+S\d+\s|[1-6](?:S\d+S\d+\s*|\s+#[^\r\n]*)\Z)".replace(
+        b"S", _SPACE
+    )
 )
 """Kind, width, height and, but for two kinds, the lightest value; comments stand anywhere between. What
 is looked at may end amid that."""
@@ -61,7 +63,8 @@ def sniff(head: bytes) -> str | None:
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     # Four letters stand in a text too ("You free?"), where those before them are no size.
-    if head[4:8] in _ATOMS and (head[4:8] == b"mdat" or int.from_bytes(head[:4], "big") < LARGEST_ATOM):
+    small = int.from_bytes(head[:4], "big") < LARGEST_ATOM and not head[:1].isspace()
+    if head[4:8] in _ATOMS and (small or head[4:8] == b"mdat"):
         return "video/quicktime"
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"

@@ -168,7 +168,10 @@ class Overtaken(Exception):
     """Another window or reviewer was quicker, so that what a reviewer said may not be what they mean."""
 
     def __init__(self, review: Review | None) -> None:
-        super().__init__("something else was said of this face meanwhile, which is shown here now")
+        what = "what was said of this face was taken back meanwhile"
+        if review is not None:
+            what = "something else was said of this face meanwhile, which is shown here now"
+        super().__init__(what)
         self.review = review
 
 

@@ -137,6 +137,7 @@
     titles[name] = title;
     node.addEventListener(node.type === "search" || node.type === "range" || node.type === "number" ? "input" : "change", () => {
       state[name] = node.type === "checkbox" ? (node.checked ? "1" : "") : node.value;
+      state.face = "";
       if (name === "file" && state.file && trackFile() !== state.file) state.track = "";  // no face is in both
       apply();
     });
@@ -184,8 +185,8 @@
     document.querySelector(".field-min label").textContent = `${T.least_score} ${Number(state.min).toFixed(2)}`;
     const [id, number] = state.track.split("/");
     $("count").replaceChildren(shown.length ? fill(T.shown, {n: shown.length.toLocaleString("en"), all: N.toLocaleString("en")}) : T.nothing,
-      state.from !== "" || state.to !== "" ? " " + T.timed_only : "",
-      state.face && !indexOf.has(Number(state.face)) ? " " + fill(T.no_such_face, {id: state.face}) : "",
+      state.from !== "" || state.to !== "" ? " · " + T.timed_only : "",
+      state.face && !indexOf.has(Number(state.face)) ? " · " + fill(T.no_such_face, {id: state.face}) : "",
       ...(state.track ? [" · ", ...filled(T.of_track, {n: number, file: named(D.files[id]?.name ?? "")})] : []));
     document.body.classList.toggle("blurred", state.blur === "1");
   }
@@ -377,14 +378,14 @@
     dialog.scrollTop = 0;
     // What had the focus was replaced: its successor has it, or what is always there.
     const after = before && $(before);
-    if (before) (after && !after.disabled ? after : dialog.querySelector(".close")).focus({preventScroll: true});
+    if (before) [after, before === "relabel" ? $("other") : null, dialog.querySelector(".close")].find(node => node && !node.disabled).focus({preventScroll: true});
   }
   // What was said of it may have made it fail the filters.
   dialog?.addEventListener("close", () => { state.face = ""; if (D.review) apply(); else { writeAddress(); draw(); } drawn.get(current)?.firstChild.focus(); });
 
   // ---- reviews: what was said, and, where the page is served for it, a form --------------------------
   const drafts = new Map();  // notes that were typed and not sent yet
-  addEventListener("beforeunload", event => { if ([...drafts.values()].some(note => note.trim())) event.preventDefault(); });
+  addEventListener("beforeunload", event => { if (drafts.size) event.preventDefault(); });
   function review(i) {
     const before = reviews.get(F.id[i]);
     if (!before && !D.review) return null;
@@ -393,17 +394,22 @@
     if (!D.review) return place;
     const withdraw = before ? make("button", {type: "button", id: "withdraw", onclick: () => send("withdrawn", null)}, T.withdraw) : null;
     const status = make("p", {class: "status soft"});
-    const note = make("textarea", {rows: 2, id: "note", maxlength: D.most_note, oninput: () => drafts.set(F.id[i], note.value)});
+    const note = make("textarea", {rows: 2, id: "note", maxlength: D.most_note, oninput: () => { if (note.value === saved) drafts.delete(F.id[i]); else drafts.set(F.id[i], note.value); }});
     if (!picture(i)) { place.append(make("p", {class: "warn"}, T.nothing_to_judge), ...(before ? [make("div", {class: "buttons"}, withdraw)] : []), status); return place; }
     // What another reviewer wrote is not one's own word.
-    note.value = drafts.get(F.id[i]) ?? (D.reviewers.includes(before?.[3]) ? before[2] : "");
+    const saved = D.reviewers.includes(before?.[3]) ? before[2] : "";
+    note.value = drafts.get(F.id[i]) ?? saved;
     // None is chosen until a person chooses: a key that went on to the next face must not say one for it.
+    let pending = false;
     const other = select([["", "–"], ...D.classes.filter(c => c !== topClass(i)).map(c => [c, c])]);
     other.setAttribute("aria-label", T.relabel);
-    other.value = before?.[0] === "relabelled" ? before[1] : "";
+    other.id = "other";
+    other.value = before?.[0] === "relabelled" && D.reviewers.includes(before[3]) ? before[1] : "";
     const relabel = make("button", {type: "button", id: "relabel", disabled: !other.value, onclick: () => send("relabelled", other.value)}, T.relabel);
     other.addEventListener("change", () => { relabel.disabled = !other.value; });
     async function send(what, chosen) {
+      if (pending) return;  // a double click says a thing once
+      pending = true;
       try {
         const answer = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
           body: JSON.stringify({face_id: F.id[i], seen: before?.[4] ?? null, verdict: what, label: chosen, note: what === "withdrawn" ? drafts.get(F.id[i]) ?? "" : note.value})});
@@ -419,6 +425,7 @@
         const told = !answer.ok ? fill(T.not_saved, {why: body.error}) : body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
         aloud.textContent = dialog.querySelector(".review .status").textContent = told;
       } catch (error) {
+        pending = false;
         aloud.textContent = status.textContent = fill(T.not_saved, {why: error.message});
       }
     }
@@ -565,8 +572,8 @@
     const typing = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea");
     if (dialog?.open) {
       if (typing) return;
-      if (event.key === "ArrowLeft" && shown[current - 1] !== undefined) open(shown[current - 1]);
-      else if (event.key === "ArrowRight" && shown[current + 1] !== undefined) open(shown[current + 1]);
+      if (event.key === "ArrowLeft" && !$("previous").disabled) open(shown[current - 1]);
+      else if (event.key === "ArrowRight" && !$("next").disabled) open(shown[current + 1]);
       else return;
       event.preventDefault();
       return;
@@ -583,6 +590,7 @@
   });
   function follow(first) {
     const asked = readAddress();
+    if (asked) writeAddress();  // with what is kept of before
     if (gallery) { filter(); showFilters(); draw(true); }
     if (!asked || !gallery) return;
     const i = indexOf.get(Number(state.face));

@@ -106,9 +106,15 @@ def test_a_full_disk_is_no_damage(
     monkeypatch.setattr("forensic_emotion.case.queries.check_is_case", fails)
     with pytest.raises(CaseError, match="is damaged"), opened_case(tmp_path / "case.db"):
         pass
-    full = shutil._ntuple_diskusage(10, 10, 0)  # type: ignore[attr-defined]
-    monkeypatch.setattr("forensic_emotion.case.queries.shutil.disk_usage", lambda _: full)
+
+    class Full:
+        f_bavail, f_frsize, f_flag = 0, 4096, 0
+
+    monkeypatch.setattr("forensic_emotion.case.queries.os.statvfs", lambda _: Full)
     with pytest.raises(CaseError, match="its disk is full"), opened_case(tmp_path / "case.db"):
+        pass
+    Full.f_flag = os.ST_RDONLY
+    with pytest.raises(CaseError, match="is damaged"), opened_case(tmp_path / "case.db"):
         pass
 
 

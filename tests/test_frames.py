@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from forensic_emotion import moments
 from forensic_emotion.errors import NoPicture, UndecodableMedia
 from forensic_emotion.frames.container_facts import TIMES
 from forensic_emotion.frames.pieces import piece_seconds
@@ -199,6 +200,19 @@ def test_a_tag_tells_the_zone_before_satellites_do(tmp_path: Path) -> None:
     assert facts.gps_at == "2026-01-01T20:59:59Z"
     recorded = RecordedTime("2026:01:01 23:59:59.75", "Exif.DateTimeOriginal", "+02:00", "offset_tag")
     assert facts.recorded == recorded
+
+
+@pytest.mark.parametrize("local", ["2026:01:01 23:59:59.123", "2026:01:01 23:59:59+02:00"])
+def test_a_time_that_has_its_fraction_or_is_none_gets_no_other(tmp_path: Path, local: str) -> None:
+    exif = Image.Exif()
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    inner[ExifTags.Base.DateTimeOriginal] = local
+    inner[ExifTags.Base.SubsecTimeOriginal] = "75"
+    Image.fromarray(picture()).save(tmp_path / "p.jpg", exif=exif)
+    _, facts = read_frames(tmp_path / "p.jpg")
+    assert facts.recorded is not None
+    assert facts.recorded.raw in (local, local + ".75")
+    assert moments.moment(facts.recorded.raw, "Z") is not None
 
 
 @pytest.mark.parametrize("zone", ["+99:00", "+2:00", "+15:30", "-12:15", "+02:75"])

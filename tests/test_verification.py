@@ -235,8 +235,13 @@ def test_a_value_of_another_type_is_laid_to_the_case(case: Path, tmp_path: Path,
 
 
 def test_a_fault_over_a_whole_case_stays_a_fault(case: Path) -> None:
-    with pytest.raises(ZeroDivisionError), opened_case(case):
-        raise ZeroDivisionError
+    with pytest.raises(TypeError), opened_case(case):
+        raise TypeError
+    tamper(case, "UPDATE faces SET top_class = 'sad'")
+    with pytest.raises(MemoryError), opened_case(case):
+        raise MemoryError
+    with pytest.raises(CaseError, match="is not as femo wrote it"), opened_case(case):
+        raise TypeError
 
 
 def test_one_file_is_told_by_its_own_name_also_through_a_link(evidence: Path, tmp_path: Path) -> None:

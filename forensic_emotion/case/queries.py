@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +51,15 @@ ROOM = 1 << 17
 """Bytes: twice what SQLite's shared memory beside a case takes, rounded up."""
 
 
+def _wants_room(path: Path, told: str) -> bool:
+    """Whether a case cannot be read for its disk is full: SQLite needs some room beside it. Images that
+    are mounted to be read have none, and need none."""
+    if not any(words in told for words in ("disk I/O", "unable to open", "is full")):
+        return False
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize < ROOM and not disk.f_flag & os.ST_RDONLY
+
+
 @contextmanager
 def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Connection]:
     """A case opened so that nothing can be written to it.
@@ -91,7 +99,7 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
             connection.row_factory = sqlite3.Row
             yield connection
     except sqlite3.DatabaseError as error:
-        if shutil.disk_usage(path.parent).free < ROOM:  # SQLite needs some to read, beside the case
+        if _wants_room(path, str(error)):
             raise CaseError(
                 f"The case {path} cannot be read: its disk is full ({error}).", "Make room there."
             ) from error
@@ -107,9 +115,9 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
         elif (journal := beside(path, "-journal")).exists():
             remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
-    except (FemoError, OSError):
+    except FemoError:
         raise
-    except Exception as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         # Values of other types than femo writes fail wherever they are used; that is the case's fault.
         if (fault := next(faults_of(connection), None)) is None:
             raise
@@ -447,7 +455,7 @@ class LookedAt:
     id: int
     stamp: Stamp
     changes: tuple[str, ...]
-    """What was told of its changes."""
+    """What was told of its changes, the first first."""
 
 
 def read_looked_at(case: sqlite3.Connection, run_id: int, path: bytes) -> LookedAt | None:
@@ -463,7 +471,8 @@ def read_looked_at(case: sqlite3.Connection, run_id: int, path: bytes) -> Looked
     if row is None:
         return None
     told = case.execute(
-        "SELECT message FROM problems WHERE file_id = ? AND stage = 'read' AND class = 'changed'",
+        "SELECT message FROM problems WHERE file_id = ? AND stage = 'read' AND class = 'changed'"
+        " ORDER BY id",
         row[:1],
     )
     return LookedAt(row[0], (row[1], row[2], row[3]), tuple(text for (text,) in told))

@@ -189,11 +189,6 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-def _lead_output_nowhere() -> None:
-    """Nothing more can be said there, nor written when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
-
-
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -221,11 +216,6 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _interrupt)
     try:
         app()
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
-        _lead_output_nowhere()  # whoever read it has seen enough, which is no failure
-        sys.exit(0)
     except OSError as error:
         # Whatever femo opens it looks after; what has no name is standard output.
         if error.filename is not None:
@@ -234,7 +224,8 @@ def main() -> None:
             )
         elif not isinstance(error, BrokenPipeError):
             complain(f"Standard output cannot be written: {error.strerror}.", "Is the disk full?")
-        _lead_output_nowhere()
+        # Whoever read the output has seen enough; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FemoError.exit_code)
     except Exception as error:
         if os.environ.get("FEMO_DEBUG") == "1":

@@ -11,6 +11,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
+from forensic_emotion.cli.rows import told_or_not
 from forensic_emotion.paths import visible
 
 
@@ -42,29 +43,32 @@ def info(
         entries = list(audit.entries(opened))
         head = audit.head(opened)
     sha256 = file_sha256(case)
-    if format is Format.json:
-        facts: dict[str, Any] = {"case": str(case), "sha256": sha256, "audit_head": head}
-        # That of the latest run, which is what a script asks for; each run has its own below.
-        facts["results_digest"] = runs[-1]["results_digest"] if runs else None
-        print(
-            json.dumps({**facts, "runs": runs, "audit": [asdict(entry) for entry in entries]}, indent=1)
-        )
-        return
-    print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {visible(head)}")
-    for run in runs:
-        print(f"\nRun {run['id']}, {visible(run['state'])}")
-        for name, value in run.items():
-            if name not in ("id", "state", "versions"):
-                print(f"  {name:<15} {visible(_text(value))}")
-    print("\nAudit")
-    for e in entries:
-        state = e.detail.get("state", "done")
-        how = e.action if state == "done" else f"{e.action} ({state})"
-        text = f"{e.at}  {how}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
-        print(f"  {e.id:>4}  {visible(text)}")
-        told = ((n, _text(v)) for n, v in e.detail.items() if n in TOLD)
-        if said := ", ".join(f"{name} {text}" for name, text in told if text):
-            print(f"        {visible(said)}")
+    with told_or_not():
+        if format is Format.json:
+            facts: dict[str, Any] = {"case": str(case), "sha256": sha256, "audit_head": head}
+            # That of the latest run, which is what a script asks for; each run has its own below.
+            facts["results_digest"] = runs[-1]["results_digest"] if runs else None
+            print(
+                json.dumps(
+                    {**facts, "runs": runs, "audit": [asdict(entry) for entry in entries]}, indent=1
+                )
+            )
+            return
+        print(f"Case        {visible(str(case))}\nSHA-256     {sha256}\nAudit head  {visible(head)}")
+        for run in runs:
+            print(f"\nRun {run['id']}, {visible(run['state'])}")
+            for name, value in run.items():
+                if name not in ("id", "state", "versions"):
+                    print(f"  {name:<15} {visible(_text(value))}")
+        print("\nAudit")
+        for e in entries:
+            state = e.detail.get("state", "done")
+            how = e.action if state == "done" else f"{e.action} ({state})"
+            text = f"{e.at}  {how}, run {e.run_id}, by {e.user}@{e.host}, femo {e.femo}"
+            print(f"  {e.id:>4}  {visible(text)}")
+            told = ((n, _text(v)) for n, v in e.detail.items() if n in TOLD)
+            if said := ", ".join(f"{name} {text}" for name, text in told if text):
+                print(f"        {visible(said)}")
 
 
 TOLD = (

@@ -9,7 +9,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
-from forensic_emotion.cli.rows import wide_console
+from forensic_emotion.cli.rows import told_or_not, wide_console
 from forensic_emotion.settings import ScanSettings
 
 
@@ -31,23 +31,24 @@ def models(
     from forensic_emotion.emotions.card import ModelCard
 
     cards = [_facts(card) for card in ModelCard.shipped()]
-    if format is Format.json:
-        print(json.dumps(cards, indent=1))
-        return
-    table = Table("model", "bytes (ONNX)", "PublicTest accuracy")
-    table.add_column("SHA-256 (ONNX)", overflow="fold")
-    for card in cards:
-        accuracy = card["figures"].get("PublicTest", {}).get("accuracy")
-        measured = "not measured"
-        if accuracy:
-            measured = "{value:.4f} (95% {low:.4f}-{high:.4f}, n={n})".format(**accuracy)
-        name = card["name"] + (" (default)" if card["default"] else "")
-        table.add_row(name, str(card["size"]), measured, card["sha256"])
-    wide_console().print(table)
-    for card in cards:
-        print(f"{card['name']}: {card['path']}")
-        for paragraph in card["licence"].splitlines():
-            print(f"  {paragraph}")
+    with told_or_not():
+        if format is Format.json:
+            print(json.dumps(cards, indent=1))
+            return
+        table = Table("model", "bytes (ONNX)", "PublicTest accuracy")
+        table.add_column("SHA-256 (ONNX)", overflow="fold")
+        for card in cards:
+            accuracy = card["figures"].get("PublicTest", {}).get("accuracy")
+            measured = "not measured"
+            if accuracy:
+                measured = "{value:.4f} (95% {low:.4f}-{high:.4f}, n={n})".format(**accuracy)
+            name = card["name"] + (" (default)" if card["default"] else "")
+            table.add_row(name, str(card["size"]), measured, card["sha256"])
+        wide_console().print(table)
+        for card in cards:
+            print(f"{card['name']}: {card['path']}")
+            for paragraph in card["licence"].splitlines():
+                print(f"  {paragraph}")
 
 
 def _facts(card: Any) -> dict[str, Any]:

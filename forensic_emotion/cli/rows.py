@@ -55,7 +55,8 @@ def print_rows(format: RowFormat, names: list[str], rows: Iterable[Row]) -> None
     }
     if format is not RowFormat.table:
         _in_utf8()
-    writers[format](names, iter(rows))
+    with told_or_not():
+        writers[format](names, iter(rows))
 
 
 def _in_utf8() -> None:

@@ -45,7 +45,8 @@ def scan(
         typer.Option(
             "--known",
             help="Skip files whose hash is in this list (one hash a line, sha256sum, sha1sum, md5sum,"
-            " hashdeep, CSV with a column of hashes, or NSRL RDSv3 as SQLite); may be repeated.",
+            " hashdeep, CSV with a column of hashes, or NSRL RDSv3 as SQLite), unless --notable has it;"
+            " may be repeated.",
         ),
     ] = None,
     notable: Annotated[

@@ -83,8 +83,9 @@ def _read(exif: Image.Exif, facts: MediaFacts) -> None:
         name = f"Exif.DateTime{end}"
         # An unknown one is blank, or has blanks or zeros where its digits belong.
         if recorded := _text(tags, name, "[1-9]"):
-            if part := _text(tags, f"Exif.SubsecTime{end}", r"^\d{1,9} *$"):
-                recorded = f"{recorded}.{part.strip()}"
+            part = _text(tags, f"Exif.SubsecTime{end}", r"^\d{1,9} *$")
+            if part and re.search(r":\d\d:\d\d\s*$", recorded):  # else it has one, or is no such time
+                recorded = f"{recorded.rstrip()}.{part.strip()}"
             zone = _text(tags, f"Exif.OffsetTime{end}", "")
             zone = zone if zone is not None and offset(zone) is not None else None
             facts.recorded = RecordedTime(recorded, name, zone, "offset_tag" if zone else "none")

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from jinja2 import UndefinedError
+
 from forensic_emotion.case.alterations import Altered
 from forensic_emotion.case.queries import RunInfo, opened_case, refuse_output
 from forensic_emotion.errors import UsageError
@@ -101,14 +103,21 @@ def refuse_other_sums(target: Path) -> None:
 
 
 def page(context: ReportContext) -> str:
-    """The HTML of a report, or of the page on which its faces are reviewed."""
-    return render_page(
-        "report.html",
-        {s.name: getattr(context, s.name) for s in fields(context)},
-        script="report.js",
-        page_css=_paper(context) + _narrow(),
-        answers=context.reviewer is not None,
-    )
+    """The HTML of a report, or of the page on which its faces are reviewed.
+
+    Raises:
+        TypeError: a value of the case is not of the type that femo writes.
+    """
+    try:
+        return render_page(
+            "report.html",
+            {s.name: getattr(context, s.name) for s in fields(context)},
+            script="report.js",
+            page_css=_paper(context) + _narrow(),
+            answers=context.reviewer is not None,
+        )
+    except UndefinedError as error:
+        raise TypeError(str(error)) from error
 
 
 REVIEWING = ReportSettings(picture_budget=512)
