@@ -578,10 +578,10 @@
       event.preventDefault();
       return;
     }
-    if (typing || !gallery) return;
+    if (typing || !gallery || !event.target.closest("#faces")) return;  // who speaks letters elsewhere means others
     const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns};
     if (event.key === "/") controls.q.focus();
-    else if (event.key === "b") { state.blur = state.blur ? "" : "1"; apply(); }
+    else if (event.key === "b") { state.blur = state.blur ? "" : "1"; writeAddress(); showFilters(); }
     else if (event.key in moves && event.target.closest(".card")) focus(current + moves[event.key]);
     else if (event.key === "Home" && event.target.closest(".card")) focus(0);
     else if (event.key === "End" && event.target.closest(".card")) focus(shown.length - 1);

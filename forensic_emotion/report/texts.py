@@ -385,7 +385,7 @@ SCRIPT: dict[str, str] = {
     "track": "Track",
     "blur": "Blur pictures",
     "reset": "Reset filters",
-    "keys": "Keys: arrows move, Enter opens, Escape closes, / searches, b blurs",
+    "keys": "Keys, with the focus in this part: arrows move, Enter opens, Escape closes, / searches, b blurs",
     "face_of": "Face {n} of {all}",
     "close": "Close",
     "previous": "Previous",
