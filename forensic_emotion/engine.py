@@ -163,7 +163,7 @@ def _tell_if_changed(
     if before is None:
         return
     what = "gone" if found is None else ", ".join(changed_since(found, before.stamp))
-    if what and not (before.changes and before.changes[-1].endswith(what)):
+    if what and not before.last_change.endswith(what):
         text = f"changed since it was looked at, before the scan was stopped: {what}"
         progress.changed(path, text)
         store.mark_changed(run_id, before.id, text)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from forensic_emotion.case import audit
-from forensic_emotion.case.alterations import broken_reviews, broken_rows, broken_runs, made
+from forensic_emotion.case.alterations import faults_of, made
 from forensic_emotion.case.audit_file import audit_fault
 from forensic_emotion.case.digest import canonical, tolerant
-from forensic_emotion.case.integrity import SchemaFault, loose_rows, schema_faults
+from forensic_emotion.case.integrity import SchemaFault, schema_faults
 from forensic_emotion.errors import EvidenceError, UsageError
 from forensic_emotion.evidence import Found, discover, opened
 from forensic_emotion.paths import as_text
@@ -166,8 +166,7 @@ def verify(
     sound = not faults
     if sound:  # what lies in a broken database is no statement of anyone
         faults += map(str, schema)
-        for check in (loose_rows, broken_rows, broken_runs, broken_reviews):
-            faults += made(check(case))
+        faults += faults_of(case)
     of_audit = [*made(audit.broken_at(case)), *beside]
     case.rollback()
     files = None

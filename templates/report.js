@@ -56,6 +56,7 @@
   const topClass = i => D.classes[F.top[i]];
   const label = i => F.sure[i] ? topClass(i) : UNCERTAIN;
   const score = i => F.p[i * C + F.top[i]];
+  const answer = i => F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN;
   const faults = i => D.faults.filter((_, k) => F.faults[i] >> k & 1);
   const when = i => F.seconds[i] !== null ? clock(F.seconds[i])
     : file(i).kind === "video" ? fill(T.frame, {n: F.frame[i]})
@@ -206,12 +207,11 @@
     const image = seen ? make("img", {src: seen.src, alt: "", loading: "lazy", draggable: "false"})
       : make("span", {class: "no-picture"}, T.no_picture);
     if (seen) image.addEventListener("error", () => image.replaceWith(make("span", {class: "no-picture"}, T.broken_picture)));
-    const name = F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN;
     return make("div", {class: "cell", role: "listitem", "aria-posinset": position + 1, "aria-setsize": shown.length},
       make("button", {type: "button", class: "card", "data-position": position,
         tabindex: position === current ? 0 : -1, onclick: () => open(i)},
         make("span", {class: "picture"}, image),
-        make("span", {class: "name key key-" + label(i)}, name),
+        make("span", {class: "name key key-" + label(i)}, answer(i)),
         F.sure[i] ? null : make("span", {class: "soft"}, fill(T.highest, {label: `${topClass(i)} ${three(score(i))}`})),
         make("span", {class: "where"}, file(i).name),
         make("span", {class: "soft"}, when(i)),
@@ -357,8 +357,7 @@
     const step = by => { if (shown[current + by] !== undefined) open(shown[current + by]); };
     const before = dialog.contains(document.activeElement) ? document.activeElement.id : "";
     const title = position < 0 ? fill(T.number, {id: F.id[i], run: D.run}) : fill(T.face_of, {n: position + 1, all: shown.length});
-    const answer = F.sure[i] ? `${topClass(i)} ${three(score(i))}` : UNCERTAIN;
-    aloud.textContent = `${title}: ${answer}`;
+    aloud.textContent = `${title}: ${answer(i)}`;
     details.replaceChildren(
       make("div", {class: "bar"},
         make("h2", {id: "detail-title"}, title),
@@ -370,7 +369,7 @@
           make("label", {class: "toggle"}, make("input", {type: "checkbox", checked: !dialog.classList.contains("plain"),
             onchange: event => dialog.classList.toggle("plain", !event.target.checked)}), " " + T.marks)),
         make("div", {class: "right"},
-          make("p", {class: "answer"}, make("span", {class: "key key-" + label(i)}, answer),
+          make("p", {class: "answer"}, make("span", {class: "key key-" + label(i)}, answer(i)),
             F.sure[i] ? "" : " " + fill(T.highest, {label: `${topClass(i)} ${three(score(i))}`})),
           make("h3", {}, T.scores), bars(i), make("p", {class: "soft"}, worth(i) + " " + T.lead),
           review(i), facts(i))));
@@ -400,29 +399,29 @@
     const saved = D.reviewers.includes(before?.[3]) ? before[2] : "";
     note.value = drafts.get(F.id[i]) ?? saved;
     // None is chosen until a person chooses: a key that went on to the next face must not say one for it.
-    let pending = false;
     const other = select([["", "–"], ...D.classes.filter(c => c !== topClass(i)).map(c => [c, c])]);
     other.setAttribute("aria-label", T.relabel);
     other.id = "other";
     other.value = before?.[0] === "relabelled" && D.reviewers.includes(before[3]) ? before[1] : "";
     const relabel = make("button", {type: "button", id: "relabel", disabled: !other.value, onclick: () => send("relabelled", other.value)}, T.relabel);
     other.addEventListener("change", () => { relabel.disabled = !other.value; });
+    let pending = false;
     async function send(what, chosen) {
       if (pending) return;  // a double click says a thing once
       pending = true;
       try {
-        const answer = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
+        const reply = await fetch(D.review, {method: "POST", headers: {"Content-Type": "application/json", "X-Femo": "review"},
           body: JSON.stringify({face_id: F.id[i], seen: before?.[4] ?? null, verdict: what, label: chosen, note: what === "withdrawn" ? drafts.get(F.id[i]) ?? "" : note.value})});
-        const body = await answer.json();
-        if (!answer.ok && answer.status !== 409) throw new Error(body.error);
-        const counts = answer.ok ? body : body.review;  // 409: another window or reviewer was quicker
+        const body = await reply.json();
+        if (!reply.ok && reply.status !== 409) throw new Error(body.error);
+        const counts = reply.ok ? body : body.review;  // 409: another window or reviewer was quicker
         if (!counts || counts.verdict === "withdrawn") reviews.delete(F.id[i]);
         else reviews.set(F.id[i], [counts.verdict, counts.label, counts.note, counts.reviewer, counts.at]);
-        if (answer.ok) drafts.delete(F.id[i]);
+        if (reply.ok) drafts.delete(F.id[i]);
         draw(true);
         open(i);
         $("reload")?.removeAttribute("hidden");
-        const told = !answer.ok ? fill(T.not_saved, {why: body.error}) : body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
+        const told = !reply.ok ? fill(T.not_saved, {why: body.error}) : body.warning ? fill(T.saved_but, {why: body.warning}) : T.saved;
         aloud.textContent = dialog.querySelector(".review .status").textContent = told;
       } catch (error) {
         pending = false;

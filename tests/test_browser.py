@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -495,11 +496,21 @@ def test_100_000_faces_open_at_once(page: Any, report: str, tmp_path: Path) -> N
     assert seconds < max(3, 15 * opening(page, report))
 
 
-def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
+@contextmanager
+def served(case: Path) -> Iterator[tuple[ReviewServer, Desk]]:
+    """The pages on which Ann reviews the first run."""
     desk = Desk(case, 1, "Ann", ("femo",), lambda: review_page(case, 1, "Ann"))
     server = ReviewServer(desk)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
+        yield server, desk
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
+    with served(case) as (server, desk):
         opened(page, server.url + "#face=8")
         page.fill("#note", "<b>looks \u202e sad</b>")
         page.select_option(".review select", "sad")
@@ -529,17 +540,11 @@ def test_a_review_is_written_from_the_page(page: Any, case: Path) -> None:
         page.wait_for_selector("#withdraw", state="detached")
         with opened_case(case) as at:
             assert read_reviews(at, 1) == {}
-    finally:
-        server.shutdown()
-        server.server_close()
     assert json.dumps(desk.reviews()["reviews"]) == "[]"
 
 
 def test_a_key_too_many_says_nothing_of_the_next_face(page: Any, case: Path) -> None:
-    desk = Desk(case, 1, "Ann", ("femo",), lambda: review_page(case, 1, "Ann"))
-    server = ReviewServer(desk)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with served(case) as (server, desk):
         opened(page, server.url + "#face=8")
         assert page.is_disabled("#relabel")
         page.select_option(".review select", "sad")
@@ -570,6 +575,3 @@ def test_a_key_too_many_says_nothing_of_the_next_face(page: Any, case: Path) -> 
             assert read_reviews(at, 1)[9].verdict == "rejected"
         page.click("#confirm")
         page.wait_for_selector(".review p:has-text('confirmed by Ann')")
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -44,8 +44,8 @@ def altered(case: sqlite3.Connection, run_id: int) -> Altered:
 
 def faults_of(case: sqlite3.Connection) -> Iterator[str]:
     """What of a whole case is not as femo wrote it, in words."""
-    for check in (broken_runs(case), broken_rows(case), loose_rows(case), broken_reviews(case)):
-        yield from made(check)
+    for check in (loose_rows, broken_rows, broken_runs, broken_reviews):
+        yield from made(check(case))
 
 
 def made(check: Iterable[str]) -> Iterator[str]:

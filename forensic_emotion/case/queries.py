@@ -31,7 +31,7 @@ from forensic_emotion.case.version import (
     held,
     refuse_odd_files,
 )
-from forensic_emotion.errors import CaseError, FemoError, UsageError
+from forensic_emotion.errors import CaseError, UsageError
 from forensic_emotion.paths import as_text, beside, read_only, refuse_inside, refuse_names_of_case
 from forensic_emotion.records import (
     CLASSES,
@@ -115,8 +115,6 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
         elif (journal := beside(path, "-journal")).exists():
             remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
-    except FemoError:
-        raise
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         # Values of other types than femo writes fail wherever they are used; that is the case's fault.
         if (fault := next(faults_of(connection), None)) is None:
@@ -220,7 +218,7 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
         (run.evidence_root,),
     ).fetchone()
     if row is None:
-        return _stopped_elsewhere(case, run)
+        return _stopped_elsewhere(case)
     if row[1] == "done":
         return None
     stopped = read_run(case, row[0])
@@ -235,7 +233,7 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     )
 
 
-def _stopped_elsewhere(case: sqlite3.Connection, run: Run) -> str | None:
+def _stopped_elsewhere(case: sqlite3.Connection) -> str | None:
     """That the last run of a case was stopped, over a folder that lies nowhere any more."""
     row = case.execute(
         "SELECT id, state, evidence_root_bytes FROM runs ORDER BY id DESC LIMIT 1"
@@ -454,28 +452,24 @@ class LookedAt:
 
     id: int
     stamp: Stamp
-    changes: tuple[str, ...]
-    """What was told of its changes, the first first."""
+    last_change: str
+    """What was told last of its changes; empty if nothing was."""
 
 
 def read_looked_at(case: sqlite3.Connection, run_id: int, path: bytes) -> LookedAt | None:
     """What a run keeps of a path; None if it has not dealt with it, or not read it."""
     row = case.execute(
         """
-        SELECT files.id, evidence.size, files.modified_at, files.changed_at
+        SELECT files.id, evidence.size, files.modified_at, files.changed_at, (
+            SELECT message FROM problems
+            WHERE file_id = files.id AND stage = 'read' AND class = 'changed' ORDER BY id DESC LIMIT 1
+        )
         FROM files JOIN evidence ON evidence.sha256 = files.sha256
         WHERE files.run_id = ? AND files.path_bytes = ?
         """,
         (run_id, path),
     ).fetchone()
-    if row is None:
-        return None
-    told = case.execute(
-        "SELECT message FROM problems WHERE file_id = ? AND stage = 'read' AND class = 'changed'"
-        " ORDER BY id",
-        row[:1],
-    )
-    return LookedAt(row[0], (row[1], row[2], row[3]), tuple(text for (text,) in told))
+    return None if row is None else LookedAt(row[0], (row[1], row[2], row[3]), row[4] or "")
 
 
 FIRST = "files.sha256 = ? AND files.run_id = ? AND files.same_as IS NULL AND files.known IS NULL"

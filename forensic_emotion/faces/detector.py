@@ -47,7 +47,7 @@ def load_detector(settings: ScanSettings) -> Detector:
         from forensic_emotion.faces.hog import HogDetector
 
         return HogDetector(settings)
-    raise NotImplementedError(f"no line here loads the detector {settings.detector}")
+    raise ValueError(f"DETECTORS has {settings.detector}, which is loaded by no line here")
 
 
 def scale_for(width: int, height: int, settings: ScanSettings, native: float) -> float:

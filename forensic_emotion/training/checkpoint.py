@@ -68,12 +68,13 @@ class Checkpoint:
         self._state = folder / STATE
         self._locked: int | None = None
 
-    def refuse_used(self, out: Path) -> None:
+    def refuse_used(self) -> None:
         """See that there is no run yet, before there is work to lose.
 
         Raises:
             UsageError: there is one, or a model.
         """
+        out = self._folder.parent
         if self._state.exists() or (out / "model.json").exists():
             raise UsageError(
                 f"{out} already holds a training run.",
@@ -99,7 +100,7 @@ class Checkpoint:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock()
-        self.refuse_used(self._folder.parent)
+        self.refuse_used()
 
     def close(self) -> None:
         """Let other runs in."""

@@ -91,7 +91,7 @@ def train(
         if resume:
             checkpoint.refuse_missing()
         else:
-            checkpoint.refuse_used(out)
+            checkpoint.refuse_used()
         if source.is_dir():
             refuse_inside(source, out, "model")
 
