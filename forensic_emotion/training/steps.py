@@ -35,7 +35,7 @@ def compile_with(
     """
     names = outputs_of(model)
     weights = {"output": 1.0, "ferplus": ferplus_weight}
-    optimizer.build(model.trainable_variables)  # else the first step is traced twice
+    optimizer.build(model.trainable_variables)
     # Labels are given as probabilities, for smoothed and blended ones are no single class. For whole
     # labels this is the sparse categorical cross-entropy.
     model.compile(
@@ -44,6 +44,12 @@ def compile_with(
         loss_weights={name: scale * weights[name] for name in names},
         weighted_metrics={"output": ["accuracy"]},
     )
+    # Losses and metrics make their variables when they are first asked, and a first step in which any are
+    # made is traced twice; the optimiser's are made above.
+    none = keras.tree.map_structure(lambda output: keras.ops.zeros((1, *output.shape[1:])), model.output)
+    model.compute_loss(y=none, y_pred=none)
+    model.compute_metrics(None, none, none)
+    model.reset_metrics()
 
 
 def outputs_of(model: keras.Model) -> list[str]:
