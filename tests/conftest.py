@@ -50,15 +50,22 @@ def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_tiny(tiny_csv, tmp_path_factory.mktemp("models") / "tiny")
+    """Of the small network, which tests that go on with it take for ``seed`` by ``small_seed``."""
+    with pytest.MonkeyPatch.context() as patched:
+        _make_seed_small(patched)
+        return train_tiny(tiny_csv, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture
 def small_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """``--network seed`` is a smaller one, whose trainings take a fraction of the time."""
+    _make_seed_small(monkeypatch)
+
+
+def _make_seed_small(patched: pytest.MonkeyPatch) -> None:
     from forensic_emotion.training import network
 
-    monkeypatch.setitem(network.NETWORKS, "seed", trainings.small_seed)
+    patched.setitem(network.NETWORKS, "seed", trainings.small_seed)
 
 
 @pytest.fixture

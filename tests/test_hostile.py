@@ -92,7 +92,7 @@ def check(outcome: Outcome) -> None:
     cut=st.booleans(),
 )
 @settings(
-    max_examples=1500,
+    max_examples=600,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -605,7 +605,7 @@ def own_memory() -> int:
 
 @pytest.mark.slow
 def test_the_parents_memory_stays_flat(evidence: Path, tmp_path: Path) -> None:
-    for i in range(3000):
+    for i in range(1500):
         (evidence / f"{i:04}.png").write_bytes(encoded(FACE) + i.to_bytes(2, "big"))
     held = []
 
@@ -617,7 +617,7 @@ def test_the_parents_memory_stays_flat(evidence: Path, tmp_path: Path) -> None:
     with Isolated(partial(load, "crash"), LIMITS) as analyser:
         scan(find_evidence(evidence), store, fake_run(evidence), [analyser], Weighs())
     store.close()
-    assert len(held) == 3000
+    assert len(held) == 1500
     early, late = max(held[300:600]), max(held[-300:])
     assert late < early * 1.05, f"{early >> 20} MiB, then {late >> 20} MiB"
 

@@ -21,6 +21,8 @@ from forensic_emotion.training.regression import (
 from tests.builders import write_fer2013
 from tests.trainings import merged, train_tiny
 
+pytestmark = pytest.mark.usefixtures("small_seed")
+
 
 @pytest.mark.slow
 def test_a_last_run_may_hold_out_less_than_its_teachers(

@@ -173,6 +173,7 @@ def test_the_seed_network_is_the_graph_it_should_be() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.usefixtures("small_resnet")
 def test_a_network_that_is_merely_called_is_not_in_training(network: str) -> None:
     """As an export calls it: an answer must not depend on the faces beside it."""
     from forensic_emotion.training.network import NETWORKS as networks

@@ -188,7 +188,7 @@ def test_a_scan_leaves_nothing_but_its_case(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "case.db.audit", "home"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGUSR1])
 def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: int) -> None:
     many = tmp_path / "many"
     many.mkdir()
@@ -224,18 +224,18 @@ def test_a_scan_killed_without_warning_ends_as_one_that_was_not(tmp_path: Path) 
     many = tmp_path / "many"
     many.mkdir()
     photo = (DEMO / "portrait.jpg").read_bytes()
-    for i in range(60):
+    for i in range(30):
         (many / f"{i:03}.jpg").write_bytes(photo + bytes([i]))
     whole, killed = tmp_path / "whole.db", tmp_path / "killed.db"
     assert CliRunner().invoke(app, ["scan", str(many), "--case", str(whole)]).exit_code == 0
-    for wanted in (0, 7, 20, 41):
+    for wanted in (0, 5, 17):
         process = femo_process("scan", many, "--case", killed, home=tmp_path)
         deadline = time.monotonic() + 60
         while count_files(killed) < wanted and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
         process.communicate()
-        assert wanted <= count_files(killed) < 60
+        assert wanted <= count_files(killed) < 30
     assert CliRunner().invoke(app, ["scan", str(many), "--case", str(killed)]).exit_code == 0
     runs = [info(case)["runs"] for case in (whole, killed)]
     assert [len(each) for each in runs] == [1, 1]

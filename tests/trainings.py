@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,26 @@ def train_tiny(
     distill: Sequence[Path] = (),
     resume: bool = False,
     stop_at: str = "",
+    left_by_first: Path | None = None,
     **changes: Any,
 ) -> Path:
+    """A training of a few steps.
+
+    Args:
+        stop_at: stop it, as by Ctrl-C, where it says what begins so.
+        left_by_first: gets a copy of what lies there after the first epoch: what a run would have left
+            that was killed then.
+        others: see ``train``.
+    """
     from forensic_emotion.training.train import train
 
     class Stops(Console):
         def print(self, *objects: Any, **more: Any) -> None:
-            if stop_at and str(objects[0]).startswith(stop_at):
+            said = str(objects[0])
+            if stop_at and said.startswith(stop_at):
                 raise KeyboardInterrupt
+            if left_by_first and said.startswith("epoch 1/"):
+                shutil.copytree(out, left_by_first)
 
     console = Stops(quiet=True)
     progress = Progress(console=console, disable=True)

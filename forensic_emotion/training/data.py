@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +158,11 @@ def read(
             "They stand in the order of fer2013.csv: give that instead of the folder.",
         )
     found = read_labelled(path)
-    cache = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
-    kept = _kept_landmarks(cache, len(found.labels))
+    kept_in = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
+    kept = _kept_landmarks(kept_in, len(found.labels))
     if kept is None:
         kept = find_landmarks(found.grey, progress)
-        _keep_landmarks(cache, *kept)
+        _keep_landmarks(kept_in, *kept)
     landmarks, detected = kept
     votes = np.zeros((len(found.labels), len(VOTES)), np.float32)
     if ferplus is not None:
@@ -172,27 +173,27 @@ def read(
     )
 
 
-def _kept_landmarks(cache: Path, n: int) -> tuple[chips.PointSets, npt.NDArray[np.bool_]] | None:
+def _kept_landmarks(kept_in: Path, n: int) -> tuple[chips.PointSets, npt.NDArray[np.bool_]] | None:
     """What was found before; None if nothing was, or what lies there is damaged: it is found anew."""
     try:
-        with cache.open("rb") as file, np.load(file) as kept:
+        with kept_in.open("rb") as file, np.load(file) as kept:
             landmarks, detected = kept["landmarks"], kept["detected"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     return (landmarks, detected) if landmarks.shape == (n, 68, 2) and detected.shape == (n,) else None
 
 
-def _keep_landmarks(cache: Path, landmarks: chips.PointSets, detected: npt.NDArray[np.bool_]) -> None:
-    unfinished = cache.with_suffix(f".{os.getpid()}.npz")
+def _keep_landmarks(kept_in: Path, landmarks: chips.PointSets, detected: npt.NDArray[np.bool_]) -> None:
+    unfinished = kept_in.with_suffix(f".{os.getpid()}.npz")
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        kept_in.parent.mkdir(parents=True, exist_ok=True)
         np.savez(unfinished, landmarks=landmarks, detected=detected)
-        unfinished.replace(cache)
+        unfinished.replace(kept_in)
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise FemoError(
-            f"The landmarks that were found cannot be kept in {cache}: {error.strerror or error}.",
+            f"The landmarks that were found cannot be kept in {kept_in}: {error.strerror or error}.",
             "Make room there, or name another folder by XDG_CACHE_HOME.",
         ) from error
 
@@ -205,7 +206,7 @@ def find_landmarks(
     Each picture is enlarged and bordered; where the detector still finds no face, the whole picture
     is taken as the face's rectangle, which FER2013's framing makes nearly right.
     """
-    detector, predictor = HogDetector(AS_IT_IS), LandmarkPredictor()
+    detector, predictor = _finders()
     points = np.empty((len(grey), 68, 2), np.float32)
     detected = np.zeros(len(grey), bool)
     for i in progress(range(len(grey))):
@@ -217,6 +218,12 @@ def find_landmarks(
         in_picture = (placed - BORDER) * np.float32(chips.SIDE / ENLARGED)
         points[i] = chips.make_chip(grey[i], chips.whole_picture(grey[i]), in_picture).landmarks
     return points, detected
+
+
+@cache
+def _finders() -> tuple[HogDetector, LandmarkPredictor]:
+    """Loaded once: an evaluation finds landmarks many times."""
+    return HogDetector(AS_IT_IS), LandmarkPredictor()
 
 
 def enlarge(grey: npt.NDArray[np.uint8]) -> RGB:

@@ -108,18 +108,24 @@ def draw_gallery(
     """Right ones above, wrong ones below, evenly taken from the split, each with both labels."""
     answers = probabilities.argmax(axis=1)
     shown = GALLERY_COLUMNS * GALLERY_ROWS
+    # One pair of axes for all: one for each picture takes matplotlib seconds.
     figure = Figure(figsize=(1.9 * GALLERY_COLUMNS, 2.1 * 2 * GALLERY_ROWS), layout="constrained")
-    axes = figure.subplots(2 * GALLERY_ROWS, GALLERY_COLUMNS).ravel()
+    axes = figure.subplots()
+    axes.set(xlim=(0, GALLERY_COLUMNS), ylim=(2 * GALLERY_ROWS, 0), aspect="auto")
+    axes.axis("off")
     for start, wanted in ((0, answers == labels), (shown, answers != labels)):
         rows = np.flatnonzero(wanted)
         rows = rows[np.linspace(0, len(rows) - 1, min(shown, len(rows))).astype(int)]
         for place, i in enumerate(rows, start):
-            axes[place].imshow(grey[i], cmap="gray", vmin=0, vmax=255)
-            axes[place].set_title(
+            row, column = divmod(place, GALLERY_COLUMNS)
+            shown_at = (column + 0.04, column + 0.96, row + 0.98, row + 0.14)
+            axes.imshow(grey[i], cmap="gray", vmin=0, vmax=255, extent=shown_at, aspect="auto")
+            axes.text(
+                column + 0.5,
+                row + 0.11,
                 f"Label: {names[labels[i]]}, model: {names[answers[i]]}",
                 fontsize=8,
+                ha="center",
                 color="darkgreen" if start == 0 else "darkred",
             )
-    for each in axes:
-        each.axis("off")
     figure.savefig(path, dpi=110)

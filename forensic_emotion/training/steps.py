@@ -44,9 +44,9 @@ def compile_with(
         loss_weights={name: scale * weights[name] for name in names},
         weighted_metrics={"output": ["accuracy"]},
     )
-    # Losses and metrics make their variables when they are first asked, and a first step in which any are
-    # made is traced twice; the optimiser's are made above.
-    none = keras.tree.map_structure(lambda output: keras.ops.zeros((1, *output.shape[1:])), model.output)
+    # Losses and metrics make their variables when they are first asked, and a step that makes any is
+    # traced twice; the optimiser's are made above.
+    none = keras.tree.map_structure(lambda t: keras.ops.zeros((1, *t.shape[1:])), model.output)
     model.compute_loss(y=none, y_pred=none)
     model.compute_metrics(None, none, none)
     model.reset_metrics()
