@@ -221,7 +221,7 @@ class _Jobs:
             self._threads.submit(lambda: self._waiting.get_nowait()[-1]())
         except RuntimeError as error:
             raise FemoError(
-                f"The system gives no further thread: {error}.",
+                f"The system refuses to start another thread: {error}.",
                 "Give fewer --workers, or raise the number that ulimit -u shows.",
             ) from error
         return future

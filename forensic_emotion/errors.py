@@ -1,7 +1,7 @@
 """What can go wrong → an error with its text, its remedy and the exit code of the command.
 
     FemoError                 1   the command could not do its job
-    ├── UsageError            2   asked for something that cannot be meant
+    ├── UsageError            2   invalid option or argument
     ├── CaseError             1   the case file cannot be used
     ├── ModelError            1   a model's files are missing, damaged or do not fit together
     ├── MissingExtra          1   an optional library is not installed
@@ -52,7 +52,7 @@ def _made_again(kind: type[FemoError], text: str, remedy: str) -> FemoError:
 
 
 class UsageError(FemoError):
-    """The command was asked for something that cannot be meant."""
+    """The command was invalid option or argument."""
 
     exit_code = 2
 

@@ -133,7 +133,7 @@ def head_of(out: Path, what: str, length: int) -> bytes:
         return b""
     except OSError as error:
         raise FemoError(
-            f"Whether {out} may be replaced cannot be seen: {error.strerror or error}.",
+            f"Whether {out} may be replaced cannot be checked: {error.strerror or error}.",
             "Choose another name with --out.",
         ) from error
 

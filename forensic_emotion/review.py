@@ -382,7 +382,7 @@ def _judgement(body: bytes) -> tuple[Judgement, Seen | None]:
     names = {"face_id", "verdict", "label", "note", "seen"}
     if not isinstance(value, dict) or not {"face_id", "verdict"} <= value.keys() <= names:
         raise UsageError(
-            "A review has face_id, verdict, label, note and seen, and nothing else.",
+            "A review needs face_id and verdict, and may have label, note and seen; nothing else.",
             "Send those, as the page does; docs/review.md explains them.",
         )
     seen = Seen(value.pop("seen")) if "seen" in value else None

@@ -121,14 +121,15 @@ class ScanSettings(Settings):
     )
     smallest_face: int = setting(
         20,
-        "Side in pixels of the smallest face to find; half of it takes up to four times as long.",
+        "Side in pixels of the smallest face to find, where the detector can and --long-side lets it;"
+        " halving it can quadruple the time.",
         least=4,
         most=10_000,
     )
     long_side: int = setting(
         1280,
-        "For detection, pictures are scaled to at most so many pixels on their longer side; in larger"
-        " ones the smallest face that is found grows with it (files.smallest_face).",
+        "Before detection, pictures are reduced so that the longer side has at most this many pixels; in"
+        " larger ones the smallest face that is found grows (files.smallest_face says to what).",
         least=64,
         most=20_000,
     )

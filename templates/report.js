@@ -280,11 +280,12 @@
     return list;
   }
   function worth(i) {
-    if (F.faults[i]) return fill(T.worth_poor, {words: faults(i).join(", ")});
+    if (F.faults[i]) return fill(T.worth_poor, {words: faults(i).join(", ")}) +
+      (D.degraded === null ? "" : fill(T.worth_degraded, {most: percent(D.degraded)}));
     const bin = D.reliability.find(b => score(i) / 1000 >= b.low && score(i) / 1000 < b.high) ??
       (score(i) >= 1000 ? D.reliability.at(-1) : null);
     const named = F.sure[i] ? D.answers[topClass(i)] : null;
-    const of = named ? fill(T.worth_class, {label: topClass(i), right: percent(named[0]), n: named[1]}) : "";
+    const of = named ? fill(T.worth_class, {label: topClass(i), right: percent(named[0]), from: percent(named[1]), to: percent(named[2]), n: named[3]}) : "";
     return bin ? fill(T.worth, {low: bin.low.toFixed(1), high: bin.high.toFixed(1), right: percent(bin.right.value),
       from: percent(bin.right.low), to: percent(bin.right.high), n: bin.right.n}) + of : T.worth_unknown;
   }

@@ -252,7 +252,7 @@ def test_case_and_evidence_are_not_confused(case: Path, tmp_path: Path) -> None:
         assert f"femo {command} case.db" in err
     code, _, err = femo("query", "summary", case)
     assert code == 1
-    assert "The case comes first" in " ".join(err.split())
+    assert "A case is a command's first argument" in " ".join(err.split())
 
 
 def test_what_a_scan_names_at_its_end_can_be_typed(evidence: Path, tmp_path: Path) -> None:

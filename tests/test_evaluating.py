@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.progress import Progress
 from typer.testing import CliRunner
@@ -12,8 +13,11 @@ from typer.testing import CliRunner
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import ModelCard, write_card
 from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.intervals import wilson
 from forensic_emotion.settings import EvaluateSettings
+from forensic_emotion.training import data
 from forensic_emotion.training.disturb import DISTURBANCES
+from forensic_emotion.training.sources import LABELS
 from tests.builders import write_fer2013
 from tests.trainings import write_votes
 
@@ -38,7 +42,7 @@ def test_what_is_recorded_stands_beside_what_another_evaluation_recorded(
 
 @pytest.mark.slow
 def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
-    from forensic_emotion.training.evaluate import evaluate
+    from forensic_emotion.training.evaluate import _ferplus_of_output, evaluate
 
     votes = write_votes(tmp_path / "v.csv", {"Training": 70, "PublicTest": 35})
     settings = EvaluateSettings(robustness=False)
@@ -46,6 +50,10 @@ def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path,
     found = evaluate(str(symmetric_model), tiny_csv, tmp_path / "out", settings, progress, votes)
     assert found.ferplus is not None
     assert found.ferplus.n == 34  # all but the picture with two votes for each of two classes
+    chosen = data.read(tiny_csv, votes).split("PublicTest")
+    for label, met in (("neutral", 32), ("happy", 2), ("sad", 0)):  # happiness leads in pictures 0 and 1
+        always = np.tile(np.eye(7, dtype=np.float32)[LABELS.index(label)], (35, 1))
+        assert _ferplus_of_output(always, chosen) == wilson(met, 34)
     assert found.robustness == {}
     # A network that has the output and never learnt from votes is measured by none.
     card = ModelCard.find(symmetric_model)
@@ -59,7 +67,7 @@ def test_the_ferplus_majority_is_measured(symmetric_model: Path, tiny_csv: Path,
 def test_pictures_that_the_model_may_know_are_no_test_of_it(
     tiny_model: Path, tiny_csv: Path, tmp_path: Path
 ) -> None:
-    from forensic_emotion.training.evaluate import evaluate, record
+    from forensic_emotion.training.evaluate import _caution, evaluate, record
 
     progress = Progress(disable=True)
     known = EvaluateSettings(split="Training", robustness=False)
@@ -82,6 +90,9 @@ def test_pictures_that_the_model_may_know_are_no_test_of_it(
     (copy / "model.json").write_text(json.dumps({**card, "init": {"held_out": False}}))
     found = evaluate(str(copy), tiny_csv, tmp_path / "out", settings, progress)
     assert "went on from weights of other data" in (found.caution or "")
+    deep = {**card, "members": [{"members": [{"init": {"held_out": False}}]}]}
+    told = _caution(ModelCard(copy, deep), card["data"]["sha256"], "PublicTest")
+    assert "went on from weights of other data" in (told or "")
 
 
 @pytest.mark.slow
@@ -110,6 +121,13 @@ def test_evaluation_writes_all_it_should(tiny_model: Path, tiny_csv: Path, tmp_p
     assert summary["accuracy"]["value"] == figures.accuracy.value
     assert summary["ablation"]["both"] == summary["accuracy"]
     assert set(summary["robustness"]) == set(DISTURBANCES)
+    for found in summary["robustness"].values():
+        lost = found["lost"]
+        assert lost["value"] == pytest.approx(figures.accuracy.value - found["value"])
+        assert lost["low"] <= lost["value"] <= lost["high"]
+        assert sum(map(sum, found["answered"]["confusion"])) == round(
+            35 * found["answered"]["coverage"]["value"]
+        )
     assert summary["ten_crop"]["n"] == 35
     assert summary["answered"]["coverage"]["value"] == evaluation.answered.coverage.value
     assert summary["at_coverage"]["1.0"]["value"] == pytest.approx(figures.accuracy.value)

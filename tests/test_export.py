@@ -38,7 +38,7 @@ from forensic_emotion.export.timesketch import moment
 from forensic_emotion.export.words import NOTICE, plain_json, safe_name
 from forensic_emotion.frames.readers import READERS
 from forensic_emotion.hashsets import ListFile, read_hash_set
-from forensic_emotion.records import CLASSES, Box
+from forensic_emotion.records import CLASSES, UNCERTAIN, Box
 from forensic_emotion.settings import ScanSettings
 from forensic_emotion.spreadsheet import cell
 from tests.builders import (
@@ -377,13 +377,19 @@ def test_exports_say_who_and_how_often_the_model_was_wrong(evidence: Path, tmp_p
     (evidence / "a.png").write_bytes(encoded(picture(faces=[Box(20, 10, 60, 50)])))
     write_video(evidence / "v.mkv", [0, 100], lambda _: picture(faces=[Box(20, 10, 60, 50)]))
     right = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 3589}
+    wrong_of = {"value": 0.138, "low": 0.124, "high": 0.153, "n": 2090}
+    answered = {"threshold": 0.5, "coverage": right, "error": wrong_of, "classes": []}
     scanned(
         evidence,
         tmp_path / "c.db",
-        classifier=FakeClassifier(metrics={"PublicTest": {"accuracy": right}}),
+        classifier=FakeClassifier(metrics={"PublicTest": {"accuracy": right, "answered": answered}}),
     )
     change(tmp_path / "c.db", "UPDATE runs SET examiner = 'A. Expert', case_number = 'X-1'")
-    wrong, who = "wrong on 30.0% of 3589 test faces (FER2013 PublicTest)", "case X-1, examiner A. Expert"
+    wrong = (
+        "wrong on 30.0% of 3589 test pictures (FER2013 PublicTest) and on 13.8% (12.4% to 15.3%) of the"
+        " 2090 that it answered, with their mix of classes"
+    )
+    who = "case X-1, examiner A. Expert"
     graph = json.loads(exported(tmp_path / "c.db", "case", tmp_path / "c.jsonld").read_text())["@graph"]
     (action,) = [node for node in graph if "uco-analysis:Analysis" in node["@type"]]
     assert wrong in action["uco-core:description"]
@@ -581,7 +587,7 @@ def test_coco_keeps_its_own_rules(case: Path, tmp_path: Path) -> None:
     images = {image["id"]: image for image in coco["images"]}
     categories = {c["id"]: c for c in coco["categories"]}
     assert len(images) == len(coco["images"]) == len(NAMES) + 1 + 1 + 3
-    assert [c["name"] for c in coco["categories"]] == list(CLASSES)
+    assert [c["name"] for c in coco["categories"]] == [*CLASSES, UNCERTAIN]
     assert all(len(set(c["keypoints"])) == 68 for c in coco["categories"])
     assert all(1 <= p <= 68 for c in coco["categories"] for pair in c["skeleton"] for p in pair)
     assert len({a["id"] for a in coco["annotations"]}) == len(coco["annotations"]) == len(NAMES) + 4
@@ -594,9 +600,10 @@ def test_coco_keeps_its_own_rules(case: Path, tmp_path: Path) -> None:
         assert len(annotation["keypoints"]) == 3 * 68
         assert set(annotation["keypoints"][2::3]) <= {1, 2}
         assert annotation["num_keypoints"] == 68
-        assert categories[annotation["category_id"]]["name"] == "happy"
+        sure = annotation["attributes"]["face_id"] != 1
+        assert categories[annotation["category_id"]]["name"] == ("happy" if sure else UNCERTAIN)
+        assert annotation["attributes"]["top_class"] == "happy"
     told = {a["attributes"]["face_id"]: a["attributes"] for a in coco["annotations"]}
-    assert told[1]["uncertain"]
     assert told[1]["review"]["label"] == "sad"
     assert told[2]["box"][0] == -7
     assert NOTICE in coco["info"]["description"]

@@ -14,6 +14,7 @@ from forensic_emotion.training.calibrate import (
 from forensic_emotion.training.metrics import (
     answered_above,
     expected_calibration_error,
+    lost,
     measure,
     risk_coverage,
 )
@@ -184,6 +185,43 @@ def test_a_threshold_for_the_sure_and_for_the_hopeless() -> None:
     # Pictures of one confidence are answered together or not at all.
     half = choose_threshold(right, np.arange(200) % 2, 0.6)
     assert half.coverage in (0.0, 1.0)
+
+
+def test_a_threshold_is_not_found_by_trying_many() -> None:
+    """If answers are wrong a little too often, whatever their score, one in forty models may pass."""
+    chance = np.random.default_rng(0)
+    passed = 0
+    for _ in range(400):
+        sure = np.sort(chance.uniform(0.5, 1, 710).astype(np.float32))
+        answers = np.stack([sure, 1 - sure], axis=1)
+        wrong = chance.random(710) < 0.22
+        passed += choose_threshold(answers, wrong.astype(np.int64), 0.2).coverage > 0
+    assert passed <= 0.05 * 400
+
+
+def test_what_is_lost_is_told_by_pairs() -> None:
+    before = np.array([True] * 80 + [False] * 20)
+    after = np.array([True] * 70 + [False] * 28 + [True] * 2)
+    found = lost(before, after)
+    assert found.value == pytest.approx(0.08)
+    # Ten pairs lose, two win: the variance of the differences is 0.12 - 0.08².
+    assert found.high - found.value == pytest.approx(1.96 * np.sqrt((0.12 - 0.0064) / 100), rel=1e-3)
+    assert found.value - found.low == pytest.approx(found.high - found.value)
+
+
+def test_bins_and_answered_pictures_are_told_whole() -> None:
+    said, labels = drawn(1.0)
+    figures = measure(said, labels, tuple("abcdefg"))
+    assert all(b.low <= b.confidence <= b.high for b in figures.reliability)
+    n = sum(b.right.n for b in figures.reliability)
+    mean = sum(b.right.n * b.confidence for b in figures.reliability) / n
+    assert mean == pytest.approx(float(said.max(axis=1).mean()), abs=1e-6)
+    answered = answered_above(said, labels, tuple("abcdefg"), 0.4)
+    rows = np.array(answered.confusion)
+    for which, each in enumerate(answered.classes):
+        right, named = rows[which, which], rows[:, which].sum()
+        assert each.answered == named
+        assert each.wrong is None or each.wrong.value == pytest.approx(1 - right / named)
 
 
 def test_risk_over_coverage() -> None:

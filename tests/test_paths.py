@@ -68,7 +68,7 @@ def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no regular file"):
         refuse_to_replace(tmp_path, "PDF", b"%PDF-")
     for nowhere in (out / "below", tmp_path / ("b" * 300) / "out"):
-        with pytest.raises(FemoError, match="may be replaced cannot be seen"):
+        with pytest.raises(FemoError, match="may be replaced cannot be checked"):
             refuse_to_replace(nowhere, "PDF", b"%PDF-")
         with pytest.raises(FemoError, match="cannot be written"):
             write_half(nowhere, False, KeyboardInterrupt())

@@ -176,7 +176,7 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
         in page.text
     )
     assert "the model answers 62.0 % of them then, and 17.0 % of those answers are wrong" in page.text
-    assert "under 20%, and answers 63.0% of them" in page.text
+    assert "under 20%; it answers 63.0% of them" in page.text
     assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
 
 
@@ -223,7 +223,7 @@ def test_the_figures_are_named_with_their_data(
     scanned(evidence, case, classifier=FakeClassifier(**card))
     text = Page(report(case)).text
     if told:
-        assert f" faces of {told}." in text
+        assert f" pictures of {told}." in text
     else:
         assert "The error rate of this model is not known" in text
 
@@ -242,7 +242,7 @@ def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Pa
     scanned(evidence, case)
     text = Page(report(case)).text
     assert TEXTS["not_covered_none"] in text
-    assert "The scan was stopped, and gone on with at 20" in text
+    assert "The scan was interrupted and resumed at 20" in text
 
 
 def test_what_was_looked_at_in_part_is_told(evidence: Path, case: Path) -> None:
@@ -653,7 +653,7 @@ def test_an_empty_case_gives_a_report(evidence: Path, case: Path) -> None:
     write_video(evidence / "v.mkv", [0, 1000], lambda _: picture())
     scanned(evidence, case)
     page = Page(report(case))
-    assert "In no frame of a recording that was looked at a face was detected." in page.text
+    assert "No face was detected in any frame of a recording that was looked at." in page.text
     assert "cannot be decoded" in page.text
 
 
@@ -826,8 +826,8 @@ def test_what_was_done_with_a_case_is_told_until_results_changed_last(
     text = Page(report(case)).text
     assert "scan ended" in text
     assert "2026-01-02 10:00:00.000000000 UTC until 2026-01-02 11:00:00.000000000 UTCreviews: 2" in text
-    assert "Reviewers: 2; of each face the last word counts." in text
-    assert "Faces of which something else was said before, or what was said was taken back: 1." in text
+    assert "Reviewers: 2; the last review of each face counts." in text
+    assert "Faces whose review was changed or withdrawn: 1." in text
     assert RUNNER.invoke(app, ["verify", str(case)]).exit_code == 0
     assert Page(report(case)).text == text
 

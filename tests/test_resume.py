@@ -554,7 +554,7 @@ for size in range(4, 260, 12):
     some = '"rows": 0' not in CliRunner().invoke(app, ["verify", str(case), "--json"]).output
     print(size, there, result.exit_code, repr(result.output), repr(said))
     assert "case.db" not in there or result.exit_code == 0
-    assert not said or "All holds." not in result.output
+    assert not said or "All checks passed." not in result.output
     assert not wal or "case.db-wal" in said and "keep both together" in said
     assert "What was finished" not in said or some
     subprocess.run(["umount", small], check=True)

@@ -778,4 +778,4 @@ def test_what_cannot_be_reviewed(case: Path, tmp_path: Path, monkeypatch: pytest
     copy = shutil.copy(case, tmp_path / "copy.db")
     monkeypatch.setattr(noting, "writable", lambda _: False)
     code, output = review(copy)
-    assert (code, "may only be read" in output) == (1, True)
+    assert (code, "is read-only" in output) == (1, True)

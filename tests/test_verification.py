@@ -106,7 +106,7 @@ SETTLED = "run 1: folder, settings, versions, model, examiner"
         ("UPDATE audit SET user = 'nobody' WHERE id = 1", "audit entry 1 (scan, "),
         ("UPDATE audit SET detail = replace(detail, '7', '8') WHERE id = 2", "audit entry 2"),
         ("DELETE FROM audit WHERE id = 1", "audit entry 1 is missing"),
-        ("DELETE FROM audit WHERE id = 2", "has not the entries that case.db.audit lists"),
+        ("DELETE FROM audit WHERE id = 2", "lacks entries that case.db.audit lists"),
         (RUN_ROW.format("examiner = 'X'"), SETTLED),
         (RUN_ROW.format("settings = replace(settings, 'every', 'never')"), SETTLED),
         (RUN_ROW.format("versions = '{}'"), SETTLED),
@@ -305,8 +305,8 @@ def test_a_run_that_never_ended_is_not_said_to_hold_alone(evidence: Path, tmp_pa
     code, output = run("verify", case)
     assert code == 0, output
     assert "NOT FINISHED  run 1 is running, or its process was killed" in output
-    assert "What is there holds." in output
-    assert "All holds." not in output
+    assert "What is there passed all checks." in output
+    assert "All checks passed." not in output
     facts = json.loads(run("verify", case, "--json")[1])
     assert (facts["holds"], len(facts["unfinished"])) == (True, 1)
     tamper(case, "UPDATE runs SET examiner = 'X'")
@@ -328,7 +328,7 @@ def test_what_changed_while_a_run_was_stopped_shows_after_it_went_on(
 def test_entries_cut_off_stay_visible_whatever_is_written_afterwards(case: Path, evidence: Path) -> None:
     tamper(case, "DELETE FROM audit WHERE id = 2")
     scanned(evidence, case)
-    assert "the audit table has not the entries that case.db.audit lists" in verified(case).faults
+    assert "the audit table lacks entries that case.db.audit lists" in verified(case).faults
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_the_file_beside_a_case_is_compared_whole(case: Path, change: Callable[[
     for _ in range(2):  # and stays as it is, so that it shows still
         code, output = run("verify", case)
         assert code == 3
-        assert "the audit table has not the entries" in output.replace("\n", "")
+        assert "the audit table lacks entries" in output.replace("\n", "")
     assert beside.read_text() == change(was)
 
 
@@ -381,7 +381,7 @@ def test_a_case_that_was_moved_into_its_evidence_is_not_written_there(
     before = {path: path.read_bytes() for path in evidence.iterdir()}
     code, output = run("verify", moved)
     assert "Not in the audit table" in output
-    assert (code, "All holds." in output) == (0, True)
+    assert (code, "All checks passed." in output) == (0, True)
     with pytest.raises(UsageError, match="inside"):
         CaseStore(moved)
     assert {path: path.read_bytes() for path in evidence.iterdir()} == before
@@ -458,7 +458,7 @@ def test_evidence_that_cannot_be_read_any_more_does_not_hold(
         later = verified(case.with_name("later.db"), evidence)
     assert code == 3
     assert "UNREADABLE  none.png  cannot be read: Input/output error" in output
-    assert "All holds." not in output
+    assert "All checks passed." not in output
     assert later.holds
     assert [f.fate for f in later.files or () if f.path == "none.png"] == ["unhashed"]
 
@@ -562,7 +562,7 @@ def run(*arguments: object) -> tuple[int, str]:
 
 def test_verify_says_so_and_notes_it(case: Path, evidence: Path) -> None:
     code, output = run("verify", case, "--evidence", evidence)
-    assert (code, "All holds." in output) == (0, True), output
+    assert (code, "All checks passed." in output) == (0, True), output
     assert rows(case, "SELECT action FROM audit") == [("scan",), ("scan ended",), ("verify",)]
     (evidence / "none.png").unlink()
     code, output = run("verify", case, "--evidence", evidence)
@@ -576,7 +576,7 @@ def test_verify_says_so_and_notes_it(case: Path, evidence: Path) -> None:
     assert told["failing"]["files"] == [["none.png", "missing", ""]]
     whole = json.dumps([[], told["failing"]["files"]], separators=(",", ":"))
     assert told["failing"]["sha256"] == hashlib.sha256(whole.encode()).hexdigest()
-    assert output.rstrip().endswith("DOES NOT HOLD: faults of the case: 0, files: 1; named above.")
+    assert output.rstrip().endswith("CHECKS FAILED: faults of the case: 0, files: 1; named above.")
     ((last,),) = rows(case, "SELECT sha256 FROM audit WHERE id = 4")
     assert f"Audit head with the entry of this check: {last}" in output
 
@@ -688,7 +688,7 @@ def test_whatever_is_other_in_the_evidence_does_not_hold(
     else:
         (evidence / "none.png").unlink()
     code, output = run("verify", case, "--evidence", evidence)
-    assert (code, "All holds." in output) == (3, False), output
+    assert (code, "All checks passed." in output) == (3, False), output
     assert f"{change.upper()}  " in output
 
 
@@ -853,7 +853,7 @@ def test_compare_names_what_was_done_otherwise(case: Path, tmp_path: Path) -> No
     other = tmp_path / "other.db"
     shutil.copy(case, other)
     code, output = run("compare", case, other)
-    assert "MADE OTHERWISE" not in output
+    assert "SETTINGS DIFFER" not in output
     tamper(
         other,
         "UPDATE runs SET settings = json_set(settings, '$.smallest_face', 40.5),"
@@ -861,7 +861,7 @@ def test_compare_names_what_was_done_otherwise(case: Path, tmp_path: Path) -> No
     )
     code, output = run("compare", case, other)
     assert code == 0, output
-    said = re.findall("MADE OTHERWISE  (.*)", output)
+    said = re.findall("SETTINGS DIFFER  (.*)", output)
     assert said == [
         "setting smallest_face: 20 / 40.5",
         "threshold: 0.0 / 0.25",
@@ -905,7 +905,7 @@ def test_commands_that_read_leave_the_case_as_it_is(case: Path, tmp_path: Path) 
     for command in (["info", case], ["manifest", case]):
         assert run(*command)[0] == 0
     code, output = run("compare", case, case)
-    assert (code, "That is run 1 of" in output) == (2, True), "a run is no check of itself"
+    assert (code, "Both sides are run 1 of" in output) == (2, True), "a run is no check of itself"
     assert run("query", case, "select count(*) from faces")[0] == 0
     assert case.read_bytes() == before
     assert sorted(os.listdir(tmp_path)) == listing
@@ -914,10 +914,10 @@ def test_commands_that_read_leave_the_case_as_it_is(case: Path, tmp_path: Path) 
 def test_hashes_beside_the_case_that_are_gone_are_not_made_anew_in_silence(case: Path) -> None:
     tamper(case, "DELETE FROM audit WHERE id = (SELECT MAX(id) FROM audit)")
     beside = case.with_name("case.db.audit")
-    assert "has not the entries" in run("verify", case)[1]
+    assert "lacks entries" in run("verify", case)[1]
     code, output = run("report", case)
     assert code == 3, "the audit table lacks the run's end"
-    assert "has not the entries that case.db.audit lists" in output
+    assert "lacks entries that case.db.audit lists" in output
     beside.unlink()
     assert "is missing beside the case" in run("verify", case)[1]
     code, output = run("report", case)
@@ -1179,7 +1179,7 @@ def test_the_account_is_that_of_the_system(
 def test_a_case_does_not_steer_the_terminal(case: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     shutil.copy(case, other)
-    escape = "\x1b[2JAll holds."
+    escape = "\x1b[2JAll checks passed."
     changes = (
         f"UPDATE runs SET results_digest = '{escape}'",
         f"UPDATE audit SET at = '{escape}', action = '{escape}', femo = '{escape}',"

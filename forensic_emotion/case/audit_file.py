@@ -32,7 +32,7 @@ def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         return f"{target.name} cannot be read: {error}"
     if not audit.is_beginning(lines, audit.lines(connection)):
-        return f"the audit table has not the entries that {target.name} lists"
+        return f"the audit table lacks entries that {target.name} lists"
     return None
 
 

@@ -198,13 +198,14 @@ GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
 
 TIMELINE = Preset(
     "timeline",
-    "When faces are in a video or animation, stretch by stretch, with the mean of each probability",
+    "When faces are in a video or animation, interval by interval, with the mean of each probability",
     f"""
 WITH chosen AS (
     SELECT *, {number("step", "1.0")} AS step FROM face_results
     WHERE run_id = {RUN} AND seconds IS NOT NULL
-        AND {LABEL} AND {CONFIDENCE} AND {FAULT} AND {path("path")} AND {TIME}
+        AND {FAULT} AND {path("path")} AND {TIME}
 ),
+-- Means of faces that were chosen by their scores would say what they were chosen by: no label is taken.
 -- Rounded, for 0.3 / 0.1 is less than 3 to a computer, which would put a frame into the stretch before.
 counted AS (SELECT *, round(seconds / step, {DIGITS}) AS steps FROM chosen),
 -- CAST cuts towards 0; a time before 0 belongs to the stretch below.
@@ -218,10 +219,14 @@ FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch
     {
         "path": PATH,
         "begins": "seconds on the recording's own clock",
-        "ends": "the same; that moment is of the next stretch. A stretch without such a face has no row",
+        "ends": "the same; that moment is of the next interval. One without such a face has no row",
         "frames": "with a face",
         "faces": "found in them",
-        **dict.fromkeys(CLASSES, "mean of this probability over those faces, 0 to 1"),
+        **dict.fromkeys(
+            CLASSES,
+            "mean of this probability over those faces, of whoever they are, 0 to 1; no error rate was"
+            " measured for such means",
+        ),
         UNCERTAIN: "faces with scores too low to name a class",
         "file_id": FILE_ID,
     },
@@ -343,8 +348,8 @@ ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
 
 MISNAMED = Preset(
     "misnamed",
-    "Pictures and videos whose names say something else, or nothing of a picture or video; mere sound in"
-    " a container of videos too",
+    "Pictures and videos whose name endings do not match their content, audio only in a container of"
+    " video included",
     f"""
 SELECT files.path, evidence.media_type, files.name_fits, files.state, files.faces, files.id AS file_id
 FROM files JOIN evidence ON evidence.sha256 = files.sha256

@@ -79,8 +79,7 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
     if not path.is_file():
         raise CaseError(
             f"There is no case {path}.",
-            "Check how its path is spelt. The case comes first: femo query CASE faces. femo scan makes"
-            " one.",
+            "Check how its path is spelt. A case is a command's first argument; femo scan creates one.",
         )
     check_is_database(path)
     refuse_odd_files(path)

@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 EXIT_CODES = {
     0: "done",
     1: "failed",
-    2: "usage error: asked for something that cannot be meant",
+    2: "usage error: invalid option or argument",
     EXIT_PROBLEMS: "done with problems, of the commands that say so",
     EXIT_INTERRUPTED: "interrupted, by keys or a signal",
 }
@@ -43,7 +43,7 @@ PROBLEMS_MEAN = {
 PANELS = {
     "Work on a case": ("scan", "migrate"),
     "Look at results": ("report", "review", "query", "export", "datasette", "info"),
-    "Prove it": ("verify", "compare", "manifest"),
+    "Check integrity": ("verify", "compare", "manifest"),
     "Models and training": ("models", "data", "train", "merge", "evaluate"),
 }
 """Every command, in the order of work, under its heading in ``femo --help``; each is a file of that name
@@ -196,7 +196,10 @@ def _interrupt(*_: object) -> None:
 def main() -> None:
     """Entry point of the command."""
     if os.name != "posix":
-        complain("femo runs on Linux and macOS.", "On Windows use it within WSL, the Linux subsystem.")
+        complain(
+            "femo runs on Linux; on macOS nothing was tried.",
+            "On Windows use it within WSL, the Linux subsystem.",
+        )
         sys.exit(FemoError.exit_code)
     # Libraries' own log lines are no messages of ours; what matters they raise.
     logging.basicConfig(level=logging.CRITICAL)

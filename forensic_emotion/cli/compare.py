@@ -33,7 +33,7 @@ def compare(
             "--tolerance",
             min=0,
             max=1,
-            help="How far two numbers may lie apart, above 1 as a share of them.",
+            help="Allowed difference of two numbers: absolute up to 1, relative above.",
         ),
     ] = 1e-4,
     run: Annotated[
@@ -62,7 +62,7 @@ def compare(
         runs = read_run(first, run), read_run(second, other_run)
         if one.samefile(other) and runs[0].id == runs[1].id:
             raise UsageError(
-                f"That is run {runs[0].id} of {one} twice.", "Tell two runs apart: --run, --other-run."
+                f"Both sides are run {runs[0].id} of {one}.", "Name two runs: --run, --other-run."
             )
         found = difference.compare((first, runs[0].id), (second, runs[1].id), tolerance)
     otherwise = list(difference.made_otherwise(*runs))
@@ -76,7 +76,7 @@ def compare(
             print_json({"compared": compared, "tolerance": tolerance, **made, **asdict(found)})
         else:
             for text in otherwise:
-                print(f"MADE OTHERWISE  {visible(text)}")
+                print(f"SETTINGS DIFFER  {visible(text)}")
             for one_thing in found.differences:
                 print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
             for side in compared:

@@ -43,8 +43,9 @@ def evaluate(
     """Measure a model on labelled faces it was not trained on.
 
     Prints accuracy with its 95 % interval, calibration, what the model answers at its threshold, and
-    what is lost on bad pictures; writes evaluation.html with all of it, metrics.json, classes.csv,
-    confusion_matrix.csv, and the pictures. Needs the extra 'train'.
+    accuracy and error on degraded pictures; writes evaluation.html with all of it, metrics.json,
+    classes.csv, confusion_matrix.csv, and the pictures. Places landmarks in every picture of the data
+    first, Training too, and keeps them under ~/.cache/femo (XDG_CACHE_HOME). Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -76,18 +77,27 @@ def evaluate(
     answered = evaluation.answered
     console.print(f"answered, above {answered.threshold:.4f}: {answered.coverage}")
     console.print(f"wrong among the answered: {answered.error or 'none answered'}")
+    for c in answered.classes:
+        if c.wrong:
+            console.print(f"  {c.label:<9} {c.wrong}")
     for coverage, accuracy in evaluation.at_coverage.items():
         console.print(f"accuracy of the surest {coverage:.0%}: {accuracy}")
     for name, accuracy in evaluation.ablation.items():
         console.print(f"accuracy with {name}: {accuracy}")
     if evaluation.ferplus:
-        console.print(f"FER+ majority met: {evaluation.ferplus}")
+        console.print(f"FER+ majority met by the output for FER+: {evaluation.ferplus}")
     elif ferplus:
         console.print(
-            "FER+ majority: not measured, the model learnt from no votes or no picture has one"
+            "FER+ majority: not measured of an output for FER+, the model learnt from no votes or no"
+            " picture has one"
+        )
+    if evaluation.ferplus_of_output:
+        console.print(
+            f"FER+ majority met by the output whose scores scans store: {evaluation.ferplus_of_output}"
         )
     if evaluation.ten_crop:
         console.print(f"accuracy over ten crops: {evaluation.ten_crop}")
-    for name, accuracy in evaluation.robustness.items():
-        console.print(f"accuracy, {name}: {accuracy}")
+    for name, found in evaluation.robustness.items():
+        console.print(f"accuracy, {name}: {found.accuracy}")
+        console.print(f"  wrong among the answered: {found.answered.error or 'none answered'}")
     console.print(f"All of it, with pictures: {out / 'evaluation.html'}")

@@ -58,8 +58,9 @@ def export(
     """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
 
     Nothing is replaced, and what cannot be written whole is not left in part. The case's audit table
-    gets an entry with its SHA-256. Exit code 3 says that something could not be exported, which is told,
-    and the rest was done; or that the case was altered: the rows are held against their digests first.
+    gets an entry with its SHA-256. Exit code 3 says that some items could not be exported, which are
+    named, while the rest was written; or that the case was altered: the rows are checked against their
+    digests first.
     """
     from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.export_progress import RowProgress

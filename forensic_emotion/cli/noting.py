@@ -123,7 +123,7 @@ def note(
     from forensic_emotion.paths import refuse_inside
 
     if not writable(case):
-        print("Not in the audit table: the case may only be read.", file=sys.stderr)
+        print("Not in the audit table: the case is read-only.", file=sys.stderr)
         return None
     try:
         if evidence is not None:

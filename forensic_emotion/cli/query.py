@@ -138,7 +138,7 @@ def query(
         int | None, typer.Option("--limit", min=1, help="Print no more rows than this.")
     ] = None,
 ) -> None:
-    """Ask a case: by the name of a preset, or with SQL. The case is opened read-only.
+    """Query a case: by the name of a preset, or with SQL. The case is opened read-only.
 
     Each preset takes some of the options below; the list of presets says which. SQL takes none but
     --format. The view face_results has one row a face and path; docs/database.md explains all tables,

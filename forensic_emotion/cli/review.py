@@ -59,7 +59,7 @@ def review(
         tell_audit_fault(audit_fault(opened, case))
     if not writable(case):
         raise CaseError(
-            f"The case {case} may only be read; a review could not be written.",
+            f"The case {case} is read-only; a review could not be written.",
             "See that you may write to it and to its folder, or review a copy.",
         )
     desk = Desk(case, number, name, arguments(), lambda: review_page(case, number, name, known))

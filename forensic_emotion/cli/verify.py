@@ -114,10 +114,10 @@ def _print(run: Chosen | None, found: Verification, now: str | None) -> None:
         print("The case holds no run.")
     if found.holds:
         finished = run is not None and not found.unfinished
-        print("All holds." if finished else "What is there holds.")
+        print("All checks passed." if finished else "What is there passed all checks.")
     else:
         files = sum(file.fate not in HOLDING for file in found.files or ())
-        print(f"DOES NOT HOLD: faults of the case: {len(found.faults)}, files: {files}; named above.")
+        print(f"CHECKS FAILED: faults of the case: {len(found.faults)}, files: {files}; named above.")
 
 
 def _facts(case: Path, run: Chosen | None, found: Verification) -> dict[str, Any]:

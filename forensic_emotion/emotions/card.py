@@ -89,7 +89,9 @@ class ModelCard:
                 RESTORE,
             )
         if not _is_text(json.dumps(facts, ensure_ascii=False)):
-            raise ModelError(f"{path} holds half a character, which no case can hold.", RESTORE)
+            raise ModelError(
+                f"{path} holds an unpaired surrogate (invalid Unicode), which no case can hold.", RESTORE
+            )
         for what, share in shares.items():
             if not 0 <= share <= 1:
                 raise ModelError(

@@ -1,7 +1,8 @@
 """Faces → COCO keypoints: a picture for each still and each frame with faces, an annotation a face.
 
-The category of an annotation is the class that scored highest, as COCO has no other place for it; its
-attributes say whether the model was sure enough to name it, and what a person said of it.
+The category of an annotation is the face's label, ``uncertain`` among them, so that whoever counts
+categories counts what the model answered; attributes have the class that scored highest, and what a
+person said of it.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _annotations(job: Job) -> Iterator[dict[str, Any]]:
             yield {
                 "id": number,
                 "image_id": image,
-                "category_id": CLASSES.index(face.top_class) + 1,
+                "category_id": CATEGORIES.index(face.label) + 1,
                 "bbox": box,
                 "area": box[2] * box[3],
                 "iscrowd": 0,
@@ -116,8 +117,7 @@ def _annotations(job: Job) -> Iterator[dict[str, Any]]:
                 "num_keypoints": len(face.landmarks),
                 "score": face.confidence,
                 "attributes": {
-                    "label": face.label,
-                    "uncertain": face.label == UNCERTAIN,
+                    "top_class": face.top_class,
                     "probabilities": face.probabilities,
                     "box": [face.left, face.top, face.right, face.bottom],
                     "detector": face.detector,
@@ -147,6 +147,9 @@ def _keypoints(face: ListedFace, width: int | None, height: int | None) -> list[
     return flat
 
 
+CATEGORIES = (*CLASSES, UNCERTAIN)
+
+
 def _categories() -> list[dict[str, Any]]:
     names: list[str] = []
     skeleton: list[list[int]] = []
@@ -158,5 +161,5 @@ def _categories() -> list[dict[str, Any]]:
             skeleton.append([first + points - 1, first])
     return [
         {"id": n, "name": name, "supercategory": "face", "keypoints": names, "skeleton": skeleton}
-        for n, name in enumerate(CLASSES, 1)
+        for n, name in enumerate(CATEGORIES, 1)
     ]

@@ -31,7 +31,13 @@ def model_line(run: RunInfo) -> str:
     wrong = "its error rate is not known"
     if figures is not None:
         right = figures["accuracy"]
-        wrong = f"wrong on {1 - right['value']:.1%} of {right['n']} test faces ({split})"
+        wrong = f"wrong on {1 - right['value']:.1%} of {right['n']} test pictures ({split})"
+        answered = (figures.get("answered") or {}).get("error")
+        if answered:
+            wrong += (
+                f" and on {answered['value']:.1%} ({answered['low']:.1%} to {answered['high']:.1%}) of"
+                f" the {answered['n']} that it answered, with their mix of classes"
+            )
     threshold = "none: every face is answered" if run.threshold is None else f"{run.threshold:.7g}"
     return f"Model {run.model_name}, SHA-256 {run.model_sha256}, {wrong}, threshold {threshold}"
 

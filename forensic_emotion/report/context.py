@@ -42,7 +42,6 @@ from forensic_emotion.case.selection import (
     selected_tracks,
 )
 from forensic_emotion.errors import UsageError
-from forensic_emotion.intervals import Interval, wilson
 from forensic_emotion.pages import clock, data_uri, utc
 from forensic_emotion.paths import visible
 from forensic_emotion.records import CLASSES, FAULTS, LOOKED_AT, STATES, Problem
@@ -55,6 +54,7 @@ from forensic_emotion.report.data import (
     shown_name,
     tracks_of,
 )
+from forensic_emotion.report.error_rate import ErrorRate, LabelCount, error_rate_of, label_counts
 from forensic_emotion.report.texts import LEGAL, SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings, sampling_step
 
@@ -74,53 +74,6 @@ MOST_DAYS = 40
 MOST_PATHS = 20_000
 """Rows of the evidence table; the report says how many are left out."""
 WITHHELD = TEXTS["withheld"]
-
-
-@dataclass(frozen=True)
-class LabelCount:
-    """How often an answer was given, and what such an answer was worth when measured."""
-
-    label: str
-    faces: int
-    poor: int
-    """Of them, those with a fault."""
-    share: float
-    """Of all faces, 0 to 1."""
-    precision: float | None
-    """Share of right ones among such answers on the test set."""
-    answers: Interval | None
-    """The same with its interval; None of a model that an older femo measured, which did not count."""
-    recall: float | None
-    """Share of the test faces labelled so that got this answer."""
-    test_pictures: int | None
-    """Labelled so by people."""
-
-
-@dataclass(frozen=True)
-class ErrorRate:
-    """How often the model was wrong on pictures it had not seen."""
-
-    split: str
-    error: float
-    low: float
-    high: float
-    """The 95 % interval of ``error``."""
-    n: int
-    confusion: list[list[int]]
-    calibration_error: float | None
-    """Expected calibration error on the same pictures, if the scores are calibrated."""
-    answered: dict[str, Any] | None
-    """Coverage and error at the model's threshold on the same pictures, with intervals."""
-    caution: str | None
-    """That the model may know these pictures, in a sentence."""
-    without_twins: Interval | None
-    """Share of right answers on those without a pixel-identical copy in the training data."""
-    near: dict[str, Any] | None
-    """The bin of ``reliability`` in which the threshold lies, where more answers are wrong."""
-    reliability: list[dict[str, Any]]
-    """``metrics.ReliabilityBin``; empty for a model measured by an older femo."""
-    robustness: dict[str, dict[str, Any]]
-    """Condition → share of right answers with its interval."""
 
 
 @dataclass(frozen=True)
@@ -301,8 +254,8 @@ def build_context(
         held = set(gallery.columns["id"])
         reviews = {number: said for number, said in reviews.items() if number in held}
     split, metrics = measured(run.model_card)
-    labels = list(_label_counts(counts, metrics))
-    error_rate = _error_rate(split, metrics, calibrated="calibration" in run.model_card)
+    labels = list(label_counts(counts, metrics))
+    error_rate = error_rate_of(split, metrics, calibrated="calibration" in run.model_card)
     meanings = {spec.name: spec.metadata["help"] for spec in fields(ScanSettings)}
     labels_of = _labels_of(case, run.id, selection)
     faces_in = {f.id: of_content.get(f.sha256 or "", 0) for f in every_file if f.id in firsts}
@@ -444,8 +397,11 @@ def build_context(
                 "interval": _seconds_apart(run),
                 "reliability": error_rate.reliability if error_rate else [],
                 "answers": {
-                    each.label: [each.answers.value, each.answers.n] for each in labels if each.answers
+                    each.label: [each.answers.value, each.answers.low, each.answers.high, each.answers.n]
+                    for each in labels
+                    if each.answers
                 },
+                "degraded": error_rate.degraded if error_rate else None,
                 "files": _script_files(every_file, names, number_of, gallery, settings.redact),
                 "tracks": tracks_of(tracks, number_of),
                 "reviews": reviews_of(reviews.values(), settings.redact),
@@ -686,8 +642,9 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if abstention:
         yield (
             "threshold of an answer",
-            f"{abstention['threshold']:.4f}: keeps the error among answered held-out faces under"
-            f" {abstention['max_error']:.0%}, and answers {abstention['coverage']:.1%} of them",
+            f"{abstention['threshold']:.4f}: the lowest at which the 95 % interval of the error among"
+            " answered held-out pictures, all classes together, ends under"
+            f" {abstention['max_error']:.0%}; it answers {abstention['coverage']:.1%} of them",
         )
     if trained_on and "faces_detected" in trained_on:
         yield (
@@ -707,55 +664,6 @@ def _without_lists(versions: dict[str, str]) -> dict[str, str]:
 
 HASH_LIST = re.compile(r" hash list .* SHA-256$", re.DOTALL)
 """What ``pipeline.Tools`` calls a list among the versions, after its role."""
-
-
-def _label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
-    """Each label, and how such answers fared on test faces: one left uncertain is not found."""
-    of_all = {c["label"]: c for c in (metrics or {}).get("classes", [])}
-    answered = (metrics or {}).get("answered")
-    of_answered = {c["label"]: c for c in answered["classes"]} if answered else of_all
-    for label, faces in counts.labels.items():
-        share = faces / counts.faces if counts.faces else 0.0
-        poor = counts.poor[label]
-        every = of_all[label]["n"] if label in of_all else None
-        named = of_answered.get(label)
-        if named is None or not every:
-            yield LabelCount(label, faces, poor, share, None, None, None, every)
-            continue
-        right = round((named["recall"] or 0.0) * named["n"])
-        answers = wilson(right, n) if (n := named.get("answered")) else None
-        yield LabelCount(label, faces, poor, share, named["precision"], answers, right / every, every)
-
-
-def _error_rate(split: str, metrics: dict[str, Any] | None, *, calibrated: bool) -> ErrorRate | None:
-    if metrics is None:
-        return None
-    accuracy = metrics["accuracy"]
-    answered, reliability = metrics.get("answered"), metrics.get("reliability") or []
-    near = []
-    if answered and answered["error"]:
-        near = [
-            b
-            for b in reliability
-            if b["low"] <= answered["threshold"] < b["high"]
-            and 1 - b["right"]["value"] > answered["error"]["value"]
-        ]
-    twins = metrics.get("without_twins")
-    return ErrorRate(
-        split=split,
-        error=1 - accuracy["value"],
-        low=1 - accuracy["high"],
-        high=1 - accuracy["low"],
-        n=accuracy["n"],
-        confusion=metrics["confusion"],
-        calibration_error=metrics.get("ece") if calibrated else None,
-        answered=answered,
-        caution=metrics.get("caution"),
-        without_twins=Interval(**twins["accuracy"]) if twins else None,
-        near=near[0] if near else None,
-        reliability=reliability,
-        robustness=metrics.get("robustness") or {},
-    )
 
 
 def check_zone(zone: str) -> None:

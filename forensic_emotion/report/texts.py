@@ -61,20 +61,28 @@ TEXTS: dict[str, str] = {
     " education in the European Union.",
     "limits_people": "How people move their faces varies with culture, situation and person (Barrett et al. 2019, doi 10.1177/1529100619832930).",
     "error_rate": "Measured error rate: {error}",
-    "error_text": "of the highest-scoring classes were other than the label that people gave (95 %"
-    " interval {low} to {high}), on the {n} faces of {split}. Those are ready-cut pictures of faces: on"
+    "error_text": "of the highest-scoring classes were other than the label of the test picture (95 %"
+    " interval {low} to {high}), on the {n} pictures of {split}. Those are ready-cut pictures of faces: on"
     " faces that a detector cuts out, and on other material such as surveillance video, the rate was not"
     " measured and may be higher. How often the detector misses or invents a face comes on top.",
-    "calibrated": "The scores are calibrated on held-out pictures of the training set: ideally a score"
-    " of 0.9 is right in 9 of 10 cases. On the test pictures, scores and share of right answers lie"
-    " {ece} apart on average, over all classes and scores; for one class, or near the threshold, they may"
-    " lie further apart. On other material that was not measured.",
+    "calibrated": "The highest score of each face is calibrated on held-out pictures of the training set:"
+    " ideally a highest score of 0.9 is right in 9 of 10 cases. On the test pictures, highest scores and"
+    " share of right answers lie {ece} apart on average, a part of it by chance; for one class, or near"
+    " the threshold, they may lie further apart. The other six scores of a face were not measured, nor"
+    " was any on other material.",
     "not_calibrated": "The scores of this model are not calibrated: a score of 0.9 does not mean right"
     " in 9 of 10 cases.",
     "threshold": "Faces whose highest score is not above {threshold} (scores are shown cut off after three"
-    " digits) are labelled uncertain. On the same test faces the model answers {coverage} of them then",
+    " digits) are labelled uncertain. On the same test pictures the model answers {coverage} of them then",
     "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
-    "threshold_near": " Near the threshold more are wrong: of test faces scored {low} to {high}, below it or"
+    "wrong_by_class": "Wrong among the answers, class by class:",
+    "mix": "The rates above are averages over the classes as the test set mixes them, and change with the mix.",
+    "wrong_of_class": "{label} {error} ({low} to {high}, n = {n})",
+    "rare": " Were {mostly} of the faces {common} and the others as the test set mixes them, {right} of the"
+    " answers {label} would carry that label.",
+    "repeats": "Frames of one face are no independent observations: what is wrong in one is mostly wrong in the"
+    " next. Many equal answers do not make an answer surer, and the intervals are of separate pictures.",
+    "threshold_near": " Near the threshold more are wrong: of test pictures scored {low} to {high}, below it or"
     " above, {error} (n = {n}).",
     "without_twins": " On the {n} of them of which no pixel-identical copy is among the training pictures:"
     " {error} (95 % interval {low} to {high}).",
@@ -93,7 +101,7 @@ TEXTS: dict[str, str] = {
     "not_covered_none": "No path was left out.",
     "not_covered_run": "The case holds another run over the same evidence, which this report does not tell of:"
     " run {run}, {state}, model {model}, faces: {faces}. femo compare names what differs.",
-    "not_covered_again": "The scan was stopped, and gone on with at {at}. What had been looked at by then was"
+    "not_covered_again": "The scan was interrupted and resumed at {at}. What had been looked at by then was"
     " not looked at again, whatever became of it since; femo verify with --evidence compares.",
     "not_covered_unfinished": "The run did not come to its end: {done} of {all} paths were dealt with.",
     "not_covered_frames": "{n} of {all} decoded frames were not looked at, as the sampling “{sampling}”"
@@ -110,24 +118,24 @@ TEXTS: dict[str, str] = {
     "not_covered_deleted": "Deleted files, archives and pictures inside documents were not looked into.",
     "not_covered_within": "Of pictures some parts are not looked at, and files that have them are not named: gain"
     " maps, hidden pictures of HEIF, the smaller pictures of an icon, layers of a PSD that are not displayed,"
-    " and what lies behind the end of a TIFF, ICO, PSD, JPEG 2000 or BMP.",
+    " and what lies behind the end of a TIFF, ICO, PSD, JPEG 2000 or compressed BMP.",
     # ---- findings ----
     "findings": "At a glance",
-    "by_label": "Faces by label, and how such answers fared on {split}. A test face that was left"
-    " uncertain is not found. The shares hold for the test set's mix of classes and for faces as good as"
+    "by_label": "Faces by label, and what such answers were worth on {split}. There, a picture that was left"
+    " uncertain counts as missed. The shares hold for the test set's mix of classes and for faces as good as"
     " its: where a class is rarer than there, or a face is poor, more of the answers are wrong",
     "counted": "A face is counted in each frame that was looked at: one person in ten frames counts ten"
     " times, so that these numbers follow the sampling.",
-    "poor_faces": "Of these poor",
+    "poor_faces": "Of these, poor",
     "not_measured": "the test set (not measured)",
     "label": "Label",
     "faces": "Faces",
     "share": "Share",
-    "precision": "Of test faces answered so, labelled so by people (95 % interval)",
+    "precision": "Precision: of test pictures answered so, labelled so (95 % interval)",
     "answers": "{share} of {n}",
     "answers_interval": "({low} – {high})",
-    "recall": "Of test faces labelled so, answered so",
-    "tested": "Test faces",
+    "recall": "Recall: of test pictures labelled so, answered so",
+    "tested": "Test pictures",
     "by_file": "Files with most faces",
     "file": "File",
     "labels_of_file": "Labels",
@@ -143,7 +151,7 @@ TEXTS: dict[str, str] = {
     "paths_in_state": "Paths",
     "meaning": "Meaning",
     "reviewed": "What reviewers said",
-    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected. Reviewers: {reviewers}; of each face the last word counts. Faces of which something else was said before, or what was said was taken back: {overruled}.",
+    "reviewed_text": "{n} of {all} faces were reviewed: {confirmed} confirmed, {relabelled} relabelled, {rejected} rejected. Reviewers: {reviewers}; the last review of each face counts. Faces whose review was changed or withdrawn: {overruled}.",
     "agreed": "Of the {judged} whose expression was judged, reviewer and machine agree on {share} (95 % interval {low} to {high}){kappa}.",
     "agreed_answered": "Of those that the machine answered {share} ({n} judged).",
     "agreed_uncertain": "Of those that it left uncertain {share} ({n} judged), by the class that scored highest.",
@@ -170,7 +178,7 @@ TEXTS: dict[str, str] = {
     " frames; frames between dots were not looked at. Where there is no dot, no face was detected or looked"
     " for. A track links faces by place and motion, it is no identity.",
     "recordings_selected": "Faces that were not selected have no dot and no line.",
-    "no_recordings": "In no frame of a recording that was looked at a face was detected.",
+    "no_recordings": "No face was detected in any frame of a recording that was looked at.",
     "no_recording_seen": "No frame of a recording was looked at.",
     "recording_partly": "Looked at in part only, or changed; see Problems.",
     "recording_facts": "last frame {length} after the first, {frames} of {decoded} frames looked at; faces: {faces}, tracks: {tracks}",
@@ -216,14 +224,14 @@ TEXTS: dict[str, str] = {
     "message": "What happened",
     # ---- methods ----
     "methods": "Methods",
-    "methods_1": "Each file was opened read-only, hashed, and told by its content. Stills were decoded by"
+    "methods_1": "Each file was opened read-only, hashed, and identified by its content. Stills were decoded by"
     " Pillow (HEIF through libheif), video by FFmpeg. Transparent parts were laid over white; a colour profile"
     " or gamma was applied where it changes brightness by more than a quarter. A decoder may conceal damage; in particular an MPEG transport stream or a"
     " fragmented MP4 that is cut off, and holes in ASF and MXF, cannot be noticed.",
     "methods_2": "The time of a video frame is its own presentation timestamp, on the recording's clock."
-    " By the setting sample, the first frame of each stretch of so many seconds was looked at, counted"
-    " from the first frame (every), or key frames, or frames that differ much from the one before"
-    " (scenes), or all; other frames were not. Of an interlaced frame one half picture was looked at;"
+    " The setting sample says which frames were looked at: the first frame of each interval of so many"
+    " seconds, counted from the first frame (every), key frames, frames that differ much from the one"
+    " before (scenes), or all. Of an interlaced frame one half picture was looked at;"
     " pixels that are not square were stretched to what is displayed. Frames that a file's edit list"
     " hides were not looked at.",
     "methods_3": "Faces were found by the detector named with each: centerface is a convolutional network"
@@ -241,14 +249,17 @@ TEXTS: dict[str, str] = {
     "settings": "Settings",
     "command": "command",
     "model": "Model",
-    "confusion": "Confusion matrix on {split} ({n} faces): rows are the labels given by people, columns"
+    "confusion": "Confusion matrix on {split} ({n} pictures): rows are the labels of the test set, columns"
     " the model's answers",
     "reliability": "How often an answer of some score was right on {split}: share, 95 % interval, number"
-    " of faces. On the dotted line, score and share are the same.",
+    " of pictures. Each point stands at the mean of the scores; on the dotted line, score and share are the"
+    " same.",
     "score_between": "Score",
     "right": "Right",
     "interval": "95 % interval",
-    "robustness": "Share of right answers on the same faces made worse",
+    "robustness": "The same pictures made worse: share of right answers, and of wrong ones among those that"
+    " are answered. Compression and enlarged pictures do not mark a face as poor.",
+    "wrong_answered": "Wrong among the answered (95 % interval)",
     "condition": "Condition",
     "integrity": "Integrity",
     "integrity_text": "Whoever holds the case can check all of this with femo verify. The digests cover"
@@ -395,12 +406,14 @@ SCRIPT: dict[str, str] = {
     "marks": "Box and landmarks",
     "highest": "highest: {label}",
     "scores": "Scores of the seven classes",
-    "worth": "Of the test faces whose highest score lay between {low} and {high}, {right} were answered"
-    " as people had labelled them (95 % interval {from} to {to}, n = {n}), all classes together.",
-    "worth_class": " Of the test faces that were answered {label}, people had labelled {right} so (n = {n}).",
+    "worth": "Of the test pictures whose highest score lay between {low} and {high}, {right} were answered"
+    " as they are labelled (95 % interval {from} to {to}, n = {n}), all classes together.",
+    "worth_class": " Of the test pictures that were answered {label}, whatever the score, {right} are labelled"
+    " so ({from} to {to}, n = {n}). Both hold for the test set's mix of classes.",
     "lead": "A score is a lead for a person to look at; it does not tell what anyone felt.",
     "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was not"
-    " measured; on test faces made worse fewer were right (see Methods).",
+    " measured; on test pictures made worse fewer were right (see Methods).",
+    "worth_degraded": " There, up to {most} of the answers were wrong.",
     "worth_unknown": "How often such a score is right was not measured.",
     "where": "Where and when",
     "still": "still picture",
@@ -411,7 +424,7 @@ SCRIPT: dict[str, str] = {
     "pts": "presentation timestamp {pts} × {base} s = {seconds} s",
     "clock": "by the file's own clock {when}, not checked",
     "clock_there": "{when} ({there} {zone})",
-    "no_clock": "clock time: the file tells none that could be reckoned with",
+    "no_clock": "clock time: the file gives no usable time",
     "clock_withheld": "clock time: withheld",
     "says_recorded": "the file says: {value}, {zone}",
     "copies": "the same bytes also lie at {paths}",
@@ -432,7 +445,8 @@ SCRIPT: dict[str, str] = {
     "not_judged": "its quality was not judged",
     "track_no": "track {n}",
     "of_track": "track {n} of {file}",
-    "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}",
+    "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}. The mean is over the"
+    " frames that were looked at, and changes with them; no error rate was measured for such means.",
     "unsure": ", uncertain",
     "show_track": "Show the track's faces",
     "show_chart": "Show in the chart",

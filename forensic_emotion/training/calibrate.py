@@ -41,6 +41,8 @@ COLDEST, HOTTEST = 0.05, 20.0
 RIDGES = (None, 1.0, 0.3, 0.1, 0.03, 0.01)
 """How strongly the matrix is held to the temperature; None: there is the temperature alone."""
 FOLDS = 5
+FEWEST = 100
+"""Of the surest pictures, whose error decides first whether there is a threshold at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,17 +143,22 @@ def choose_threshold(
     """The lowest threshold that keeps the error among answered pictures under a rate.
 
     It is the upper end of the error's 95 % interval that is kept under it, not the error itself, for of
-    a few thousand pictures the error is right by chance to within two points. What it comes to on other
-    pictures is for ``femo evaluate`` to tell.
+    a few thousand pictures the error is right by chance to within two points. Thresholds are tried from
+    the ``FEWEST`` surest pictures downwards, and the first that fails ends it: of hundreds that are all
+    tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn then
+    test"). What it comes to on other pictures is for ``femo evaluate`` to tell.
     """
     confidence, wrong = surest_first(probabilities, labels)
-    # A threshold lies between two confidences; equal ones are answered together or not at all.
-    for answered in range(len(labels), 0, -1):
+    chosen = Abstention(max_error, 1.0, 0.0, None)
+    for answered in range(min(FEWEST, len(labels)), len(labels) + 1):
         below = confidence[answered] if answered < len(labels) else 0.0
-        error = wilson(int(wrong[answered - 1]), answered)
-        if below < confidence[answered - 1] and error.high <= max_error:
-            return Abstention(max_error, float(below), answered / len(labels), error)
-    return Abstention(max_error, 1.0, 0.0, None)
+        # A threshold lies between two confidences; equal ones are answered together or not at all.
+        if below < confidence[answered - 1]:
+            error = wilson(int(wrong[answered - 1]), answered)
+            if error.high > max_error:
+                break
+            chosen = Abstention(max_error, float(below), answered / len(labels), error)
+    return chosen
 
 
 def build_in(model: keras.Model, correction: SoftmaxRegression) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from forensic_emotion.training.evaluation_page import write_page
 from forensic_emotion.training.metrics import (
     Answered,
     Figures,
+    Lost,
     answered_above,
+    lost,
     measure,
     surest_first,
 )
@@ -38,7 +40,7 @@ from forensic_emotion.training.pictures import (
     draw_risk_coverage,
 )
 from forensic_emotion.training.scoring import score_inputs
-from forensic_emotion.training.sources import LABELS, TRAINING, digests
+from forensic_emotion.training.sources import FERPLUS, FERPLUS_OF, LABELS, TRAINING, digests
 
 CROP = 44
 """Side of the ten crops, in pixels of the 48."""
@@ -46,6 +48,16 @@ HELD_OUT = "validation"
 """Under which a card has the figures of the held-out part of training."""
 COVERAGES = (1.0, 0.8, 0.6)
 """Where the accuracy among the surest answers is given."""
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """What was measured on the same faces made worse; their landmarks are found anew."""
+
+    accuracy: Interval
+    lost: Lost
+    """Of the accuracy on the faces as they are."""
+    answered: Answered
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +75,10 @@ class Evaluation:
     """Accuracy with both inputs, and with each alone, the other one being that of an average face."""
     ferplus: Interval | None
     """Share of FER+ majorities that the model's second output meets; None without votes or output."""
+    ferplus_of_output: Interval | None
+    """The same of its first output, whose scores a scan stores; None without votes."""
     ten_crop: Interval | None
-    robustness: dict[str, Interval]
-    """Accuracy on the same faces disturbed; their landmarks are found anew."""
+    robustness: dict[str, Disturbed]
     caution: str | None
     """That the model may know the pictures, in a sentence; None if its own data held them back."""
 
@@ -132,8 +145,11 @@ def evaluate(
             for name, inputs in ablated(chosen)
         },
         ferplus=_ferplus(classifier.card, answers, chosen),
+        ferplus_of_output=_ferplus_of_output(probabilities, chosen),
         ten_crop=_ten_crop(classifier, chosen, progress) if settings.ten_crop else None,
-        robustness=_robustness(classifier, chosen, progress) if settings.robustness else {},
+        robustness=_robustness(classifier, chosen, probabilities, progress)
+        if settings.robustness
+        else {},
         caution=_caution(classifier.card, pictures.sha256, settings.split),
     )
 
@@ -219,13 +235,20 @@ def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
             "The model was trained on another file than this one: whether it was fitted to some of these"
             " pictures was not checked."
         )
-    starts = [each.get("init") for each in (card.facts, *card.facts.get("members", ()))]
+    starts = [each.get("init") for each in _with_members(card.facts)]
     if any(isinstance(start, dict) and start.get("held_out") is False for start in starts):
         return (
             "The model's training went on from weights of other data, or of which nothing is told:"
             " whether those were fitted to some of these pictures was not checked."
         )
     return None
+
+
+def _with_members(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A model's facts, and those of all that it was merged from, however deep."""
+    yield facts
+    for member in facts.get("members", ()):
+        yield from _with_members(member)
 
 
 def _refuse_to_replace(card: ModelCard, split: str, data_sha256: str) -> None:
@@ -261,6 +284,18 @@ def _ferplus(
     return _accuracy(answers["ferplus"][agreed], majority[agreed])
 
 
+def _ferplus_of_output(probabilities: npt.NDArray[np.float32], chosen: data.Pictures) -> Interval | None:
+    """A majority for contempt, which FER2013 does not have, is never met."""
+    agreed, majority = data.ferplus_majority(chosen.votes)
+    if not agreed.any():
+        return None
+    classes = np.array([FERPLUS.index(FERPLUS_OF[name]) for name in LABELS])
+    return wilson(
+        int((classes[probabilities[agreed].argmax(axis=1)] == majority[agreed]).sum()),
+        int(agreed.sum()),
+    )
+
+
 def _ten_crop(classifier: Classifier, chosen: data.Pictures, progress: Progress) -> Interval:
     """The mean answer over the four corners and the middle, each with its mirror image."""
     far = chips.SIDE - CROP
@@ -278,9 +313,13 @@ def _ten_crop(classifier: Classifier, chosen: data.Pictures, progress: Progress)
 
 
 def _robustness(
-    classifier: Classifier, chosen: data.Pictures, progress: Progress
-) -> dict[str, Interval]:
+    classifier: Classifier,
+    chosen: data.Pictures,
+    undisturbed: npt.NDArray[np.float32],
+    progress: Progress,
+) -> dict[str, Disturbed]:
     found = {}
+    before = undisturbed.argmax(axis=1) == chosen.labels
     for name, disturb in DISTURBANCES.items():
         grey = disturb(chosen.grey, chosen.landmarks)
         landmarks, detected = data.find_landmarks(
@@ -289,7 +328,11 @@ def _robustness(
         )
         disturbed = replace(chosen, grey=grey, landmarks=landmarks, detected=detected)
         answers = score_inputs(classifier, disturbed.inputs(), progress)["output"]
-        found[name] = _accuracy(answers, chosen.labels)
+        found[name] = Disturbed(
+            _accuracy(answers, chosen.labels),
+            lost(before, answers.argmax(axis=1) == chosen.labels),
+            answered_above(answers, chosen.labels, LABELS, classifier.card.threshold),
+        )
     return found
 
 
@@ -303,9 +346,19 @@ def as_facts(evaluation: Evaluation) -> dict[str, Any]:
         "at_coverage": {str(c): asdict(accuracy) for c, accuracy in evaluation.at_coverage.items()},
         "ablation": {name: asdict(accuracy) for name, accuracy in evaluation.ablation.items()},
         "ferplus_majority": asdict(evaluation.ferplus) if evaluation.ferplus else None,
+        "ferplus_majority_of_output": asdict(evaluation.ferplus_of_output)
+        if evaluation.ferplus_of_output
+        else None,
         "ten_crop": asdict(evaluation.ten_crop) if evaluation.ten_crop else None,
         "caution": evaluation.caution,
-        "robustness": {name: asdict(accuracy) for name, accuracy in evaluation.robustness.items()},
+        "robustness": {
+            name: {
+                **asdict(each.accuracy),
+                "lost": asdict(each.lost),
+                "answered": asdict(each.answered),
+            }
+            for name, each in evaluation.robustness.items()
+        },
     }
 
 
@@ -336,11 +389,12 @@ def _write_json(path: Path, value: object) -> None:
 
 def _write_tables(out: Path, figures: Figures) -> None:
     with (out / "classes.csv").open("w", newline="", encoding="utf-8") as target:
-        rows = csv.DictWriter(target, list(asdict(figures.classes[0])), lineterminator="\n")
+        named = [{n: v for n, v in asdict(c).items() if n != "wrong"} for c in figures.classes]
+        rows = csv.DictWriter(target, list(named[0]), lineterminator="\n")
         rows.writeheader()
-        rows.writerows(asdict(c) for c in figures.classes)
+        rows.writerows(named)
     with (out / "confusion_matrix.csv").open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(["label given by people \\ model's answer", *LABELS])
+        writer.writerow(["label of the data \\ model's answer", *LABELS])
         for label, row in zip(LABELS, figures.confusion.tolist(), strict=True):
             writer.writerow([label, *row])

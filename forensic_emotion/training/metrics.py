@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from forensic_emotion.intervals import Interval, wilson
+from forensic_emotion.intervals import Z95, Interval, wilson
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class ClassFigures:
     """Right ones among the answered."""
     recall: float | None
     """Right ones among the true."""
+    wrong: Interval | None
+    """Share of wrong ones among the answered."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class ReliabilityBin:
     high: float
     right: Interval
     """Share of right answers among them."""
+    confidence: float
+    """Mean of those probabilities."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +92,13 @@ def confusion_matrix(
 
 
 def expected_calibration_error(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], bins: int = 15
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> float:
     """Over bins of confidence: distance of mean confidence and accuracy, weighted by their pictures.
 
     Method: Naeini et al. 2015, with bins of equal width as in Guo et al. 2017.
     """
+    bins = 15
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -102,14 +107,19 @@ def expected_calibration_error(
 
 
 def reliability(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], bins: int = 10
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> tuple[ReliabilityBin, ...]:
     """How often answers of some confidence are right, in bins of equal width without the empty ones."""
+    bins = 10
+    confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    which = np.minimum((probabilities.max(axis=1) * bins).astype(int), bins - 1)
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
     return tuple(
         ReliabilityBin(
-            b / bins, (b + 1) / bins, wilson(int(right[which == b].sum()), int((which == b).sum()))
+            b / bins,
+            (b + 1) / bins,
+            wilson(int(right[which == b].sum()), int((which == b).sum())),
+            float(confidence[which == b].mean()),
         )
         for b in map(int, np.unique(which))
     )
@@ -130,6 +140,7 @@ def _class_figures(i: int, name: str, confusion: npt.NDArray[np.int64]) -> Class
         answered,
         precision=right / answered if answered else None,
         recall=right / n if n else None,
+        wrong=wilson(answered - right, answered) if answered else None,
     )
 
 
@@ -145,6 +156,9 @@ class Answered:
     """Share of wrong ones among them; None if none is answered."""
     classes: tuple[ClassFigures, ...]
     """Among the answered pictures."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Of the answered pictures: a row a label, a column an answer. From it anybody can work out what the
+    answers are worth with another mix of classes."""
 
 
 def answered_above(
@@ -162,7 +176,26 @@ def answered_above(
         coverage=wilson(n, len(labels)),
         error=wilson(n - right, n) if n else None,
         classes=tuple(_class_figures(i, name, confusion) for i, name in enumerate(names)),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
+
+
+@dataclass(frozen=True)
+class Lost:
+    """How much less often answers are right than others about the same pictures."""
+
+    value: float
+    """Share of right answers that is lost, -1 to 1."""
+    low: float
+    high: float
+    """95 % interval of the mean difference of pairs: what both get right or wrong tells nothing."""
+
+
+def lost(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Lost:
+    """What the right answers (n,) of the same pictures lose from one to the other."""
+    differences = before.astype(np.float64) - after
+    mean, reach = float(differences.mean()), float(Z95 * differences.std() / np.sqrt(len(differences)))
+    return Lost(mean, mean - reach, mean + reach)
 
 
 def surest_first(

@@ -40,7 +40,7 @@ def draw_curves(path: Path, history: list[Epoch], kept: int) -> None:
 
 
 def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> None:
-    """Rows the labels that people gave, columns the model's answers; counts, shaded by their share."""
+    """Rows the labels of the data, columns the model's answers; counts, shaded by their share."""
     shares = figures.confusion / np.maximum(figures.confusion.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
@@ -51,21 +51,22 @@ def draw_confusion(path: Path, figures: Figures, labels: tuple[str, ...]) -> Non
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(labels)), labels, rotation=30)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="model's answer", ylabel="label given by people")
+    axes.set(xlabel="model's answer", ylabel="label of the data")
     axes.set_title(f"accuracy {figures.accuracy}")
     figure.colorbar(shaded, label="share of the faces with that label")
     figure.savefig(path, dpi=120)
 
 
 def draw_reliability(path: Path, bins: Sequence[ReliabilityBin], ece: float) -> None:
-    """Share of right answers over confidence, with the number of pictures in each bin."""
+    """Share of right answers over mean confidence, with its 95 % interval and the number of pictures."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as confident as right")
     for each in bins:
-        middle, share = (each.low + each.high) / 2, each.right.value
-        axes.bar(middle, share, width=0.9 * (each.high - each.low), color="steelblue")
-        axes.text(middle, share + 0.01, str(each.right.n), ha="center", fontsize=8)
+        right = each.right
+        reach = [[right.value - right.low], [right.high - right.value]]
+        axes.errorbar(each.confidence, right.value, reach, fmt="o", color="steelblue", capsize=3)
+        axes.text(each.confidence, right.high + 0.01, str(right.n), ha="center", fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0, 1.08), xlabel="confidence", ylabel="share of right answers")
     axes.set_title(f"Reliability: ECE (15 bins) {ece:.4f}, n={sum(each.right.n for each in bins)}")
     axes.legend(loc="upper left")

@@ -27,6 +27,16 @@ from forensic_emotion.records import CLASSES
 LABELS = CLASSES
 FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """The classes that FER+ taggers voted for; beside them stand ``unknown`` and ``NF``, not a face."""
+FERPLUS_OF = {
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprise": "surprise",
+    "neutral": "neutral",
+}
+"""The class of FER+ that each of FER2013's is; for contempt there is none."""
 VOTES = (*FERPLUS, "unknown", "NF")
 TRAINING = "Training"
 SPLITS = (TRAINING, "PublicTest", "PrivateTest")

@@ -312,7 +312,7 @@ def _refuse_what_does_nothing(
 
 def _astray(epoch: int) -> ModelError:
     return ModelError(
-        f"Training went astray in epoch {epoch}: what it computes is no number any more.",
+        f"Training diverged in epoch {epoch}: the loss is no finite number.",
         "Train anew with a lower --learning-rate, or a longer --warmup.",
     )
 
