@@ -74,7 +74,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
+    environment.filters["percent"] = lambda share: f"{share * 100:.1f}\N{NO-BREAK SPACE}%"
     environment.filters["clock"] = clock
     environment.filters["score"] = score
     environment.filters["visible"] = visible

@@ -29,7 +29,7 @@
   }
   const plain = text => text.normalize("NFC").toLowerCase();  // an accent may be a character of its own
   const three = thousandths => (thousandths / 1000).toFixed(3);
-  const percent = share => (share * 100).toFixed(1) + " %";
+  const percent = share => (share * 100).toFixed(1) + "\u00a0%";
   function clock(seconds) {
     const ms = Math.round(Math.abs(seconds) * 1000), pad = (n, d) => String(n).padStart(d, "0");
     const whole = Math.floor(ms / 1000);

@@ -27,9 +27,9 @@ from forensic_emotion.report.render import review_page, write_report
 from forensic_emotion.report.texts import SCRIPT
 from forensic_emotion.review import Desk, ReviewServer
 from forensic_emotion.settings import ReportSettings
-from forensic_emotion.training.evaluate import Evaluation
+from forensic_emotion.training.evaluate import Disturbed, Evaluation
 from forensic_emotion.training.evaluation_page import PICTURES, write_page
-from forensic_emotion.training.metrics import answered_above, measure
+from forensic_emotion.training.metrics import Lost, answered_above, measure
 from forensic_emotion.training.sources import LABELS
 from tests.builders import Box, encoded, picture, scanned, tamper, write_large_case, write_video
 
@@ -259,7 +259,7 @@ def test_a_face_is_opened_by_its_address_and_tells_all(page: Any, report: str) -
     text = page.locator("#detail").inner_text()
     assert "walk.mkv" in text
     assert "presentation timestamp 1000 × 1/1000 s = 1 s" in text
-    assert "clock time: the file tells none that could be reckoned with" in text
+    assert "clock time: the file gives no usable time" in text
     assert "This face is poor (" in text
     assert "How often such a score is right on such a face was not measured" in text
     assert re.search(r"\b[0-9a-f]{64}\b", text)
@@ -444,8 +444,13 @@ def test_the_figures_of_a_model_can_be_read(page: Any, tmp_path: Path) -> None:
         at_coverage={0.5: whole.accuracy},
         ablation={"both": whole.accuracy},
         ferplus=whole.accuracy,
+        ferplus_of_output=whole.accuracy,
         ten_crop=whole.accuracy,
-        robustness={"darkness": whole.accuracy},
+        robustness={
+            "darkness": Disturbed(
+                whole.accuracy, Lost(0.1, 0.05, 0.15), answered_above(answers, labels, LABELS, 0.5)
+            )
+        },
         caution="The model was fitted to most of these pictures.",
     )
     for name in PICTURES:
@@ -453,7 +458,7 @@ def test_the_figures_of_a_model_can_be_read(page: Any, tmp_path: Path) -> None:
     about = {"model": "m", "model_sha256": "0" * 64, "data": "fer2013.csv", "split": "PublicTest"}
     write_page(tmp_path / "evaluation.html", about, evaluation)
     page.goto((tmp_path / "evaluation.html").as_uri())
-    assert page.get_by_text("wrong among them").is_visible()
+    assert page.get_by_text("wrong among them", exact=True).is_visible()
     assert serious(page) == []
 
 

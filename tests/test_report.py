@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import io
 import json
@@ -12,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import asdict, fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from forensic_emotion.report.data import pixelated
 from forensic_emotion.report.render import write_report
 from forensic_emotion.report.texts import SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings
+from forensic_emotion.training.metrics import answered_above
 from tests.builders import (
     FakeClassifier,
     edit_mp4,
@@ -81,7 +82,7 @@ class Page(HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += data.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def told(html: str) -> dict[str, Any]:
@@ -180,6 +181,42 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
 
 
+def test_the_report_says_of_which_faces_the_error_rate_is(evidence: Path, case: Path) -> None:
+    (evidence / "a.png").write_bytes(FACE)
+    n = 200
+    confusion = np.full((7, 7), 1, int)
+    np.fill_diagonal(confusion, 90)
+    probabilities = np.repeat(np.eye(7, dtype=np.float32), confusion.sum(axis=0), axis=0) * 0.9 + 0.1 / 7
+    labels = np.concatenate([np.repeat(np.arange(7), confusion[:, c]) for c in range(7)])
+    answered = asdict(answered_above(probabilities, labels, CLASSES, 0.5))
+    classes = [{"label": c, "n": n, "precision": 0.9, "recall": 0.45} for c in CLASSES]
+    worse = {**answered["error"], "value": 0.31}
+    robust = {"blur": {**answered["error"], "answered": {**answered, "error": worse}}}
+    metrics = {**METRICS, "answered": answered, "classes": classes, "robustness": robust}
+    scanned(evidence, case, classifier=FakeClassifier(metrics={"PublicTest": metrics}))
+    html = report(case)
+    text = Page(html).text
+    assert "angry 6.2 % (2.9 % to 13.0 %, n = 96)" in text
+    # Of 850 neutral faces 1 in 200 is answered angry, 4.25; of 25 angry ones 11.25, of 125 others 0.625.
+    assert "Were 85.0 % of the faces neutral" in text
+    assert f"{11.25 / (4.25 + 11.25 + 0.625):.1%} of the answers angry".replace("%", " %") in text
+    assert "Frames of one face are no independent observations" in text
+    assert "31.0 %" in text
+    assert told(html)["degraded"] == 0.31
+    # What an older femo measured tells none of that, and is shown all the same.
+    older = {
+        **METRICS,
+        "answered": {**answered, "classes": []},
+        "robustness": {"blur": answered["error"]},
+    }
+    del older["answered"]["confusion"]
+    other = case.parent / "older.db"
+    scanned(evidence, other, classifier=FakeClassifier(metrics={"PublicTest": older}))
+    text = Page(report(other)).text
+    assert "class by class" not in text
+    assert "blur" in text
+
+
 def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: Path) -> None:
     (evidence / "a.png").write_bytes(FACE)
     share = {"value": 0.62, "low": 0.6, "high": 0.64, "n": 3589}
@@ -190,7 +227,7 @@ def test_a_test_face_that_was_left_uncertain_is_not_found(evidence: Path, case: 
     html = report(case)
     (row,) = re.findall(r">happy</a></th>.*?</tr>", html, re.DOTALL)
     cells = re.findall(r'<td class="n[ wide]*">([^<]*)</td>', row)
-    assert cells == ["1", "1", "80.0 %", "20.0 %", "10"]  # 2 of 4 that were answered are 2 of 10
+    assert cells == ["1", "1", "80.0\xa0%", "20.0\xa0%", "10"]  # 2 of 4 that were answered are 2 of 10
     for each in classes:
         each["answered"] = 3
     other = case.parent / "counted.db"
@@ -765,7 +802,7 @@ def test_the_template_uses_all_it_is_given() -> None:
     from jinja2.meta import find_undeclared_variables
 
     used = find_undeclared_variables(nodes.parse(source))
-    assert used - {"css", "page_css", "script"} == {f.name for f in dataclasses.fields(ReportContext)}
+    assert used - {"css", "page_css", "script"} == {f.name for f in fields(ReportContext)}
 
 
 def test_clock() -> None:

@@ -445,7 +445,7 @@ SCRIPT: dict[str, str] = {
     "not_judged": "its quality was not judged",
     "track_no": "track {n}",
     "of_track": "track {n} of {file}",
-    "of_track_facts": "{faces} faces; mean score highest for {label} ({score}){unsure}. The mean is over the"
+    "of_track_facts": "faces: {faces}; mean score highest for {label} ({score}){unsure}. The mean is over the"
     " frames that were looked at, and changes with them; no error rate was measured for such means.",
     "unsure": ", uncertain",
     "show_track": "Show the track's faces",
