@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forensic_emotion.errors import FemoError
@@ -221,12 +220,7 @@ class Isolated:
             )
         return worker
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._changing:
             self._closed = True  # a thread that still waits for the worker must not start another
         self._end()

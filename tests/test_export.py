@@ -31,7 +31,6 @@ from forensic_emotion.case import audit
 from forensic_emotion.case.queries import opened_case
 from forensic_emotion.case.store import CaseStore
 from forensic_emotion.cli import app
-from forensic_emotion.cli.export import Name
 from forensic_emotion.export import dfxml
 from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.export.timesketch import moment
@@ -153,8 +152,7 @@ def root(whole: tuple[Path, Path]) -> Path:
     return whole[0]
 
 
-def test_there_is_one_list_of_formats() -> None:
-    assert [name.value for name in Name] == list(FORMATS)
+def test_each_format_is_described() -> None:
     page = (Path(__file__).parents[1] / "docs" / "export.md").read_text()
     for name in FORMATS:
         assert f"\n## {name}\n" in page

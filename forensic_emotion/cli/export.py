@@ -12,25 +12,11 @@ import typer
 from forensic_emotion.cli import EXIT_PROBLEMS, app, examples
 from forensic_emotion.cli.options import RunNumber, takes
 from forensic_emotion.cli.rows import AsJson, print_json
+from forensic_emotion.export.formats import FORMATS
 from forensic_emotion.paths import visible
 from forensic_emotion.settings import ExportSettings
 
-
-class Name(str, Enum):
-    """The formats; ``export/formats.py`` has them, and a test holds the two together."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    timesketch = "timesketch"
-    case = "case"
-    dfxml = "dfxml"
-    coco = "coco"
-    vtt = "vtt"
-    frames = "frames"
-    manifest = "manifest"
-    hashdeep = "hashdeep"
-    bodyfile = "bodyfile"
+Name = Enum("Name", {name: name for name in FORMATS}, type=str)  # type: ignore[misc]
 
 
 @app.command(
@@ -65,7 +51,6 @@ def export(
     from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.export_progress import RowProgress
     from forensic_emotion.cli.noting import note, tell_altered, tell_of_run, tell_selection
-    from forensic_emotion.export.formats import FORMATS
     from forensic_emotion.export.write import Order, export
 
     order = Order(case, FORMATS[format.value], out, run, settings, evidence)

@@ -6,24 +6,13 @@ folder, as its entry here says. It takes what it writes from ``job``, row by row
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
-from forensic_emotion.export.job import Job
-
-
-class FileWriter(Protocol):
-    """Writes a run as one file."""
-
-    def __call__(self, job: Job, out: BinaryIO) -> None: ...
-
-
-class FolderWriter(Protocol):
-    """Writes a run as files in a folder, which is there and empty."""
-
-    def __call__(self, job: Job, out: Path) -> None: ...
+if TYPE_CHECKING:
+    from forensic_emotion.export.job import Job
 
 
 @dataclass(frozen=True)
@@ -39,15 +28,11 @@ class Format:
     passes: int = 1
     """How often it goes through the rows; for the progress only."""
 
-    def write_file(self, job: Job, out: BinaryIO) -> None:
-        cast(FileWriter, self._writer())(job, out)
-
-    def write_folder(self, job: Job, out: Path) -> None:
-        cast(FolderWriter, self._writer())(job, out)
-
-    def _writer(self) -> object:
+    def writer(self) -> Callable[[Job, Any], None]:
+        """Its function ``write``."""
         # By name and only now: each format may want libraries that the others do without.
-        return import_module(f"forensic_emotion.export.{self.name}").write
+        write: Callable[[Job, Any], None] = import_module(f"forensic_emotion.export.{self.name}").write
+        return write
 
 
 FORMATS = {

@@ -126,7 +126,7 @@ def _refuse_to_replace(order: Order) -> None:
 def _write_file(order: Order, job: Job) -> str:
     with written_whole(order.out, "export") as beside:
         with beside.open("xb") as target:
-            order.format.write_file(job, target)
+            order.format.writer()(job, target)
         sha256 = file_sha256(beside)
         _refuse_to_replace(order)  # once more: it took its time
     return sha256
@@ -135,7 +135,7 @@ def _write_file(order: Order, job: Job) -> str:
 def _write_folder(order: Order, job: Job) -> int:
     with written_whole(order.out, "export") as beside:
         beside.mkdir()
-        order.format.write_folder(job, beside)
+        order.format.writer()(job, beside)
         files = sum(1 for _ in beside.iterdir())
         _refuse_to_replace(order)
     return files
