@@ -22,7 +22,7 @@ test: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "slow or not slow" --durations 20 -n 2 --dist loadfile
+	$(BIN)/pytest -m "slow or not slow" --durations 20 -n 2 --dist worksteal
 
 lint: $(VENV)/.all
 	$(BIN)/ruff format .

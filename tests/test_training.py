@@ -166,6 +166,41 @@ def test_a_normalised_training_writes_the_plain_network_and_can_be_stopped(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("heads", [1, 2])
+def test_a_step_is_traced_once(monkeypatch: pytest.MonkeyPatch, heads: int) -> None:
+    """Half of a short training's time went into tracing its step a second time."""
+    import keras
+
+    from forensic_emotion.training.augment import Batch
+    from forensic_emotion.training.steps import compile_with, outputs_of, step_on
+
+    face = keras.Input((3,), name="images")
+    output = keras.layers.Dense(2, activation="softmax", name="output")(face)
+    votes = keras.layers.Dense(4, activation="softmax", name="ferplus")(face)
+    both = {"output": output, "ferplus": votes}
+    model = keras.Model({"images": face}, output if heads == 1 else both)
+    compile_with(model, keras.optimizers.SGD(0.1, momentum=0.9), ferplus_weight=0.5)
+    traced = []
+    as_it_is = type(model).train_step
+
+    def counted(self: Any, *given: Any) -> Any:
+        traced.append(given)
+        return as_it_is(self, *given)
+
+    monkeypatch.setattr(type(model), "train_step", counted)
+    targets = {"output": np.eye(2, dtype=np.float32), "ferplus": np.eye(2, 4, dtype=np.float32)}
+    names = outputs_of(model)
+    batch = Batch(
+        {"images": np.ones((2, 3), np.float32)},
+        {name: targets[name] for name in names},
+        {name: np.ones(2, np.float32) for name in names},
+    )
+    first, second = (step_on(model, batch)[0] for _ in range(2))
+    assert second < first
+    assert len(traced) == 1
+
+
+@pytest.mark.slow
 def test_a_sharpness_aware_step_takes_the_gradient_uphill_and_goes_on_from_below() -> None:
     import keras
 
