@@ -34,4 +34,7 @@ def wilson(hits: int, n: int) -> Interval:
     scale = 1 + Z95**2 / n
     centre = (share + Z95**2 / (2 * n)) / scale
     reach = Z95 / scale * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach), n)
+    # At the ends rounding would leave the bound a little on the wrong side of the share.
+    low = 0.0 if hits == 0 else centre - reach
+    high = 1.0 if hits == n else centre + reach
+    return Interval(share, low, high, n)

@@ -11,6 +11,8 @@ from forensic_emotion.intervals import Interval, wilson
 
 COMMON, MOSTLY = "neutral", 0.85
 """Of an example that shows what the mix of classes does to the answers."""
+FEWEST = 5
+"""Test pictures of the common class with some answer, for that example to be about such answers."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ class ErrorRate:
     """Class → share of wrong ones among such answers; empty for a model measured by an older femo."""
     rare: Rare | None
     """An example of what the mix of classes does; None likewise."""
-    degraded: float | None
-    """The highest share of wrong ones among the answered on test pictures made worse; None likewise."""
+    degraded: dict[str, Any] | None
+    """The condition in which most of the answers on test pictures made worse are wrong: its name, the share
+    and its interval; None likewise."""
 
 
 def label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:
@@ -131,29 +134,28 @@ def error_rate_of(split: str, metrics: dict[str, Any] | None, *, calibrated: boo
             for c in (answered or {}).get("classes", ())
             if c.get("wrong")
         ],
-        rare=_rare(metrics["classes"], answered["confusion"])
-        if answered and "confusion" in answered
-        else None,
-        degraded=max(
-            (
-                each["answered"]["error"]["value"]
-                for each in robustness.values()
-                if (each.get("answered") or {}).get("error")
-            ),
-            default=None,
-        ),
+        rare=_rare(metrics["classes"], (answered or {}).get("confusion")),
+        degraded=_degraded(robustness),
     )
 
 
-def _rare(classes: list[dict[str, Any]], confusion: list[list[int]]) -> Rare | None:
+def _degraded(robustness: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The condition in which most answers are wrong, with that share and its interval."""
+    errors = {name: (each.get("answered") or {}).get("error") for name, each in robustness.items()}
+    told = [{"name": name, **error} for name, error in errors.items() if error]
+    return max(told, key=lambda each: each["value"], default=None)
+
+
+def _rare(classes: list[dict[str, Any]], confusion: list[list[int]] | None) -> Rare | None:
     """What the answers are worth if ``MOSTLY`` of the faces are of the class ``COMMON``.
 
     With shares w of the labels, w_c P(c|c) / Σ w_y P(c|y) of the answers c carry that label; P(c|y) is
     the share of the test pictures labelled y that are answered c.
     """
     labelled = {c["label"]: c["n"] for c in classes}
-    if not all(labelled.values()) or COMMON not in labelled:
+    if not confusion or not all(labelled.values()) or COMMON not in labelled:
         return None
+    common = confusion[list(labelled).index(COMMON)]
     others = sum(labelled.values()) - labelled[COMMON]
     mix = {
         label: MOSTLY if label == COMMON else (1 - MOSTLY) * n / others for label, n in labelled.items()
@@ -163,6 +165,6 @@ def _rare(classes: list[dict[str, Any]], confusion: list[list[int]]) -> Rare | N
         answers = {
             of: mix[of] * row[column] / labelled[of] for of, row in zip(labelled, confusion, strict=True)
         }
-        if label != COMMON and sum(answers.values()):
+        if label != COMMON and common[column] >= FEWEST:
             found.append(Rare(label, answers[label] / sum(answers.values())))
     return min(found, key=lambda each: each.right, default=None)

@@ -10,6 +10,8 @@ temperature alone. Both are affine in the logits: built into the last layer they
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,8 +43,6 @@ COLDEST, HOTTEST = 0.05, 20.0
 RIDGES = (None, 1.0, 0.3, 0.1, 0.03, 0.01)
 """How strongly the matrix is held to the temperature; None: there is the temperature alone."""
 FOLDS = 5
-FEWEST = 100
-"""Of the surest pictures, whose error decides first whether there is a threshold at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,17 +140,19 @@ class Abstention:
 def choose_threshold(
     probabilities: Probabilities, labels: npt.NDArray[np.int64], max_error: float
 ) -> Abstention:
-    """The lowest threshold that keeps the error among answered pictures under a rate.
+    """A threshold that keeps the error among answered pictures under a rate.
 
     It is the upper end of the error's 95 % interval that is kept under it, not the error itself, for of
     a few thousand pictures the error is right by chance to within two points. Thresholds are tried from
-    the ``FEWEST`` surest pictures downwards, and the first that fails ends it: of hundreds that are all
-    tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn then
-    test"). What it comes to on other pictures is for ``femo evaluate`` to tell.
+    the surest pictures downwards, and the last before the first that fails is taken: of hundreds that are
+    all tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn then
+    test"). The first has so many pictures above it that half of the rate would pass, or half of all.
+    What it comes to on other pictures is for ``femo evaluate`` to tell.
     """
     confidence, wrong = surest_first(probabilities, labels)
     chosen = Abstention(max_error, 1.0, 0.0, None)
-    for answered in range(min(FEWEST, len(labels)), len(labels) + 1):
+    first = max(1, min(_enough_to_pass(max_error), len(labels) // 2))
+    for answered in range(first, len(labels) + 1):
         below = confidence[answered] if answered < len(labels) else 0.0
         # A threshold lies between two confidences; equal ones are answered together or not at all.
         if below < confidence[answered - 1]:
@@ -159,6 +161,13 @@ def choose_threshold(
                 break
             chosen = Abstention(max_error, float(below), answered / len(labels), error)
     return chosen
+
+
+def _enough_to_pass(max_error: float) -> int:
+    """Pictures of which half of a rate may be wrong, for the interval's end to be under the rate."""
+    return next(
+        n for n in itertools.count(1) if wilson(math.floor(max_error * n / 2), n).high <= max_error
+    )
 
 
 def build_in(model: keras.Model, correction: SoftmaxRegression) -> None:
@@ -220,8 +229,9 @@ def told_of(card: Mapping[str, Any]) -> str:
     text = f"temperature {calibration['temperature']:.2f}"
     if abstention["coverage"] == 0:
         return (
-            f"{text}; no threshold keeps the error among answered held-out faces under"
-            f" {abstention['max_error']:.0%}: every answer of this model will be uncertain"
+            f"{text}; of the surest held-out faces too many are answered wrongly, or there are too few, to"
+            f" keep the error under {abstention['max_error']:.0%}: every answer of this model will be"
+            " uncertain"
         )
     return (
         f"{text}; above {abstention['threshold']:.4f} it answers {abstention['coverage']:.1%} of the"

@@ -188,14 +188,20 @@ class Lost:
     """Share of right answers that is lost, -1 to 1."""
     low: float
     high: float
-    """95 % interval of the mean difference of pairs: what both get right or wrong tells nothing."""
+    """95 % interval of the difference of pairs: what both get right or wrong tells little."""
 
 
 def lost(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Lost:
-    """What the right answers (n,) of the same pictures lose from one to the other."""
-    differences = before.astype(np.float64) - after
-    mean, reach = float(differences.mean()), float(Z95 * differences.std() / np.sqrt(len(differences)))
-    return Lost(mean, mean - reach, mean + reach)
+    """What the right answers (n,) of the same pictures lose from one to the other.
+
+    Interval: Bonett & Price 2012, "Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data", which holds for few pairs, and for none that differ.
+    """
+    n = len(before)
+    worse, better = int((before & ~after).sum()), int((after & ~before).sum())
+    p, q = (worse + 1) / (n + 2), (better + 1) / (n + 2)
+    reach = float(Z95 * np.sqrt((p + q - (p - q) ** 2) / (n + 2)))
+    return Lost((worse - better) / n, p - q - reach, p - q + reach)
 
 
 def surest_first(
