@@ -353,6 +353,8 @@ def test_what_people_said_stands_beside_it(case: Path, tmp_path: Path) -> None:
         (["nobody"], "summary, faces, by-file, timeline"),
         (["summary", "--label", "happy"], "The preset 'summary' takes no --label"),
         (["summary", "--label", "happy"], "It takes: --run"),
+        (["timeline", "--label", "happy"], "The preset 'timeline' takes no --label"),
+        (["timeline", "--min-confidence", "0.5"], "'timeline' takes no --min-confidence"),
         (["select 1", "--limit", "1"], "SQL takes no --limit"),
         (["--run", "1"], "The list of presets takes no --run"),
         (["faces", "--label", "hapy"], "there is no label 'hapy'. One of: angry"),

@@ -188,7 +188,7 @@ def test_a_scan_leaves_nothing_but_its_case(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["case.db", "case.db.audit", "home"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_an_interrupted_scan_says_so_and_keeps_what_it_has(tmp_path: Path, how: int) -> None:
     many = tmp_path / "many"
     many.mkdir()

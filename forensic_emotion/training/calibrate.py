@@ -144,9 +144,9 @@ def choose_threshold(
 
     It is the upper end of the error's 95 % interval that is kept under it, not the error itself, for of
     a few thousand pictures the error is right by chance to within two points. Thresholds are tried from
-    the surest pictures downwards, and the last before the first that fails is taken: of hundreds that are
-    all tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn then
-    test"). The first has so many pictures above it that half of the rate would pass, or half of all.
+    the surest pictures downwards, and the last before the first that fails is taken: of hundreds that
+    are all tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn
+    then test"). The first has so many pictures above it that half of the rate would pass, or half of all.
     What it comes to on other pictures is for ``femo evaluate`` to tell.
     """
     confidence, wrong = surest_first(probabilities, labels)
@@ -229,8 +229,8 @@ def told_of(card: Mapping[str, Any]) -> str:
     text = f"temperature {calibration['temperature']:.2f}"
     if abstention["coverage"] == 0:
         return (
-            f"{text}; of the surest held-out faces too many are answered wrongly, or there are too few, to"
-            f" keep the error under {abstention['max_error']:.0%}: every answer of this model will be"
+            f"{text}; of the surest held-out faces too many are answered wrongly, or there are too few,"
+            f" to keep the error under {abstention['max_error']:.0%}: every answer of this model will be"
             " uncertain"
         )
     return (
