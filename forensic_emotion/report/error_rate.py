@@ -78,8 +78,8 @@ class ErrorRate:
     rare: Rare | None
     """An example of what the mix of classes does; None likewise."""
     degraded: dict[str, Any] | None
-    """Of the conditions in which test pictures were made worse, the one with most wrong answers: its name,
-    their share and its interval; None likewise."""
+    """Of the conditions in which test pictures were made worse, the one with most wrong answers: its
+    name, their share and its interval; None likewise."""
 
 
 def label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[LabelCount]:

@@ -146,8 +146,8 @@ def choose_threshold(
     a few thousand pictures the error is right by chance to within two points. Thresholds are tried from
     the surest pictures downwards, and the last before the first that fails is taken: of hundreds that
     are all tried, one would pass by chance (fixed-sequence testing; Angelopoulos et al. 2021, "Learn
-    then test"). The first has so many pictures above it that half of the rate would pass, or half of all.
-    What it comes to on other pictures is for ``femo evaluate`` to tell.
+    then test"). The first has so many pictures above it that half of the rate would pass, or half of
+    all. What it comes to on other pictures is for ``femo evaluate`` to tell.
     """
     confidence, wrong = surest_first(probabilities, labels)
     chosen = Abstention(max_error, 1.0, 0.0, None)
