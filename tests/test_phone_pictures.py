@@ -309,7 +309,7 @@ def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video
     # Of such a picture too the frames between key frames were not looked at.
     scanned(root, tmp_path / "keys.db", settings=ScanSettings(sample="keyframes"))
     write_report(tmp_path / "keys.db", tmp_path / "k.html", None, ReportSettings())
-    assert "Of video only key frames were decoded" in (tmp_path / "k.html").read_text()
+    assert "Of video, only key frames were decoded" in (tmp_path / "k.html").read_text()
     # A face in the still lies in a still picture, not on the first of four pages.
     paged = re.findall(r'"paged": ?(\w+)', (tmp_path / "r.html").read_text())
     assert set(paged) == {"false"}
