@@ -317,7 +317,7 @@ class TrainSettings(Settings):
     )
     max_error: float = setting(
         0.2,
-        "Error rate that the threshold for 'uncertain' keeps among answered faces of the held-out part.",
+        "Highest error rate that the threshold for 'uncertain' allows among answered held-out faces.",
         above=0,
         most=1,
     )
@@ -391,7 +391,9 @@ class SelectionSettings(Settings):
     """Which paths and faces of a run are told of."""
 
     path: str | None = setting(
-        None, "Only paths like this; * and ? stand for anything, * for / too. Other paths are not named."
+        None,
+        "Only paths matching this pattern; * (which also matches /) and ? are wildcards."
+        " Other paths are not named.",
     )
     notable: bool = setting(False, "Only files that a list of notable hashes has.")
     label: str | None = setting(None, "Only faces with this label: a class, or uncertain.")

@@ -245,7 +245,7 @@ def test_usage_errors(
 def test_case_and_evidence_are_not_confused(case: Path, tmp_path: Path) -> None:
     code, _, err = femo("scan", case, "--case", case)
     assert code == 2
-    assert "is given as evidence and is the case as well" in " ".join(err.split())
+    assert "is given as both the evidence and the case" in " ".join(err.split())
     for command in ("report", "verify", "info"):
         code, _, err = femo(command, "--case", case)
         assert code == 2
@@ -293,11 +293,11 @@ def test_what_is_kept_of_a_training_that_was_stopped_is_told(
 
     monkeypatch.setattr(module, "train", stopped)
     out = tmp_path / "out"
-    assert "nothing of it is kept" in femo("train", tmp_path / "x.csv", "--out", out)[2]
+    assert "nothing is kept" in femo("train", tmp_path / "x.csv", "--out", out)[2]
     (out / "checkpoint").mkdir(parents=True)
     (out / "checkpoint" / "state.json").write_text("{}")
     code, _, err = femo("train", tmp_path / "x.csv", "--out", out)
-    assert (code, "--resume goes on from there" in err) == (130, True)
+    assert (code, "--resume continues" in err) == (130, True)
 
 
 def test_models_lists_what_is_shipped() -> None:
@@ -316,7 +316,7 @@ def test_data_counts_and_tells_faults(tmp_path: Path) -> None:
     path = write_fer2013(tmp_path / "f.csv", {"Training": 7}, copies=[(0, "PublicTest")])
     code, out, _ = femo("data", path)
     assert code == 0
-    assert "PublicTest in Training: 1 pictures have a twin there" in out
+    assert "PublicTest in Training: 1 pictures have a twin in the other split" in out
     code, out, _ = femo("data", path, "--format", "json")
     assert json.loads(out)["counts"]["Training"]["angry"] == 1
     code, _, err = femo("data", tmp_path / "none.csv")

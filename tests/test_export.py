@@ -1221,11 +1221,11 @@ def test_a_selection_of_faces_tells_of_no_others(evidence: Path, tmp_path: Path)
     assert (code, "A selection: label uncertain. Faces: 1." in output) == (0, True)
     text = page.read_text()
     assert 'id="recording-' not in text
-    assert "None among what is selected." in text
+    assert "None in the selection." in text
     data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)[0])
     assert data["tracks"] == []
     code, output = femo("report", fresh, "--out", tmp_path / "q.html", "--path", "folder")
-    assert (code, "what is in a folder is 'folder/*'" in " ".join(output.split())) == (0, True)
+    assert (code, "what is in a folder give 'folder/*'" in " ".join(output.split())) == (0, True)
     text = " ".join((tmp_path / "q.html").read_text().split())
     assert "<b>1</b><span>problems</span>" in text, "the cover counts the whole run"
     events = exported(fresh, "timesketch", tmp_path / "t", "--label", "uncertain").read_text()
