@@ -48,14 +48,14 @@ def case(evidence: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--sample keyframes --every 2", "--every has no effect on --sample keyframes"),
-        ("--sample all --per-second 3", "--per-second has no effect on --sample all"),
+        ("--sample keyframes --every 2", "--every has no effect with --sample keyframes"),
+        ("--sample all --per-second 3", "--per-second has no effect with --sample all"),
         ("--every 2 --per-second 3", "--every and --per-second"),
         ("--detector hog --long-side 100", "--long-side 100 leaves hog"),
-        ("--smallest-face 2000", "--smallest-face 2000 is over --long-side 1280"),
+        ("--smallest-face 2000", "--smallest-face 2000 is above --long-side 1280"),
         ("--patience 0.001", "is below 1"),
-        ("--max-memory 99999999999999999999", "is over 16777216"),
-        ("--max-pages 99999999999999999999", "is over 1000000000"),
+        ("--max-memory 99999999999999999999", "is above 16777216"),
+        ("--max-pages 99999999999999999999", "is above 1000000000"),
     ],
 )
 def test_a_scan_refuses_what_has_no_effect(
@@ -252,7 +252,7 @@ def test_case_and_evidence_are_not_confused(case: Path, tmp_path: Path) -> None:
         assert f"femo {command} case.db" in err
     code, _, err = femo("query", "summary", case)
     assert code == 1
-    assert "A case is a command's first argument" in " ".join(err.split())
+    assert "The case is a command's first argument" in " ".join(err.split())
 
 
 def test_what_a_scan_names_at_its_end_can_be_typed(evidence: Path, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_file_of_a_model_is_no_model(tmp_path: Path, evidence: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"x")
     code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", "--model", tmp_path / "model.h5")
     assert code == 1
-    assert f"Name the folder: {tmp_path}" in " ".join(err.split()).replace("- ", "-")
+    assert f"Give the folder: {tmp_path}" in " ".join(err.split()).replace("- ", "-")
 
 
 def test_what_is_kept_of_a_training_that_was_stopped_is_told(

@@ -764,11 +764,11 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
     before = case.read_bytes()
     (case.parent / "notes.txt").write_text("keep me")
     for out in (case, case.parent / "notes.txt"):
-        with pytest.raises(UsageError, match="no report of femo"):
+        with pytest.raises(UsageError, match="not a report of femo"):
             write_report(case, out, None, ReportSettings())
     assert case.read_bytes() == before
     os.mkfifo(case.parent / "pipe")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         write_report(case, case.parent / "pipe", None, ReportSettings())
     with pytest.raises(FemoError, match="cannot be written"):
         write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
@@ -781,13 +781,13 @@ def test_a_checksum_file_of_something_else_stays(evidence: Path, case: Path) -> 
     sums = case.parent / "r.html.sha256"
     for there in (b"notes", b"0" * 64 + b"  other.html\n", b"0" * 64 + b"  r.html\nmore\n"):
         sums.write_bytes(there)
-        with pytest.raises(UsageError, match=r"not of r\.html"):
+        with pytest.raises(UsageError, match=r"does not belong to r\.html"):
             write_report(case, out, None, ReportSettings())
         assert sums.read_bytes() == there
         assert not out.exists()
     sums.unlink()
     os.mkfifo(sums)
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         write_report(case, out, None, ReportSettings())
     sums.unlink()
     for there in (b"", b"0" * 64 + b"  r.html\n"):
@@ -882,16 +882,16 @@ def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:
         ("UPDATE runs SET results_digest = 'x'", "run 1: paths were added, removed or changed after"),
         (
             "UPDATE runs SET examiner = 'Somebody'",
-            "examiner or another thing that is settled when a run",
+            "examiner or something else that is fixed when a run",
         ),
         (
             "UPDATE runs SET model_card = replace(model_card, '\"name\"', '\"Name\"')",
-            "model, examiner or another thing",
+            "model, examiner or something else",
         ),
         (
             "INSERT INTO reviews (run_id, face_id, at, reviewer, verdict, note)"
             " VALUES (1, 1, '2026-01-01T00:00:00Z', 'Nobody', 'confirmed', '')",
-            "review 1 of face 1: the audit table does not know of it",
+            "review 1 of face 1: the audit table has no entry for it",
         ),
         ("UPDATE audit SET user = 'nobody'", "audit entry 1 (scan, "),
         ("DROP VIEW face_results", "schema: the view face_results is missing"),
@@ -972,4 +972,4 @@ def test_what_an_output_lacks_is_told_as_that(evidence: Path, case: Path, tmp_pa
     scanned(evidence, case)
     ended = RUNNER.invoke(app, ["report", str(case), "--out", str(tmp_path / "none" / "r.html")])
     assert ended.exit_code == 1
-    assert f"There is no folder {tmp_path / 'none'}: make it" in " ".join(ended.stderr.split())
+    assert f"There is no folder {tmp_path / 'none'}: create it" in " ".join(ended.stderr.split())
