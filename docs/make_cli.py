@@ -57,11 +57,12 @@ def page() -> str:
 
 ENVIRONMENT = (
     "- `NO_COLOR`: if set, nothing is coloured. Nothing is coloured in a file or a pipe either.",
-    "- `COLUMNS`: how wide help is set. Tables in a file or a pipe are as wide as they need to be.",
-    "- `TMPDIR`: where the browser that prints a report as PDF keeps what it needs meanwhile.",
-    "- `XDG_CACHE_HOME`: below it (else below `~/.cache`), in `femo`, lie the landmarks of data sets that `femo"
-    " train`, `merge` and `evaluate` have found.",
-    "- `KERAS_BACKEND`: what `femo train` and `femo merge` compute with: tensorflow (the default), jax or torch.",
+    "- `COLUMNS`: width of the help texts. Tables in a file or a pipe are as wide as they need to be.",
+    "- `TMPDIR`: folder for temporary files of the browser that prints a report as PDF.",
+    "- `XDG_CACHE_HOME`: `femo train`, `merge` and `evaluate` cache the landmarks of data sets in its"
+    " subfolder `femo` (default: `~/.cache/femo`).",
+    "- `KERAS_BACKEND`: backend of `femo train` and `femo merge`: tensorflow (the default), jax or"
+    " torch.",
     "- `FEMO_DEBUG=1`: errors show where in femo they were raised.",
 )
 

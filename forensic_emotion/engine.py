@@ -83,7 +83,7 @@ def find_evidence(root: Path) -> list[Found]:
     if not paths:
         raise UsageError(
             f"There is no evidence in {root}: the folder holds no files.",
-            "Name the folder that holds the files, or one file. Is the drive mounted?",
+            "Give the folder that holds the files, or one file. Is the drive mounted?",
         )
     return paths
 
@@ -132,7 +132,7 @@ def scan(
         if summary.discovered != expected or sum(summary.states.values()) != expected:
             raise FemoError(
                 f"{expected} paths were discovered, but {summary.states} accounted for.",
-                "That is a fault of femo. The run is kept and marked as failed; scan into a new case.",
+                "This is a bug in femo. The run is kept and marked as failed; scan into a new case.",
             )
         state = "done"
     except KeyboardInterrupt:
@@ -164,7 +164,7 @@ def _tell_if_changed(
         return
     what = "gone" if found is None else ", ".join(changed_since(found, before.stamp))
     if what and not before.last_change.endswith(what):
-        text = f"changed since it was looked at, before the scan was stopped: {what}"
+        text = f"changed since it was analysed, before the scan was stopped: {what}"
         progress.changed(path, text)
         store.mark_changed(run_id, before.id, text)
 
@@ -221,8 +221,8 @@ class _Jobs:
             self._threads.submit(lambda: self._waiting.get_nowait()[-1]())
         except RuntimeError as error:
             raise FemoError(
-                f"The system refuses to start another thread: {error}.",
-                "Give fewer --workers, or raise the number that ulimit -u shows.",
+                f"The system cannot start another thread: {error}.",
+                "Use fewer --workers, or raise the limit that ulimit -u shows.",
             ) from error
         return future
 

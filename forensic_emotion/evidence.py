@@ -71,7 +71,7 @@ def discover(root: Path) -> Iterator[Found]:
     except OSError as error:
         raise UsageError(
             f"No evidence at {root}: {error.strerror}.",
-            "Check how the path is spelt, that the drive is mounted, and that you may read it.",
+            "Check the spelling of the path, that the drive is mounted, and that you may read it.",
         ) from error
     if is_folder:
         yield from _walk(top)
@@ -95,7 +95,7 @@ def _walk(root: bytes) -> Iterator[Found]:
             continue
         try:
             if relative and _device(os.path.join(root, relative)) != device:
-                text = "folder on another file system, not entered; scan it by itself"
+                text = "folder on another file system, not entered; scan it separately"
                 yield Found(root, relative, 0, error=text)
                 continue
             names = _list_folder(os.path.join(root, relative))
@@ -130,7 +130,7 @@ def _found(root: bytes, relative: bytes) -> Found:
             return Found(root, relative, status.st_size)
         return Found(root, relative, 0, skip=_irregular(status.st_mode))
     except OSError as error:
-        return Found(root, relative, 0, error=f"cannot be looked at: {error.strerror}")
+        return Found(root, relative, 0, error=f"cannot be examined: {error.strerror}")
 
 
 def _irregular(mode: int) -> str:
@@ -177,7 +177,7 @@ class OpenEvidence:
         now, there = os.fstat(self.source.fileno()), _status_of(self.path)
         found = _differences(_stamp(self.status), _stamp(now))
         if there is None or (there.st_dev, there.st_ino) != (now.st_dev, now.st_ino):
-            found.append("its path is gone" if there is None else "its path names another file")
+            found.append("its path no longer exists" if there is None else "its path names another file")
         return found
 
     def other_sha256(self) -> str | None:
@@ -237,12 +237,12 @@ def opened(
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise UnreadableEvidence("changed", "was a regular file when it was listed, and is none now")
+        raise UnreadableEvidence("changed", "was a regular file when it was listed, but is not any more")
     # Only what was hashed may be decoded, and only what the path still names is that path's content.
     with os.fdopen(descriptor, "rb", buffering=CHUNK) as source:
         if hashed is not None:
             if not _same(status, hashed.facts):
-                raise UnreadableEvidence("changed", "is not the file any more that was hashed")
+                raise UnreadableEvidence("changed", "is no longer the file that was hashed")
             yield OpenEvidence(hashed, b"", source, path, status)
             return
         facts = facts_of(status, born_at(descriptor, status), status.st_size, untouched)
@@ -277,7 +277,7 @@ def _status_of(path: bytes) -> os.stat_result | None:
 
 def _unreadable(error: OSError, facts: FileFacts | None = None) -> UnreadableEvidence:
     if error.errno == errno.ENOENT:
-        return UnreadableEvidence("vanished", "was listed, and is not there any more", facts)
+        return UnreadableEvidence("vanished", "was listed, but is no longer there", facts)
     if error.errno in (errno.EACCES, errno.EPERM):
         return UnreadableEvidence("no_permission", f"may not be read: {error.strerror}", facts)
     if error.errno == errno.ELOOP:

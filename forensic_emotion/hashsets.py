@@ -22,8 +22,8 @@ BYTES = {"sha256": 32, "sha1": 20, "md5": 16}
 
 
 KNOWN_FORMS = (
-    "Known are one hash a line, sha256sum, sha1sum, md5sum, hashdeep, CSV with a column SHA-256, SHA-1"
-    " or MD5, and NSRL RDSv3 (SQLite)."
+    "Accepted are one hash per line, sha256sum, sha1sum, md5sum, hashdeep, CSV with a SHA-256,"
+    " SHA-1 or MD5 column, and NSRL RDSv3 (SQLite)."
 )
 
 
@@ -60,8 +60,8 @@ class HashSet:
                 found = self.database.execute(asked, (digest.upper(), digest.lower())).fetchone()
             except sqlite3.Error as error:
                 raise FemoError(
-                    f"The hash list {self.name} cannot be read any more: {error}.",
-                    "See that it is there and whole, then give the same command again: it goes on.",
+                    f"The hash list {self.name} can no longer be read: {error}.",
+                    "Check that it exists and is complete, then run the same command again to resume.",
                 ) from error
             if found:
                 return True
@@ -101,7 +101,7 @@ class ListFile:
 def _unreadable(path: Path, error: OSError) -> UsageError:
     return UsageError(
         f"The hash list {path} cannot be read: {error.strerror}.",
-        "Check how its path is spelt, and that you may read it.",
+        "Check the spelling of its path, and that you may read it.",
     )
 
 
@@ -131,7 +131,7 @@ def read_hash_set(file: ListFile) -> HashSet:
     except csv.Error as error:
         raise UsageError(f"The hash list {path} cannot be read as CSV: {error}.", KNOWN_FORMS) from error
     if not any(found.hashes.values()):
-        raise UsageError(f"The hash list {path} holds no hash.", KNOWN_FORMS)
+        raise UsageError(f"The hash list {path} contains no hashes.", KNOWN_FORMS)
     return found
 
 
@@ -200,15 +200,16 @@ def _database(path: Path, sha256: str) -> HashSet:
     except sqlite3.Error as error:
         raise UsageError(
             f"The hash list {path} cannot be read as SQLite: {error}.",
-            "Fetch it anew, or give it as text.",
+            "Download it again, or give it as text.",
         ) from error
     if not there & set(BYTES):
         raise UsageError(
-            f"The hash list {path} is a database without NSRL's table FILE and its hashes.", KNOWN_FORMS
+            f"The hash list {path} is a database without NSRL's FILE table and its hashes.", KNOWN_FORMS
         )
     if not indexed:
         raise UsageError(
-            f"The hash list {path} has no index on its hashes: each file would take a pass over it.",
+            f"The hash list {path} has no index on its hashes: each file would require a full pass"
+            " over it.",
             "Write them to a text list:"
             f' sqlite3 {path.name} "select distinct sha256 from FILE" > known.txt',
         )

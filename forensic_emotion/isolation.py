@@ -208,14 +208,15 @@ class Isolated:
                 if again or self._closed:
                     raise FemoError(
                         f"A worker could not be started: {lost.text}, twice.",
-                        "Too little memory may be the cause: fewer --workers, a higher --max-memory.",
+                        "The cause may be too little memory: try fewer --workers or a higher"
+                        " --max-memory.",
                     ) from lost
         if self._expected is None:
             self._expected = facts
         if worker.paths == 0 and facts != self._expected:
             raise FemoError(
                 "A model, a list of hashes or a library was changed since the run began.",
-                "What was looked at by then is kept. Put back what was there and give the same command"
+                "What was analysed by then is kept. Restore what was there and run the same command"
                 " again, or scan into another case.",
             )
         return worker
@@ -266,7 +267,7 @@ class Isolated:
         except Lost as lost:
             if before is not None:
                 return before
-            problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing of it is known")
+            problem = Problem("analyse", lost.loss, f"{lost.text}, twice; nothing is known about it")
             outcome = Outcome(task.found.path, task.found.path_text, lost.loss, problems=(problem,))
             if lost.told is None:
                 # Of one that hangs the parent asks nothing: it may be the file system.
@@ -319,7 +320,7 @@ class Worker:
         except OSError as error:
             raise FemoError(
                 f"A worker cannot be started: {error.strerror or error}.",
-                "Give fewer --workers, or raise the limits that ulimit -a shows.",
+                "Use fewer --workers, or raise the limits that ulimit -a shows.",
             ) from error
         with suppress(BrokenPipeError):  # told where its answer is waited for
             self._pipe.send((load, limits))
@@ -397,7 +398,7 @@ class Worker:
             self._process.wait(5)
         code = self._process.poll()
         if code == -signal.SIGXCPU:
-            return Lost("timeout", "used more time of the processor than it may", told)
+            return Lost("timeout", "exceeded its limit of processor time", told)
         if code == -signal.SIGKILL:  # not by us: the kernel does so when memory runs out
             return Lost("out_of_memory", "ended by the system (SIGKILL), as when memory runs out", told)
         how = f"exit code {code}"
@@ -409,7 +410,7 @@ class Worker:
     def _too_much(self, allowed: int) -> str:
         most = f"{min(allowed, self._limits.memory) >> 20} MiB of memory"
         if allowed < self._limits.memory:
-            return f"asked for more than {most}, which the system allows a process (ulimit -v, -d)"
+            return f"asked for more than {most}, the system's limit for a process (ulimit -v, -d)"
         return f"asked for more than {most} (--max-memory)"
 
     def end(self) -> None:
@@ -509,7 +510,7 @@ def serve(descriptor: int) -> None:
             return
         except Exception as error:  # outside what ``analyse`` looks after: it costs this file, and shows
             log.debug("fault in a worker", exc_info=True)
-            text = f"fault in femo or a library: {type(error).__name__}: {error}"
+            text = f"bug in femo or a library: {type(error).__name__}: {error}"
             problems = (Problem("analyse", "fault", text),)
             found = task.found
             outcome = Outcome(found.path, found.path_text, "failed", problems=problems)

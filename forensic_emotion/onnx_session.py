@@ -44,5 +44,5 @@ def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.Infere
     except Exception as error:  # what ONNX Runtime raises has no base of its own
         raise ModelError(
             f"{path} cannot be loaded by ONNX Runtime: {error}.",
-            "Restore the file; one that ships with femo comes back by installing femo again.",
+            "Restore the file; to restore one that ships with femo, reinstall femo.",
         ) from error

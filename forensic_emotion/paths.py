@@ -37,7 +37,7 @@ def refuse_names_of_case(case: Path, output: Path) -> None:
         UsageError: it is one.
     """
     if os.path.realpath(output) in [str(beside(case, end)) for end in (*SQLITE_BESIDE, AUDIT)]:
-        raise UsageError(f"{output} is a name that belongs to the case.", "Choose another name.")
+        raise UsageError(f"{output} is a name reserved for the case.", "Choose another name.")
 
 
 def read_only(path: Path) -> str:
@@ -96,7 +96,7 @@ def refuse_inside(evidence: Path, output: Path, what: str) -> None:
     inside, root = os.path.realpath(output), os.path.realpath(evidence)
     if _is_below(inside, root) or _leads_to(inside, root) or _is_mounted_from(inside, root):
         raise UsageError(
-            f"The {what} {output} would lie inside {evidence}, which is only read.",
+            f"The {what} {output} would be inside {evidence}, where femo only reads.",
             "Choose another place for it.",
         )
 
@@ -114,7 +114,7 @@ def refuse_to_replace(out: Path, what: str, begins: bytes) -> None:
         FemoError: what is there cannot be read.
     """
     if head_of(out, what, len(begins)) not in (b"", begins):
-        raise UsageError(f"{out} is there already, and is no {what}.", "Choose another name.")
+        raise UsageError(f"{out} exists already, and is not a {what}.", "Choose another name.")
 
 
 def head_of(out: Path, what: str, length: int) -> bytes:
@@ -126,7 +126,7 @@ def head_of(out: Path, what: str, length: int) -> bytes:
     """
     try:
         if not stat.S_ISREG(out.stat().st_mode):
-            raise UsageError(f"{out} is no regular file.", f"Choose another name for the {what}.")
+            raise UsageError(f"{out} is not a regular file.", f"Choose another name for the {what}.")
         with out.open("rb") as there:
             return there.read(length)
     except FileNotFoundError:
@@ -170,11 +170,13 @@ def written_whole(out: Path, what: str) -> Iterator[Path]:
             else:
                 beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            remedy = "Choose another place with --out, where you may write."
+            remedy = "Choose another place with --out where you may write."
             if error.errno == errno.ENOENT:
-                remedy = f"There is no folder {out.parent}: make it, or choose another place with --out."
+                remedy = (
+                    f"There is no folder {out.parent}: create it, or choose another place with --out."
+                )
             elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                remedy = "Make room, or choose another place with --out."
+                remedy = "Free up space, or choose another place with --out."
             raise FemoError(
                 f"The {what} {out} cannot be written: {error.strerror or error}.", remedy
             ) from error
@@ -218,8 +220,8 @@ def refuse_second_name(case: Path) -> None:
             continue
         if path.is_file() and names > 1:
             raise UsageError(
-                f"The file {path} has {names} names (hard links) and would change under each.",
-                "Name a case that is not there yet, or copy this one and go on with the copy.",
+                f"The file {path} has {names} names (hard links) and would change under each of them.",
+                "Give a case that does not exist yet, or copy this one and use the copy.",
             )
 
 

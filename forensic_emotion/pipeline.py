@@ -255,7 +255,7 @@ def _looked_at_again(outcome: Outcome, source: OpenEvidence) -> Outcome:
     changes = source.changes()
     if not changes:
         return outcome
-    text = f"changed while it was looked at: {', '.join(changes)}"
+    text = f"changed while it was analysed: {', '.join(changes)}"
     return changed(outcome, (Problem("read", "changed", text),))
 
 
@@ -264,14 +264,14 @@ def _of_the_same_bytes(outcome: Outcome, found: Found, source: OpenEvidence) -> 
     try:
         other = source.other_sha256()
     except EvidenceError as error:
-        text = f"whether its bytes are those that were hashed cannot be told: {error.text}"
+        text = f"whether its bytes are those that were hashed cannot be checked: {error.text}"
         return replace(outcome, problems=(*outcome.problems, Problem("read", error.problem, text)))
     if other is None:
         return outcome
     # Which bytes were decoded nobody knows, so nothing may stand under either hash.
     text = (
-        f"its bytes changed while it was looked at: SHA-256 {source.evidence.sha256} → {other}; what was"
-        " found in it is left out, and has to be looked for again"
+        f"its bytes changed while it was analysed: SHA-256 {source.evidence.sha256} → {other}; what"
+        " was found in it is left out: scan it again"
     )
     failed = _failed(found, Problem("read", "changed", text), source.evidence.facts)
     return replace(failed, notable=outcome.notable)
@@ -317,7 +317,7 @@ def _look_unless_seen(
     return _look_at_media(job, source, kind)
 
 
-NO_KNOWN_TYPE = "no known type: no signature of a picture or a video that femo knows"
+NO_KNOWN_TYPE = "unknown type: no signature of a picture or video that femo knows"
 
 
 def _no_media(found: Found, source: OpenEvidence) -> Outcome:
@@ -329,17 +329,17 @@ def _no_media(found: Found, source: OpenEvidence) -> Outcome:
     reason = "empty: zero bytes" if empty else NO_KNOWN_TYPE
     problems = []
     if disk := disk_image(source.head):
-        reason = f"{disk}, not looked into: mount it read-only and scan what is in it"
+        reason = f"{disk}, not opened: mount it read-only and scan its contents"
         problems.append(Problem("identify", "not_looked_at", reason))
     elif held := archive(source.head):
-        reason = f"{held}, not looked into: unpack it and scan what is in it"
+        reason = f"{held}, not opened: unpack it and scan its contents"
     elif is_drawing(source.head):
-        reason = "a drawing (SVG), not looked at: it is no photograph, though it may hold one"
+        reason = "a drawing (SVG), not analysed: it is not a photograph, though it may contain one"
     elif media := without_reader(source.head):
-        reason = f"{media}, not looked at: femo has no reader for it; convert a copy and scan that"
+        reason = f"{media}, not analysed: femo has no reader for it; convert a copy and scan that"
         problems.append(Problem("identify", "unsupported", reason))
     if empty or (claims and not problems):
-        text = reason + (", though its name says picture or video" if claims else "")
+        text = reason + (", though its name suggests a picture or video" if claims else "")
         problems.append(Problem("identify", "empty" if empty else "not_media", text))
     return Outcome(found.path, found.path_text, "skipped", reason, evidence, problems=tuple(problems))
 
@@ -391,11 +391,11 @@ def _look_at_media(job: Job, source: OpenEvidence, kind: Kind, piece: Piece | No
         if _for_want_of_memory(error):
             raise MemoryError from error
         if isinstance(error, OSError) and error.errno == errno.EIO:
-            ended.append(Problem("read", "unreadable", f"cannot be read on: {error.strerror}"))
+            ended.append(Problem("read", "unreadable", f"cannot be read further: {error.strerror}"))
         else:
             # The one broad catch: a fault of femo or of a library costs this file only, and it shows.
             log.debug("fault while analysing %s", found.path_text, exc_info=True)
-            text = f"fault in femo or a library: {type(error).__name__}: {error}"
+            text = f"bug in femo or a library: {type(error).__name__}: {error}"
             ended.append(Problem("analyse", "fault", text))
     problems = (*media.problems, *ended)
     state: State = "faces" if faces else "no_face"

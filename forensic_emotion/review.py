@@ -108,10 +108,10 @@ class Desk:
             if self._ended:
                 raise FemoError(
                     "The review has ended; this was not written.",
-                    "Start femo review again and repeat it.",
+                    "Start femo review again and repeat the review.",
                 )
             if not self._case.is_file():  # else one would be made there
-                raise CaseError(f"The case {self._case} is gone.", "Is its drive mounted still?")
+                raise CaseError(f"The case {self._case} is gone.", "Is its drive still mounted?")
             if seen is not None:
                 with opened_case(self._case) as case:
                     counts = read_reviews(case, self._run_id).get(said.face_id)
@@ -168,9 +168,11 @@ class Overtaken(Exception):
     """Another window or reviewer was quicker, so that what a reviewer said may not be what they mean."""
 
     def __init__(self, review: Review | None) -> None:
-        what = "what was said of this face was taken back meanwhile"
+        what = "the review of this face has been withdrawn in the meantime"
         if review is not None:
-            what = "something else was said of this face meanwhile, which is shown here now"
+            what = (
+                "this face has been reviewed differently in the meantime; the newer review is now shown"
+            )
         super().__init__(what)
         self.review = review
 
@@ -199,7 +201,7 @@ class ReviewServer(ThreadingHTTPServer):
         except OSError as error:
             raise FemoError(
                 f"Port {port} cannot be used: {error.strerror}.",
-                "Choose another with --port, or leave it out for one that is free.",
+                "Choose another with --port, or leave it out to use a free one.",
             ) from error
         self.hosts = (f"{ADDRESS}:{self.server_port}", f"localhost:{self.server_port}")
 
@@ -331,9 +333,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         lengths = self.headers.get_all("Content-Length", [])
         if len(lengths) != 1 or "Transfer-Encoding" in self.headers:
-            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "The request does not tell its length.")
+            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "The request does not state its length.")
         if not re.fullmatch(r"[0-9]{1,15}", lengths[0]):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "The length of the request is no number.")
+            raise _Refused(HTTPStatus.BAD_REQUEST, "The length of the request is not a number.")
         length = int(lengths[0])
         if length > MAX_BODY:
             self.rfile.read(min(length, MAX_DROPPED))
@@ -378,7 +380,7 @@ def _judgement(body: bytes) -> tuple[Judgement, Seen | None]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UsageError("The request is no JSON.", "Send the review as one JSON object.") from error
+        raise UsageError("The request is not JSON.", "Send the review as one JSON object.") from error
     names = {"face_id", "verdict", "label", "note", "seen"}
     if not isinstance(value, dict) or not {"face_id", "verdict"} <= value.keys() <= names:
         raise UsageError(

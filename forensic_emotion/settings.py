@@ -56,14 +56,14 @@ def _out_of_range(spec: Field[Any], value: Any) -> str | None:
     if value is None:  # only where that is the default
         return None
     if limits["choices"] is not None and value not in limits["choices"]:
-        return f"{value!r} is none of {', '.join(limits['choices'])}"
+        return f"{value!r} is not one of {', '.join(limits['choices'])}"
     # Written so that "not a number", which compares as false, is out of every range.
     if limits["above"] is not None and not value > limits["above"]:
         return f"{value} is not above {limits['above']}"
     if limits["least"] is not None and not value >= limits["least"]:
         return f"{value} is below {limits['least']}"
     if limits["most"] is not None and not value <= limits["most"]:
-        return f"{value} is over {limits['most']}"
+        return f"{value} is above {limits['most']}"
     return None
 
 
@@ -99,78 +99,81 @@ class ScanSettings(Settings):
 
     sample: str = setting(
         "every",
-        "Which frames of a video to look at: one in every so many seconds (--every, --per-second),"
-        " key frames only (quick: no others are decoded), where the scene changes, or all.",
+        "Which frames of a video to analyse: one per interval (--every, --per-second), key frames"
+        " only (fast: no others are decoded), where the scene changes, or all.",
         choices=("every", "keyframes", "scenes", "all"),
     )
     every: float = setting(
         1.0,
-        "With --sample every: one frame every so many seconds of presentation time.",
+        "With --sample every: interval between frames, in seconds of presentation time.",
         above=0,
         most=86_400,
     )
     per_second: float | None = setting(
-        None, "With --sample every: so many frames a second (instead of --every).", above=0, most=1000
+        None, "With --sample every: frames per second (instead of --every).", above=0, most=1000
     )
     detector: str = setting(
         next(iter(DETECTORS)),
-        "What finds faces: "
+        "Face detector: "
         + ", ".join(f"{name} ({of.note})" if of.note else name for name, of in DETECTORS.items())
         + ".",
         choices=tuple(DETECTORS),
     )
     smallest_face: int = setting(
         20,
-        "Side in pixels of the smallest face to find, where the detector can and --long-side lets it;"
+        "Side in pixels of the smallest face to find, as far as the detector and --long-side allow;"
         " halving it can quadruple the time.",
         least=4,
         most=10_000,
     )
     long_side: int = setting(
         1280,
-        "Before detection, pictures are reduced so that the longer side has at most this many pixels; in"
-        " larger ones the smallest face that is found grows (files.smallest_face says to what).",
+        "Before detection, pictures are scaled down so that the longer side has at most this many"
+        " pixels; in larger pictures the smallest face that can be found is larger (see"
+        " files.smallest_face).",
         least=64,
         most=20_000,
     )
     confidence: float | None = setting(
         None,
-        "How sure the detector must be, 0 to 1. Default: "
+        "Minimum detector confidence, 0 to 1. Default: "
         + ", ".join(f"{of.confidence} for {name}" for name, of in DETECTORS.items())
         + ".",
         above=0,
         most=0.999,
     )
-    model: str = setting("face_resnet", "Expression model: the name of a shipped one, or its folder.")
+    model: str = setting(
+        "face_resnet", "Expression model: the name of a shipped one, or a model's folder."
+    )
     runtime: str = setting(
         "onnx",
-        "What computes the model: onnx (model.onnx, the reference), or tensorflow (model.h5; needs"
+        "Runtime for the model: onnx (model.onnx, the reference), or tensorflow (model.h5; needs"
         " the extra 'train').",
         choices=("onnx", "tensorflow"),
     )
     max_pixels: int = setting(
         100_000_000,
-        "Refuse pictures with more pixels than this: a decompression bomb of a few bytes can name"
+        "Refuse pictures with more pixels than this: a decompression bomb of a few bytes can claim"
         " billions.",
         least=1,
         most=1_000_000_000,
     )
     max_memory: int = setting(
         6144,
-        "MiB of memory that the work on a file may take; more gives the state out_of_memory.",
+        "MiB of memory allowed for analysing a file; beyond it the file gets the state out_of_memory.",
         least=512,
         most=1 << 24,
     )
     patience: float = setting(
         60.0,
-        "Seconds without a sign of life, and one more for each megabyte of the file (an hour at most),"
-        " after which the work on it is ended; it gets the state timeout.",
+        "Seconds without a response, plus one per megabyte of the file (an hour at most), after"
+        " which its analysis is stopped; it gets the state timeout.",
         least=1,
         most=86_400,
     )
     max_pages: int = setting(
         10_000,
-        "Look at no more pages or frames of one still-picture file (GIF, TIFF, WebP) than this.",
+        "Analyse at most this many pages or frames of one still-picture file (GIF, TIFF, WebP).",
         least=1,
         most=1_000_000_000,
     )
@@ -190,8 +193,8 @@ class ScanSettings(Settings):
             for name in ("every", "per_second"):
                 if name in given:
                     raise UsageError(
-                        f"{option(name)} has no effect on --sample {self.sample}.",
-                        "Leave one of them out: it is for --sample every.",
+                        f"{option(name)} has no effect with --sample {self.sample}.",
+                        "Leave out one of them: it is for --sample every.",
                     )
         if "every" in given and "per_second" in given:
             raise UsageError(
@@ -200,20 +203,21 @@ class ScanSettings(Settings):
         facts = DETECTORS[self.detector]
         if self.confidence is not None and self.confidence < facts.least_confidence:
             raise UsageError(
-                f"--confidence {self.confidence:g} has no effect on {self.detector}: it gives what it is"
-                f" surer of than {facts.least_confidence:g} only.",
+                f"--confidence {self.confidence:g} has no effect on {self.detector}: it only"
+                f" reports faces above {facts.least_confidence:g}.",
                 f"Give {facts.least_confidence:g} or more, or --detector centerface.",
             )
         if self.smallest_face > self.long_side:
             raise UsageError(
-                f"--smallest-face {self.smallest_face} is over --long-side {self.long_side}: hardly any"
-                " picture has a face of that size.",
+                f"--smallest-face {self.smallest_face} is above --long-side {self.long_side}:"
+                " hardly any picture has a face of that size.",
                 "Give a smaller --smallest-face, or a larger --long-side.",
             )
         if self.long_side < facts.least_long_side:
             raise UsageError(
-                f"--long-side {self.long_side} leaves {self.detector} next to nothing to find: no face"
-                f" under {facts.least_long_side // 2} pixels, after a picture was scaled to that.",
+                f"--long-side {self.long_side} leaves {self.detector} next to nothing to find: it"
+                f" finds no face under {facts.least_long_side // 2} pixels in a picture scaled to"
+                " that.",
                 f"Give a --long-side of {facts.least_long_side} or more, or --detector centerface.",
             )
 
@@ -229,82 +233,85 @@ class TrainSettings(Settings):
     network: str = setting(
         "seed", "Which network to build.", choices=("seed", "gated_vgg", "face_resnet")
     )
-    epochs: int = setting(24, "Passes over the fitted part of Training.", least=1, most=100_000)
-    batch_size: int = setting(128, "Pictures in one step.", least=1, most=65_536)
+    epochs: int = setting(
+        24, "Passes over the part of Training used for fitting.", least=1, most=100_000
+    )
+    batch_size: int = setting(128, "Pictures per step.", least=1, most=65_536)
     optimizer: str = setting(
-        "adam", "How steps are made; sgd has Nesterov momentum 0.9.", choices=("adam", "sgd")
+        "adam", "Optimizer; sgd uses Nesterov momentum 0.9.", choices=("adam", "sgd")
     )
     learning_rate: float = setting(
         1e-3, "Highest learning rate; falls to 0 along a cosine over all epochs.", above=0, most=1000
     )
     warmup: float = setting(
-        0.0, "Epochs over which the learning rate rises to it.", least=0, most=100_000
+        0.0, "Epochs over which the learning rate rises to its highest value.", least=0, most=100_000
     )
     weight_decay: float = setting(
-        0.0, "Pull of kernels towards 0; biases and normalisation have none.", least=0, most=1000
+        0.0, "Weight decay of kernels; biases and normalisation have none.", least=0, most=1000
     )
     average: float = setting(
         0.0,
-        "Moving average of the weights, per step, that is measured and kept; 0 keeps them as they are.",
+        "Decay per step of the moving average of the weights, which is measured and kept; 0: no"
+        " averaging.",
         least=0,
         most=0.99999,
     )
     label_smoothing: float = setting(
-        0.0, "Part of each label that is spread over all classes.", least=0, most=0.9
+        0.0, "Share of each label that is spread over all classes.", least=0, most=0.9
     )
     mixup: float = setting(
         0.0,
-        "Blend pictures by shares from Beta(a, a) with this a; 0 does not blend.",
+        "Blend pictures with shares from Beta(a, a) for this a; 0: no blending.",
         least=0,
         most=1000,
     )
     ferplus_weight: float = setting(
         0.5,
-        "What the FER+ output counts in the loss beside the classes (needs --ferplus).",
+        "Weight of the FER+ output in the loss, relative to the classes (needs --ferplus).",
         least=0,
         most=1000,
     )
     landmark_dropout: float = setting(
-        0.0, "Part of the pictures that are shown without landmarks.", least=0, most=1
+        0.0, "Share of the pictures that are shown without landmarks.", least=0, most=1
     )
-    rotate: float = setting(0.0, "Turn pictures by up to so many degrees.", least=0, most=180)
+    rotate: float = setting(0.0, "Rotate pictures by up to this many degrees.", least=0, most=180)
     shift: float = setting(0.0, "Move pictures by up to this share of their side.", least=0, most=0.5)
     zoom: float = setting(0.0, "Scale pictures by up to this share.", least=0, most=0.5)
     light: float = setting(0.0, "Change contrast and brightness by up to this share.", least=0, most=1)
-    erase: float = setting(0.0, "Part of the pictures that are covered in one place.", least=0, most=1)
+    erase: float = setting(0.0, "Share of the pictures of which one area is covered.", least=0, most=1)
     validation_share: float = setting(
         0.1,
-        "Part of Training held out to choose the epoch that is kept.",
+        "Share of Training held out to choose the epoch that is kept.",
         above=0,
         most=0.5,
     )
     flip: bool = setting(True, "Mirror half of the pictures, another half in each epoch.")
     precision: str = setting(
         "float32",
-        "Arithmetic of the training steps; mixed_bfloat16 is quicker where the processor has it.",
+        "Arithmetic of the training steps; mixed_bfloat16 is faster where the processor supports it.",
         choices=("float32", "mixed_bfloat16"),
     )
     distill_weight: float = setting(
         0.5,
-        "What the answer of teachers or votes counts in a picture's target, the labels counting the rest"
+        "Weight of the teachers' or votes' answer in a picture's target; the labels have the rest"
         " (needs --distill or --distill-votes).",
         least=0,
         most=1,
     )
     distill_votes: bool = setting(
         False,
-        "Join the teachers' answer with the FER+ votes on each picture before it is learnt from; without"
-        " a teacher learn from the votes alone (needs --ferplus).",
+        "Combine the teachers' answer with the FER+ votes on each picture; without a teacher, learn"
+        " from the votes alone (needs --ferplus).",
     )
     distill_seen: bool = setting(
         False,
-        "Ask the teachers about each picture as it is shown, moved, hidden and blended: at each step one"
-        " of them, by chance. Without it they are asked once, about the pictures as they are.",
+        "Ask the teachers about each picture as it is shown, moved, covered and blended: at each"
+        " step one of them, at random. Otherwise they are asked once, about the original pictures.",
     )
     distill_looks: bool = setting(
         False,
-        "Ask them, at each step, about another look at what is shown: mirrored or not, a little smaller"
-        " or larger, by chance (needs --distill-seen).",
+        "Ask them, at each step, about another view of what is shown: mirrored or not, slightly"
+        " smaller or larger, at random (needs --distill-seen).",
     )
     keep: str = setting(
         "best",
@@ -317,38 +324,38 @@ class TrainSettings(Settings):
     )
     max_error: float = setting(
         0.2,
-        "Error rate that the threshold for 'uncertain' keeps among answered faces of the held-out part.",
+        "Highest error rate that the threshold for 'uncertain' allows among answered held-out faces.",
         above=0,
         most=1,
     )
     freeze: bool = setting(
-        False, "With --init: train only the outputs and what starts anew, keep the rest."
+        False, "With --init: train only the outputs and newly initialised parts; keep the rest."
     )
     normalise: bool = setting(
         False,
-        "Batch normalisation behind each convolution while face_resnet is trained; it folds into the"
-        " weights that are written.",
+        "Batch normalisation after each convolution while face_resnet is trained; it is folded into"
+        " the weights that are written.",
     )
     sharpness: float = setting(
         0.0,
-        "Learn from the gradient so far up the slope of the loss: finds flat minima, takes half as long"
-        " again; 0 does not. Only for sgd.",
+        "Sharpness-aware minimisation: take the gradient this far up the slope of the loss; finds"
+        " flat minima, takes half as long again; 0: off. Only for sgd.",
         least=0,
         most=100,
     )
-    seed: int = setting(1, "Of every random choice in training.", least=0, most=2**32 - 1)
+    seed: int = setting(1, "Seed of every random choice in training.", least=0, most=2**32 - 1)
 
     def refuse_useless(self, given: Container[str]) -> None:
         for name in ("landmark_dropout", "ferplus_weight"):
             if self.network == "seed" and name in given:
                 raise UsageError(
-                    f"{option(name)} has no effect on --network seed, which takes landmarks"
-                    " as they are and learns from no votes.",
+                    f"{option(name)} has no effect on --network seed, which takes landmarks as they"
+                    " are and does not learn from votes.",
                     "Leave it out, or train another network.",
                 )
         if self.warmup and self.warmup >= self.epochs:
             raise UsageError(
-                f"--warmup {self.warmup:g} leaves nothing of --epochs {self.epochs} to learn in.",
+                f"--warmup {self.warmup:g} leaves none of --epochs {self.epochs} for learning.",
                 "Give a shorter --warmup, or more --epochs.",
             )
 
@@ -372,17 +379,18 @@ class EvaluateSettings(Settings):
 
     split: str = setting(
         "PublicTest",
-        "Which part of the data to measure on: Training, PublicTest, PrivateTest, or what it is called.",
+        "Split to measure on: Training, PublicTest, PrivateTest, or another by its name.",
     )
-    runtime: str = setting("onnx", "What computes the model.", choices=("onnx", "tensorflow"))
+    runtime: str = setting("onnx", "Runtime for the model.", choices=("onnx", "tensorflow"))
     ten_crop: bool = setting(
-        False, "Measure the mean over ten crops too: corners and middle, each with its mirror image."
+        False, "Also measure the mean over ten crops: corners and centre, each with its mirror image."
     )
     robustness: bool = setting(
-        True, "Measure on the same faces hidden, blurred, darkened, shrunk and turned too (minutes)."
+        True,
+        "Also measure on the same faces covered, blurred, darkened, shrunk and turned (takes minutes).",
     )
     record: bool = setting(
-        False, "Write the figures into the model's own model.json too, for reports to show."
+        False, "Also write the figures into the model's own model.json, for reports to show."
     )
 
 
@@ -391,16 +399,18 @@ class SelectionSettings(Settings):
     """Which paths and faces of a run are told of."""
 
     path: str | None = setting(
-        None, "Only paths like this; * and ? stand for anything, * for / too. Other paths are not named."
+        None,
+        "Only paths matching this pattern; * (which also matches /) and ? are wildcards."
+        " Other paths are not named.",
     )
-    notable: bool = setting(False, "Only files that a list of notable hashes has.")
+    notable: bool = setting(False, "Only files whose hash is in a list of notable hashes.")
     label: str | None = setting(None, "Only faces with this label: a class, or uncertain.")
     min_confidence: float | None = setting(
         None, "Only faces whose highest probability is at least this.", least=0, most=1
     )
     verdict: str | None = setting(
         None,
-        "Only faces of which a person said this last, or that were reviewed, or were not.",
+        "Only faces whose latest review is this, or that were reviewed, or not.",
         choices=("confirmed", "relabelled", "rejected", "reviewed", "unreviewed"),
     )
 
@@ -411,24 +421,24 @@ class ReportSettings(SelectionSettings):
 
     max_faces: int = setting(
         100_000,
-        "Show no more faces than this; the report says how many are left out.",
+        "Show at most this many faces; the report says how many are left out.",
         least=1,
         most=1_000_000_000,
     )
     picture_budget: int = setting(
         16,
-        "MiB that the pictures of faces may take in the file; faces beyond it stand without one, and the"
-        " report says how many.",
+        "MiB that the pictures of faces may take in the file; faces beyond it are shown without"
+        " one, and the report says how many.",
         least=0,
         most=1024,
     )
     tz: str | None = setting(
-        None, "Show times in this time zone too, as Europe/Vienna; UTC stays beside them."
+        None, "Also show times in this time zone, such as Europe/Vienna, beside UTC."
     )
     redact: bool = setting(
         False,
-        "Pixelate faces, name files by their numbers in the case, leave out places, times, notes,"
-        " names of hash lists, the words of problems and what files say of themselves.",
+        "Pixelate faces, identify files by their numbers in the case, leave out locations, times,"
+        " notes, names of hash lists, texts of problems and file metadata.",
     )
 
 
@@ -438,6 +448,6 @@ class ExportSettings(SelectionSettings):
 
     face_events: bool = setting(
         False,
-        "timesketch: an event for each face of a video too, at the container's creation time plus the"
-        " face's offset, where the container tells the zone of that time; its clock is not verified.",
+        "timesketch: also an event for each face of a video, at the container's creation time plus"
+        " the face's offset, where the container states the time zone; its clock is not verified.",
     )

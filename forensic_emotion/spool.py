@@ -85,16 +85,16 @@ class Spool:
                     packed += some
         except OSError as error:
             raise FemoError(
-                f"What was put aside in {self._folder} cannot be read back: {error.strerror}.",
-                "See that the drive is sound and give the same command again: it goes on.",
+                f"What was stored temporarily in {self._folder} cannot be read back: {error.strerror}.",
+                "Check the drive, then run the same command again to resume.",
             ) from error
         kept: tuple[Any, ...] = pickle.loads(packed)
         return kept
 
     def _full(self, error: OSError) -> FemoError:
         return FemoError(
-            f"What was found so far cannot be put aside in {self._folder}: {error.strerror}.",
-            "Make room there and give the same command again: it goes on.",
+            f"What was found so far cannot be stored temporarily in {self._folder}: {error.strerror}.",
+            "Free up space there, then run the same command again to resume.",
         )
 
 

@@ -25,8 +25,8 @@ FATES: tuple[Fate, ...] = get_args(Fate)
 MOST_NOTED = 200
 """Faults, and files, that an entry of the audit table names."""
 UNCHECKED = (
-    "nothing else was checked, nor any evidence compared: what stands in the place of femo's own views"
-    " and tables may act on whoever reads rows"
+    "nothing else was checked and no evidence compared: whatever replaces femo's own views and"
+    " tables could be run by reading rows"
 )
 HOLDING: tuple[Fate, ...] = ("unchanged", "unhashed")
 """``unhashed`` is what it was at the scan, a link or a file that cannot be read: as far as that goes."""
@@ -124,8 +124,8 @@ def choose_run(
         *chosen, folders, is_there = row
         if evidence is not None and run_id is None and not is_there and folders > 1:
             raise UsageError(
-                f"The case has runs of several folders, and none of {evidence}.",
-                "Say with --run which of them lies there now; femo info lists them.",
+                f"The case has runs of several folders, but none of {evidence}.",
+                "Use --run to say which of them is there now; femo info lists them.",
             )
         return Chosen(*chosen)
     if run_id is not None and all(entry.run_id != run_id for entry in audit.entries(case)):
@@ -171,7 +171,7 @@ def verify(
     case.rollback()
     files = None
     if evidence is not None and run_id is None:
-        faults.append("the run is missing whose evidence is to be compared")
+        faults.append("the run whose evidence is to be compared is missing")
     elif evidence is not None and run_id is not None:
         files = list(_compare(case, run_id, evidence, on_file))
     notes = [] if of_audit else list(made(_made_anew(case)))

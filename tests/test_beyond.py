@@ -40,9 +40,9 @@ def told(path: Path) -> list[str]:
         (b"", []),
         (bytes(5000), []),
         (b"a maker's own notes", []),
-        (b"PK\x03\x04" + bytes(60), ["an archive or a document (ZIP) that follows behind the end"]),
-        (b"notes " * 2000 + b"%PDF-1.7 ", ["a document (PDF) that follows behind the end"]),
-        (jpeg(), ["pictures that follow behind the end of the last one (JPEG): 1"]),
+        (b"PK\x03\x04" + bytes(60), ["an archive or a document (ZIP) after the end"]),
+        (b"notes " * 2000 + b"%PDF-1.7 ", ["a document (PDF) after the end"]),
+        (jpeg(), ["pictures after the end of the last one (JPEG): 1"]),
         (bytes(10) + jpeg() + b"text" + jpeg(progressive=True), ["of the last one (JPEG): 2"]),
     ],
 )
@@ -62,13 +62,13 @@ def test_what_follows_behind_a_jpeg_is_told(
 def test_bytes_between_the_segments_of_a_jpeg_hide_nothing(tmp_path: Path) -> None:
     path = tmp_path / "p.jpg"
     path.write_bytes(jpeg()[:20] + b"\0junk" + jpeg()[20:] + jpeg())  # behind APP0
-    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 1"]
+    assert told(path) == ["pictures after the end of the last one (JPEG): 1"]
 
 
 def test_a_jpeg_made_to_waste_time_does_not(tmp_path: Path) -> None:
     started = time.process_time()  # not what others on this machine take
     path = tmp_path / "p.jpg"
-    many = ["what looks like pictures behind the end of the last one (JPEG), 32 times or more"]
+    many = ["what looks like pictures after the end of the last one (JPEG), 32 times or more"]
     for fake in (b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\0"):
         path.write_bytes(jpeg() + fake * 1_000_000 + jpeg())
         assert told(path) == many
@@ -103,9 +103,7 @@ def test_a_page_list_hides_no_picture(tmp_path: Path) -> None:
     path.write_bytes(within + other)
     frames, facts = read_frames(path)
     assert len(frames) == 2
-    assert "pictures that follow behind the end of the last one (JPEG): 1" in [
-        p.message for p in facts.problems
-    ]
+    assert "pictures after the end of the last one (JPEG): 1" in [p.message for p in facts.problems]
 
 
 def test_a_list_within_a_comment_hides_no_picture(tmp_path: Path) -> None:
@@ -127,7 +125,7 @@ def test_a_list_within_a_comment_hides_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "p.mpo"
     path.write_bytes(data[:2] + comment + data[2:] + padding + other)
     assert entry > 0
-    assert "pictures that follow behind the end of the last one (JPEG): 1" in told(path)
+    assert "pictures after the end of the last one (JPEG): 1" in told(path)
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP"])
@@ -136,7 +134,7 @@ def test_another_kind_of_picture_behind_a_jpeg_is_told(tmp_path: Path, format: s
     Image.fromarray(SHOWN).save(target, format)
     path = tmp_path / "p.jpg"
     path.write_bytes(jpeg() + bytes(50) + target.getvalue())
-    assert told(path) == ["a picture that follows behind the end of the last one (PNG, GIF or WebP)"]
+    assert told(path) == ["a picture after the end of the last one (PNG, GIF or WebP)"]
 
 
 def test_a_png_in_many_parts_is_whole(tmp_path: Path) -> None:
@@ -181,7 +179,7 @@ def test_a_text_that_hides_what_a_png_says_of_its_colours_is_told(tmp_path: Path
 def test_fill_bytes_in_a_jpeg_hide_nothing(tmp_path: Path) -> None:
     path = tmp_path / "p.jpg"
     path.write_bytes(jpeg()[:2] + b"\xff" * 20_000 + jpeg()[2:] + jpeg())
-    assert told(path) == ["pictures that follow behind the end of the last one (JPEG): 1"]
+    assert told(path) == ["pictures after the end of the last one (JPEG): 1"]
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP", "BMP"])
@@ -196,7 +194,7 @@ def test_a_second_picture_behind_the_end_is_told(tmp_path: Path, format: str) ->
         data = target.getvalue()
         for rest, n in ((b"", 0), (bytes(100), 0), (data, 1), (jpeg(), 1)):
             path.write_bytes(data + rest)
-            expected = [f"bytes that follow behind the end of the picture: {len(rest)}"] * n
+            expected = [f"bytes after the end of the picture: {len(rest)}"] * n
             assert told(path) == expected, (size, rest[:4])
         path.write_bytes(data + b"PK\x03\x04" + bytes(30))
         assert told(path)[0].endswith("picture: 34, an archive or a document (ZIP)")
@@ -218,7 +216,7 @@ def test_strips_and_tiles_of_one_page_are_told(tmp_path: Path) -> None:
     path = tmp_path / "p.tif"
     head = b"II*\0" + struct.pack("<I", 8)
     path.write_bytes(head + struct.pack("<H", len(entries)) + packed + bytes(4) + bytes(512))
-    assert "pages whose pixels lie in strips and in tiles, of which one was looked at: 1" in [
+    assert "pages with pixels both in strips and in tiles, of which one was analysed: 1" in [
         p.message for p in read_frames(path)[1].problems
     ]
 
@@ -248,14 +246,14 @@ def test_what_transparency_hides_is_told(tmp_path: Path) -> None:
     assert told_of(smooth, opaque // 2) == []
     for opacity in (0, 1, 15):
         assert told_of(smooth, np.full_like(opaque, opacity)) == [
-            "colours that lie beneath its transparent parts"
+            "colours beneath its transparent parts"
         ]
     assert told_of(np.full_like(smooth, 255), smooth[:, :, :1]) == [
-        "what its transparent parts show before a dark background"
+        "what its transparent parts show on a dark background"
     ]
     dotted = np.zeros_like(opaque)
     dotted[::16, ::16] = 255
-    assert told_of(smooth, dotted) == ["colours that lie beneath its transparent parts"]
+    assert told_of(smooth, dotted) == ["colours beneath its transparent parts"]
     # A white drawing, a picture that was cut out, with nothing beneath, and a black drawing.
     assert told_of(np.full_like(smooth, 255), np.where(smooth[:, :, :1] > 128, opaque, 0)) == []
     cut = opaque.copy()

@@ -149,7 +149,7 @@ def test_filters_narrow_the_gallery_and_stay_in_the_address(page: Any, report: s
     assert count(page) == 17
     page.select_option("#filter-label", "sad")
     assert count(page) == 0
-    assert "No face meets these filters" in page.locator("#count").inner_text()
+    assert "No face matches these filters" in page.locator("#count").inner_text()
     page.click("#reset")
     page.fill("#filter-q", "drop table")
     assert count(page) == 1
@@ -281,7 +281,7 @@ def test_faces_that_nobody_judged_are_neither_good_nor_poor(
     narrow = (("quality=good", 0), ("quality=poor", 0), ("px=8", 0))
     for asked, n in (step for one in narrow for step in (one, ("px=0", every))):
         page.goto(f"{report}#{asked}")
-        shown = re.compile(rf"^\s*{n} of" if n else r"No face meets")
+        shown = re.compile(rf"^\s*{n} of" if n else r"No face matches")
         playwright.expect(page.locator("#count"), asked).to_have_text(shown)
     page.goto(report + "#face=7")
     assert "its quality was not judged" in page.locator("#detail").inner_text()

@@ -158,7 +158,7 @@ def test_a_case_of_an_older_femo_is_brought_up_to_date_on_request(
     trapped = Path(shutil.copy(path, tmp_path / "trapped.db"))
     with closing(sqlite3.connect(trapped)) as connection, connection:
         connection.execute("CREATE TRIGGER z AFTER INSERT ON faces BEGIN DELETE FROM runs; END")
-    with pytest.raises(CaseError, match="its trigger z is none of femo's"):
+    with pytest.raises(CaseError, match="its trigger z is not one of femo's"):
         migrate(trapped, "2026-01-01T00:00:00Z", ("femo", "migrate"))
     assert not list(tmp_path.glob("trapped.db.before*")), "nothing is in the way of the next one"
 
@@ -244,7 +244,7 @@ def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: 
     path = tmp_path / "case.db"
     path.write_bytes(content)
     for use in (CaseStore, lambda p: opened_case(p).__enter__()):
-        with pytest.raises(CaseError, match=r"no case"):
+        with pytest.raises(CaseError, match=r"not a femo case"):
             use(path)
     assert path.read_bytes() == content
 
@@ -256,7 +256,7 @@ def test_another_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(CaseError, match="no case of femo"):
+    with pytest.raises(CaseError, match="not a femo case"):
         CaseStore(path)
     assert path.read_bytes() == before
 
@@ -265,7 +265,7 @@ def test_a_missing_case_is_told_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="no case"), opened_case(tmp_path / "none.db"):
         pass
     assert not (tmp_path / "none.db").exists()
-    with pytest.raises(CaseError, match="cannot be made"):
+    with pytest.raises(CaseError, match="cannot be created"):
         CaseStore(tmp_path / "no_folder" / "case.db")
 
 
@@ -388,7 +388,7 @@ def test_a_journal_beside_a_case_deletes_nothing(case: Path, evidence: Path, tmp
         migrate(case, "2026-01-01T00:00:00Z", ("femo", "migrate"))
     with pytest.raises(CaseError, match="cannot be read") as told, opened_case(case):
         pass
-    assert "case.db-journal tells of a change" in str(told.value.remedy)
+    assert "case.db-journal shows that a change" in str(told.value.remedy)
     assert victim.read_bytes() == b"precious"
     # So it was: SQLite itself takes the name for that of its own file.
     with closing(sqlite3.connect(case)) as connection:
@@ -403,7 +403,7 @@ def test_a_view_in_place_of_a_table_is_refused(case: Path, name: str) -> None:
         endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
         connection.execute(f"CREATE VIEW {name} AS {endless}")
         connection.commit()
-    with pytest.raises(CaseError, match=f"its {name} is no table"), opened_case(case):
+    with pytest.raises(CaseError, match=f"its {name} is not a table"), opened_case(case):
         pass
 
 
@@ -493,7 +493,7 @@ def test_a_copy_without_its_log_says_what_is_missing(
     monkeypatch.setattr("forensic_emotion.case.queries.sqlite3.connect", read_only)
     with pytest.raises(CaseError) as told, opened_case(copy):
         pass
-    assert "copy.db-wal was not: fetch that too" in told.value.remedy
+    assert "without copy.db-wal: copy that too" in told.value.remedy
 
 
 def test_which_frames_were_looked_at_is_in_the_case(evidence: Path, tmp_path: Path) -> None:

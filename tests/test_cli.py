@@ -48,14 +48,14 @@ def case(evidence: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--sample keyframes --every 2", "--every has no effect on --sample keyframes"),
-        ("--sample all --per-second 3", "--per-second has no effect on --sample all"),
+        ("--sample keyframes --every 2", "--every has no effect with --sample keyframes"),
+        ("--sample all --per-second 3", "--per-second has no effect with --sample all"),
         ("--every 2 --per-second 3", "--every and --per-second"),
         ("--detector hog --long-side 100", "--long-side 100 leaves hog"),
-        ("--smallest-face 2000", "--smallest-face 2000 is over --long-side 1280"),
+        ("--smallest-face 2000", "--smallest-face 2000 is above --long-side 1280"),
         ("--patience 0.001", "is below 1"),
-        ("--max-memory 99999999999999999999", "is over 16777216"),
-        ("--max-pages 99999999999999999999", "is over 1000000000"),
+        ("--max-memory 99999999999999999999", "is above 16777216"),
+        ("--max-pages 99999999999999999999", "is above 1000000000"),
     ],
 )
 def test_a_scan_refuses_what_has_no_effect(
@@ -245,14 +245,14 @@ def test_usage_errors(
 def test_case_and_evidence_are_not_confused(case: Path, tmp_path: Path) -> None:
     code, _, err = femo("scan", case, "--case", case)
     assert code == 2
-    assert "is given as evidence and is the case as well" in " ".join(err.split())
+    assert "is given as both the evidence and the case" in " ".join(err.split())
     for command in ("report", "verify", "info"):
         code, _, err = femo(command, "--case", case)
         assert code == 2
         assert f"femo {command} case.db" in err
     code, _, err = femo("query", "summary", case)
     assert code == 1
-    assert "A case is a command's first argument" in " ".join(err.split())
+    assert "The case is a command's first argument" in " ".join(err.split())
 
 
 def test_what_a_scan_names_at_its_end_can_be_typed(evidence: Path, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_file_of_a_model_is_no_model(tmp_path: Path, evidence: Path) -> None:
     (tmp_path / "model.h5").write_bytes(b"x")
     code, _, err = femo("scan", evidence, "--case", tmp_path / "c.db", "--model", tmp_path / "model.h5")
     assert code == 1
-    assert f"Name the folder: {tmp_path}" in " ".join(err.split()).replace("- ", "-")
+    assert f"Give the folder: {tmp_path}" in " ".join(err.split()).replace("- ", "-")
 
 
 def test_what_is_kept_of_a_training_that_was_stopped_is_told(
@@ -293,11 +293,11 @@ def test_what_is_kept_of_a_training_that_was_stopped_is_told(
 
     monkeypatch.setattr(module, "train", stopped)
     out = tmp_path / "out"
-    assert "nothing of it is kept" in femo("train", tmp_path / "x.csv", "--out", out)[2]
+    assert "nothing is kept" in femo("train", tmp_path / "x.csv", "--out", out)[2]
     (out / "checkpoint").mkdir(parents=True)
     (out / "checkpoint" / "state.json").write_text("{}")
     code, _, err = femo("train", tmp_path / "x.csv", "--out", out)
-    assert (code, "--resume goes on from there" in err) == (130, True)
+    assert (code, "--resume continues" in err) == (130, True)
 
 
 def test_models_lists_what_is_shipped() -> None:
@@ -316,7 +316,7 @@ def test_data_counts_and_tells_faults(tmp_path: Path) -> None:
     path = write_fer2013(tmp_path / "f.csv", {"Training": 7}, copies=[(0, "PublicTest")])
     code, out, _ = femo("data", path)
     assert code == 0
-    assert "PublicTest in Training: 1 pictures have a twin there" in out
+    assert "PublicTest in Training: 1 pictures have a twin in the other split" in out
     code, out, _ = femo("data", path, "--format", "json")
     assert json.loads(out)["counts"]["Training"]["angry"] == 1
     code, _, err = femo("data", tmp_path / "none.csv")

@@ -37,7 +37,7 @@ def test_the_file_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pictures.grey[0].ravel(), first)
     assert pictures.landmarks.shape == (11, 68, 2)
     assert len(pictures.split("PublicTest")) == 3
-    with pytest.raises(DataError, match="no picture of split 'PrivateTest'"):
+    with pytest.raises(DataError, match="no pictures of split 'PrivateTest'"):
         pictures.split("PrivateTest")
 
 
@@ -67,8 +67,8 @@ PIXELS = " ".join(["0"] * 2304)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,c\n1,2,3\n", "not emotion, pixels, Usage"),
-        ("emotion,pixels,Usage\n", "holds no pictures"),
+        ("a,b,c\n1,2,3\n", "not emotion, pixels and Usage"),
+        ("emotion,pixels,Usage\n", "contains no pictures"),
         (
             f"emotion,pixels,Usage\n7,{PIXELS},Training\n",
             "line 2: emotion is '7', not a number from 0 to 6.",
@@ -91,13 +91,13 @@ PIXELS = " ".join(["0"] * 2304)
         (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}-3,Training\n", "line 2: pixels has a value"),
         (f"emotion,pixels,Usage\n1,{PIXELS[:-1]}1_0,Training\n", "line 2: pixels has a value"),
         (f"emotion,pixels,Usage\n1,{PIXELS},Training,x\n", "line 2: more cells than the 3 columns"),
-        ("emotion,emotion,pixels,Usage\n", "each once"),
-        (f"1,{PIXELS},Training\n", "…, not emotion, pixels, Usage"),
+        ("emotion,emotion,pixels,Usage\n", "once each"),
+        (f"1,{PIXELS},Training\n", "…, not emotion, pixels and Usage"),
         (
             f'emotion,pixels,Usage\n1,"{PIXELS * 40},Training\n',
             "fer2013.csv, line 2 or later: field larger",
         ),
-        ("", "not emotion, pixels, Usage"),
+        ("", "not emotion, pixels and Usage"),
     ],
 )
 def test_a_file_that_cannot_be_is_told_with_the_picture(tmp_path: Path, text: str, message: str) -> None:
@@ -117,7 +117,7 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
 def test_what_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
     """Its hash would be that of nothing, and its landmarks those of whatever has the same hash."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         data.read(tmp_path / "pipe")
 
 
@@ -148,7 +148,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setattr(data, "cache_folder", lambda: tmp_path / "file")
-    with pytest.raises(FemoError, match=r"cannot be kept in .*file"):
+    with pytest.raises(FemoError, match=r"cannot be stored in .*file"):
         data.read(write_fer2013(tmp_path / "fer2013.csv", {"Training": 1}))
 
 
@@ -183,7 +183,7 @@ def test_the_split_is_that_of_its_seed(tmp_path: Path) -> None:
 
 def test_a_class_without_pictures_is_told(tmp_path: Path) -> None:
     pictures = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
-    with pytest.raises(DataError, match="no picture to fit of class fear"):
+    with pytest.raises(DataError, match="no pictures to fit of class fear"):
         data.split_training(pictures.where(pictures.labels != 2), 0.2)
     with pytest.raises(DataError, match="Too few"):
         data.split_training(pictures.where(pictures.labels > 6), 0.2)
@@ -203,9 +203,11 @@ def test_votes_are_joined_within_each_split(tmp_path: Path, header: str, prefix:
     (tmp_path / "own.csv").write_text("\n".join([header_line, *rows]) + "\n")
     labels = np.array([4, 2])
     assert len(sources.read_votes(tmp_path / "own.csv", np.array(["Training"] * 2), labels)) == 2
-    with pytest.raises(DataError, match="than the pictures: 0 of 2 agree"):
+    with pytest.raises(DataError, match="from those of the pictures: 0 of 2 agree"):
         sources.read_votes(tmp_path / "own.csv", np.array(["Training"] * 2), labels[::-1])
-    with pytest.raises(DataError, match="votes for 2 pictures of split Training, the pictures are 3"):
+    with pytest.raises(
+        DataError, match="votes for 2 pictures of split Training, but there are 3 pictures"
+    ):
         sources.read_votes(path, np.array(["Training"] * 3))
 
 
@@ -216,12 +218,12 @@ def test_what_holds_no_votes_is_told(tmp_path: Path) -> None:
     path = write_votes(tmp_path / "w.csv", {"Training": 1})
     good = path.read_text()
     path.write_text(good.replace(",0,2,", ",9,-2,"))
-    with pytest.raises(DataError, match="line 2: -2 is no number of votes"):
+    with pytest.raises(DataError, match="line 2: -2 is not a number of votes"):
         sources.read_votes(path, np.array(["Training"]))
     path.write_text(good.replace(",0,2,", ",zero,2,"))
     with pytest.raises(DataError, match="line 2: could not convert"):
         sources.read_votes(path, np.array(["Training"]))
-    with pytest.raises(DataError, match="cannot be joined to the pictures in the folder"):
+    with pytest.raises(DataError, match="cannot be matched to the pictures in the folder"):
         data.read(tmp_path, path)
 
 
@@ -299,12 +301,12 @@ def test_a_split_that_is_named_like_markup_is_named_as_it_is(tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_is_told_with_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"0\.png has 47x47 pixels"):
         sources.read_labelled(write_folder(tmp_path / "a", {"train/sad": 1}, side=47))
-    with pytest.raises(DataError, match=r"lies in 'bored', which is no class"):
+    with pytest.raises(DataError, match=r"is in 'bored', which is not a class"):
         sources.read_labelled(write_folder(tmp_path / "b", {"train/bored": 1}))
-    with pytest.raises(DataError, match=r"does not lie at split/class/picture"):
+    with pytest.raises(DataError, match=r"is not at split/class/picture"):
         sources.read_labelled(write_folder(tmp_path / "c", {"train": 1}))
     (tmp_path / "e").mkdir()
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="contains no pictures"):
         sources.read_labelled(tmp_path / "e")
     (write_folder(tmp_path / "d", {"train/sad": 1}) / "train" / "sad" / "x.jpg").write_text("text")
     with pytest.raises(DataError, match=r"x\.jpg cannot be decoded"):
@@ -342,7 +344,7 @@ def test_pictures_that_are_not_of_eight_bits_or_not_read_are_told(tmp_path: Path
         with pytest.raises(DataError, match=r"odd\.png"):
             sources.read_labelled(root)
     odd.rename(odd.with_suffix(".bmp"))
-    with pytest.raises(DataError, match=r"odd\.bmp is a picture that is not read"):
+    with pytest.raises(DataError, match=r"odd\.bmp is a picture in a format that is not read"):
         sources.read_labelled(root)
 
 
@@ -352,7 +354,7 @@ def test_votes_that_are_none_are_told_with_their_line(tmp_path: Path, bad: str) 
     lines = path.read_text().splitlines()
     lines[2] = lines[2].rsplit(",", 1)[0] + "," + bad
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(DataError, match=r"line 3: .* is no number of votes"):
+    with pytest.raises(DataError, match=r"line 3: .* is not a number of votes"):
         sources.read_votes(path, np.array(["Training"] * 3))
 
 
@@ -362,7 +364,7 @@ def test_votes_out_of_order_are_told(tmp_path: Path) -> None:
         f"Training,{name}," + ",".join(["1"] * 10) for name in ("fer1.png", "", "fer3.png", "fer2.png")
     ]
     (tmp_path / "v.csv").write_text("\n".join([header, *rows]) + "\n")
-    with pytest.raises(DataError, match=r"line 5: fer2\.png stands behind fer3\.png"):
+    with pytest.raises(DataError, match=r"line 5: fer2\.png comes after fer3\.png"):
         sources.read_votes(tmp_path / "v.csv", np.array(["Training"] * 4))
 
 

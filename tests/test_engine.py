@@ -280,7 +280,7 @@ def test_a_file_that_vanishes_during_the_scan_is_recorded(evidence: Path, tmp_pa
     ("change", "told"),
     [
         (lambda p: os.utime(p, ns=(1, 1)), "modified"),
-        (lambda p: p.unlink(), "its path is gone"),
+        (lambda p: p.unlink(), "its path no longer exists"),
         (lambda p: p.rename(p.with_name("other")) and p.write_bytes(FACE), "names another file"),
     ],
 )

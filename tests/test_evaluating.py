@@ -79,20 +79,20 @@ def test_pictures_that_the_model_may_know_are_no_test_of_it(
     other = write_fer2013(tmp_path / "other.csv", {"PublicTest": 14})
     settings = EvaluateSettings(robustness=False)
     found = evaluate(str(tiny_model), other, tmp_path / "out", settings, progress)
-    assert "another file than this one" in (found.caution or "")
+    assert "on a different file" in (found.caution or "")
     # What was recorded of other data stays; a start that may know the pictures is not forgotten.
     copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
     recorded = {"data_sha256": "0" * 64, "data": "fer2013.csv", "accuracy": {"n": 3589}}
     record(ModelCard.find(str(copy)), "PublicTest", recorded)
-    with pytest.raises(UsageError, match=r"of other data \(fer2013.csv, n = 3589\), and they are not"):
+    with pytest.raises(UsageError, match=r"for other data \(fer2013.csv, n = 3589\), which are not"):
         evaluate(str(copy), tiny_csv, tmp_path / "out", replace(settings, record=True), progress)
     card = json.loads((copy / "model.json").read_text())
     (copy / "model.json").write_text(json.dumps({**card, "init": {"held_out": False}}))
     found = evaluate(str(copy), tiny_csv, tmp_path / "out", settings, progress)
-    assert "went on from weights of other data" in (found.caution or "")
+    assert "started from weights of other" in (found.caution or "")
     deep = {**card, "members": [{"members": [{"init": {"held_out": False}}]}]}
     told = _caution(ModelCard(copy, deep), card["data"]["sha256"], "PublicTest")
-    assert "went on from weights of other data" in (told or "")
+    assert "started from weights of other" in (told or "")
 
 
 @pytest.mark.slow

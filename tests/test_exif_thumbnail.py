@@ -13,7 +13,7 @@ from PIL import Image
 from forensic_emotion.records import RGB
 from tests.builders import SHARED, encoded, read_frames
 
-UNLIKE = "shows something else than the picture"
+UNLIKE = "shows something other than the picture"
 
 
 def scene(seed: int, height: int = 480, width: int = 640) -> RGB:

@@ -96,7 +96,7 @@ def test_weights_that_are_not_those_that_were_measured_are_refused(
 
 
 def test_a_detector_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match="--detector: 'haar' is none of centerface, hog, mmod"):
+    with pytest.raises(UsageError, match="--detector: 'haar' is not one of centerface, hog, mmod"):
         ScanSettings(detector="haar")
 
 

@@ -1279,7 +1279,7 @@ def test_a_stream_without_a_container_is_read_and_has_no_times(
         assert [round(frame.image.mean() / 9) for frame in frames] == list(range(25))
         assert {frame.time for frame in frames} == {None}
         assert [p.problem for p in facts.problems] == ["no_timestamp"]
-        assert ("each was looked at" in facts.problems[0].message) == (sample == "every")
+        assert ("each was analysed" in facts.problems[0].message) == (sample == "every")
     keys, facts = read_frames(path, sample="keyframes")
     assert len(keys) >= 2
     assert "order in which frames are stored" in facts.problems[0].message

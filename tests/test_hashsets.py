@@ -151,8 +151,8 @@ def test_each_list_is_named_by_its_part_and_its_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "holds no hash"),
-        (b"# only a note\n", "holds no hash"),
+        (b"", "contains no hashes"),
+        (b"# only a note\n", "contains no hashes"),
         (b"abc\n", "line 1: there is no hash"),
         (digest("md5").encode() + b"\nabcdef\n", "line 2: there is no hash"),
         (b"\xff\xfe\x00", "line 1"),

@@ -215,7 +215,7 @@ def test_a_worker_gives_what_this_process_gives(mixed: Path, tmp_path: Path) -> 
         ("leave", "crashed", "exit code 3"),
         ("hang", "timeout", "no sign of life for 4 seconds"),
         ("spin", "timeout", ""),
-        ("labour", "timeout", "used more time of the processor"),
+        ("labour", "timeout", "exceeded its limit of processor time"),
         ("devour", "out_of_memory", "more than 1024 MiB of memory"),
     ],
 )
@@ -471,7 +471,7 @@ def test_a_list_that_is_gone_is_no_crash_of_a_decoder(evidence: Path, tmp_path: 
     (evidence / "a.png").write_bytes(encoded(FACE))
     (found,) = find_evidence(evidence)
     load_it = partial(load_with_a_list_that_goes, rds(tmp_path / "RDS.db", index=True))
-    gone = pytest.raises(FemoError, match=r"hash list RDS\.db cannot be read any more")
+    gone = pytest.raises(FemoError, match=r"hash list RDS\.db can no longer be read")
     with Isolated(load_it, LIMITS) as analyser, gone:
         analyser.analyse(found, lambda _: False, lambda _: None)
 
@@ -561,7 +561,7 @@ def test_the_limit_that_counted_is_named() -> None:
     worker = SimpleNamespace(_limits=LIMITS)
     assert "(--max-memory)" in Worker._too_much(worker, LIMITS.memory)  # type: ignore[arg-type]
     text = Worker._too_much(worker, LIMITS.memory // 2)  # type: ignore[arg-type]
-    assert text.startswith("asked for more than 512 MiB of memory, which the system allows a process")
+    assert text.startswith("asked for more than 512 MiB of memory, the system's limit for a process")
 
 
 def test_workers_are_renewed(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_a_merged_model_answers_the_mean_of_its_members(
     assert facts["command"].startswith("femo merge tiny symmetric tiny --data fer2013.csv --out merged")
     with pytest.raises(ModelError, match="a merged model of 3 networks"):
         merged([out, tiny_model], tiny_csv, tmp_path / "again")
-    with pytest.raises(UsageError, match="holds a model already"):
+    with pytest.raises(UsageError, match="already holds a model"):
         merged([tiny_model, tiny_model], tiny_csv, out)
 
 

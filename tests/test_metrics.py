@@ -129,7 +129,7 @@ def test_the_regression_finds_what_the_labels_were_drawn_by() -> None:
     labels = (drawn_by.cumsum(axis=1) > chance.random((30_000, 1))).argmax(axis=1)
     found = fit_softmax(features, labels, np.zeros((4, 3)), 1e-6)
     assert np.abs(found.probabilities(features) - drawn_by).mean() < 0.01
-    with pytest.raises(FemoError, match="did not come to an end"):
+    with pytest.raises(FemoError, match="did not converge"):
         fit_softmax(np.full((4, 2), np.nan), np.zeros(4, np.int64), np.zeros((2, 3)), 1.0)
     held = fit_softmax(features, labels, true.kernel, 1e6)
     np.testing.assert_allclose(held.kernel, true.kernel, atol=1e-3)

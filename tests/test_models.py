@@ -43,7 +43,7 @@ def test_a_card_that_is_no_text_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="unpaired surrogate"):
             ModelCard.find(str(tmp_path))
     (tmp_path / "model.json").write_text("[" * 100_000)
-    with pytest.raises(ModelError, match="is no model card"):
+    with pytest.raises(ModelError, match="is not a model card"):
         ModelCard.find(str(tmp_path))
 
 
@@ -69,7 +69,7 @@ def test_a_model_that_holds_code_or_has_its_weights_elsewhere_is_refused(
         elif what in ("nowhere", "circle"):
             held["bias"] = h5py.SoftLink("/" if what == "circle" else "/none")
     with pytest.raises(
-        ModelError, match="holds code" if what in ("Lambda", "spelt") else "in another place"
+        ModelError, match="contains its own code" if what in ("Lambda", "spelt") else "in another file"
     ):
         refuse_unsafe(path)
     refuse_unsafe(ModelCard.find("seed").folder / "model.h5")
@@ -96,13 +96,13 @@ def test_weights_beside_the_file_are_not_computed_with(
     ("given", "text"),
     [
         (lambda n: np.full((n, 7), 1 / 7, np.float32), ""),
-        (lambda n: np.full((n, 7), -3.0, np.float32), "no probabilities"),
-        (lambda n: np.full((n, 7), 0.3, np.float32), "no probabilities"),
-        (lambda n: np.full((n, 7), np.nan, np.float32), "no probabilities"),
+        (lambda n: np.full((n, 7), -3.0, np.float32), "not probabilities"),
+        (lambda n: np.full((n, 7), 0.3, np.float32), "not probabilities"),
+        (lambda n: np.full((n, 7), np.nan, np.float32), "not probabilities"),
         (lambda n: np.full((n, 6), 1 / 6, np.float32), "names 7 classes"),
         (lambda n: np.full((2, 7), 1 / 7, np.float32), "names 7 classes"),
         (lambda n: np.float32(1), "names 7 classes"),
-        (lambda n: 1 / 0, "cannot be computed"),
+        (lambda n: 1 / 0, "cannot be run"),
     ],
 )
 def test_a_model_is_tried_out(monkeypatch: pytest.MonkeyPatch, given: Any, text: str) -> None:
@@ -142,7 +142,7 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"threshold 1\.5"):
         ModelCard.find(str(tmp_path))
     (tmp_path / "model.json").write_text(json.dumps({**card, "abstention": {"threshold": 0.5}}))
-    with pytest.raises(ModelError, match="no model card: KeyError: 'coverage'"):
+    with pytest.raises(ModelError, match="not a model card: KeyError: 'coverage'"):
         ModelCard.find(str(tmp_path))
     (tmp_path / "model.json").write_text(json.dumps({**card, "preprocessing": "other"}))
     with pytest.raises(ModelError, match="preprocessing 'other'"):
@@ -150,7 +150,7 @@ def test_a_model_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
     nameless = json.dumps({**card, "name": ""})
     for text in ("{}", "[]", "not json", '{"name": 1}', nameless):
         (tmp_path / "model.json").write_text(text)
-        with pytest.raises(ModelError, match="no model card"):
+        with pytest.raises(ModelError, match="not a model card"):
             ModelCard.find(str(tmp_path))
 
 

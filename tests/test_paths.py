@@ -63,9 +63,9 @@ def test_only_an_older_output_of_its_kind_is_replaced(tmp_path: Path) -> None:
         out.write_bytes(harmless)
         refuse_to_replace(out, "PDF", b"%PDF-")
     out.write_bytes(b"notes")
-    with pytest.raises(UsageError, match="is no PDF"):
+    with pytest.raises(UsageError, match="is not a PDF"):
         refuse_to_replace(out, "PDF", b"%PDF-")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         refuse_to_replace(tmp_path, "PDF", b"%PDF-")
     for nowhere in (out / "below", tmp_path / ("b" * 300) / "out"):
         with pytest.raises(FemoError, match="may be replaced cannot be checked"):
@@ -88,7 +88,7 @@ def test_a_pdf_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
     report, out = reports / "r.html", reports / "r.pdf"
     report.write_text("<!doctype html>")
     out.write_text("notes")
-    with pytest.raises(UsageError, match="is no PDF"):
+    with pytest.raises(UsageError, match="is not a PDF"):
         write_pdf(report, out)
     out.unlink()
     monkeypatch.setattr("forensic_emotion.report.printing.shutil.copyfile", _full_disk)

@@ -107,7 +107,7 @@ def test_a_heif_file_that_is_cut_off_is_looked_at_as_far_as_it_goes(tmp_path: Pa
     chance = np.random.default_rng(0)
     noise = chance.integers(0, 256, (128, 256, 3), dtype=np.uint8)
     path = tmp_path / "p.heic"
-    for options, text in (({}, "ends before it should"), ({"exif": exif(1)}, "is cut off")):
+    for options, text in (({}, "ends early"), ({"exif": exif(1)}, "is cut off")):
         data = heif(noise, tile_size=64, **options)
         path.write_bytes(data[: len(data) * 3 // 4])
         frames, facts = read_frames(path)
@@ -184,7 +184,7 @@ def test_what_lies_beside_the_pictures_of_a_heif_file_is_told(
     path.write_bytes(two + box(b"mpvd", video) * 2)
     _, facts = read_frames(path)
     assert [p.message for p in facts.problems] == [
-        "videos within the picture's file behind the first: 1"
+        "further videos embedded in the picture file after the first: 1"
     ]
     path.write_bytes(two + box(b"free", b"") * 10_000 + box(b"mpvd", video))
     assert len(read_frames(path)[0]) > 2  # so many are followed
@@ -261,7 +261,7 @@ def test_what_is_broken_of_a_video_within_a_picture_is_told(
     frames, facts = read_frames(path)
     assert [f.stream for f in frames] == [0]
     assert facts.problems
-    assert all(p.message.startswith("the video within it: ") for p in facts.problems)
+    assert all(p.message.startswith("the video embedded in it: ") for p in facts.problems)
 
 
 def test_what_begins_like_a_video_and_has_no_picture_is_told(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_what_begins_like_a_video_and_has_no_picture_is_told(tmp_path: Path) -> 
     frames, facts = read_frames(path)
     assert len(frames) == 1
     assert [(p.problem, p.message) for p in facts.problems] == [
-        ("not_looked_at", "the video within it: holds no video stream, though it begins as one")
+        ("not_looked_at", "the video embedded in it: holds no video stream, though it begins as one")
     ]
 
 
@@ -309,7 +309,7 @@ def test_faces_of_a_video_within_a_picture_are_in_the_case(tmp_path: Path, video
     # Of such a picture too the frames between key frames were not looked at.
     scanned(root, tmp_path / "keys.db", settings=ScanSettings(sample="keyframes"))
     write_report(tmp_path / "keys.db", tmp_path / "k.html", None, ReportSettings())
-    assert "Of video only key frames were decoded" in (tmp_path / "k.html").read_text()
+    assert "Of video, only key frames were decoded" in (tmp_path / "k.html").read_text()
     # A face in the still lies in a still picture, not on the first of four pages.
     paged = re.findall(r'"paged": ?(\w+)', (tmp_path / "r.html").read_text())
     assert set(paged) == {"false"}

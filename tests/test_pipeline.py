@@ -24,9 +24,9 @@ from tests.builders import (
     write_video,
 )
 
-UNPACK = "not looked into: unpack it and scan what is in it"
-MOUNT = "not looked into: mount it read-only and scan what is in it"
-CONVERT = "not looked at: femo has no reader for it; convert a copy and scan that"
+UNPACK = "not opened: unpack it and scan its contents"
+MOUNT = "not opened: mount it read-only and scan its contents"
+CONVERT = "not analysed: femo has no reader for it; convert a copy and scan that"
 
 
 def look(path: Path, **changes: object) -> Outcome:
@@ -203,7 +203,7 @@ def test_a_fault_in_a_library_costs_one_file_and_shows(evidence: Path) -> None:
         (
             "c.svg",
             b'<?xml version="1.0"?>\n<!-- a -->\n<svg width="9">',
-            "a drawing (SVG), not looked at: it is no photograph, though it may hold one",
+            "a drawing (SVG), not analysed: it is not a photograph, though it may contain one",
             [],
         ),
         ("page.html", b"<html><svg></svg></html>", NO_KNOWN_TYPE, []),

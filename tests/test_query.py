@@ -139,7 +139,7 @@ def test_runs_of_other_evidence_are_told(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.png").write_bytes(encoded(picture(faces=[FACE])))
         scanned(tmp_path / name, case)
-    told = f"Run 1 is of other evidence, and not in this: {tmp_path / 'one'} (--run 1)."
+    told = f"Run 1 is of other evidence and is not included: {tmp_path / 'one'} (--run 1)."
     assert_everywhere(told, case, "faces")
     assert not femo("query", case, "faces", "--run", 1)[2]
     assert str(tmp_path / "one") in (tmp_path / "case.html").read_text()
@@ -167,9 +167,7 @@ def test_reviews_of_another_run_are_told(case: Path, tmp_path: Path) -> None:
             " select run_id, id, '2026-01-02T00:00:00.000000000Z', 'R', 'rejected', null, ''"
             " from faces where run_id = 1"
         )
-    told = (
-        "Run 2 has no reviews; a run of its own has reviews of its own. Reviewed: run 1 (1); see --run."
-    )
+    told = "Run 2 has no reviews; each run has its own reviews. Reviewed: run 1 (1); see --run."
     assert_everywhere(told, own, "reviews")
     assert not femo("query", own, "reviews", "--run", 1)[2]
     (said,) = [row for row in asked(own, "summary", "--run", 1) if row["topic"] == "reviewed faces"]
@@ -351,19 +349,19 @@ def test_what_people_said_stands_beside_it(case: Path, tmp_path: Path) -> None:
     [
         (["nobody"], "There is no preset 'nobody'"),
         (["nobody"], "summary, faces, by-file, timeline"),
-        (["summary", "--label", "happy"], "The preset 'summary' takes no --label"),
+        (["summary", "--label", "happy"], "The preset 'summary' does not take --label"),
         (["summary", "--label", "happy"], "It takes: --run"),
-        (["timeline", "--label", "happy"], "The preset 'timeline' takes no --label"),
-        (["timeline", "--min-confidence", "0.5"], "'timeline' takes no --min-confidence"),
-        (["select 1", "--limit", "1"], "SQL takes no --limit"),
-        (["--run", "1"], "The list of presets takes no --run"),
+        (["timeline", "--label", "happy"], "The preset 'timeline' does not take --label"),
+        (["timeline", "--min-confidence", "0.5"], "'timeline' does not take --min-confidence"),
+        (["select 1", "--limit", "1"], "SQL does not take --limit"),
+        (["--run", "1"], "The list of presets does not take --run"),
         (["faces", "--label", "hapy"], "there is no label 'hapy'. One of: angry"),
         (["by-file", "--state", "lost"], "there is no state 'lost'. One of: faces"),
-        (["faces", "--from", "nan"], "'nan' is no time of a recording. Give seconds"),
-        (["faces", "--to", "9" * 400 + ":00:00"], "is no time of a recording"),
-        (["faces", "--to", "1:60"], "'1:60' is no time of a recording"),
-        (["faces", "--to", "1:60:00"], "'1:60:00' is no time of a recording"),
-        (["faces", "--from", "3", "--to", "2"], "--from 3 lies after --to 2"),
+        (["faces", "--from", "nan"], "'nan' is not a time in a recording. Give seconds"),
+        (["faces", "--to", "9" * 400 + ":00:00"], "is not a time in a recording"),
+        (["faces", "--to", "1:60"], "'1:60' is not a time in a recording"),
+        (["faces", "--to", "1:60:00"], "'1:60:00' is not a time in a recording"),
+        (["faces", "--from", "3", "--to", "2"], "--from 3 is after --to 2"),
         (["faces", "--run", "9"], "no run 9"),
         (["faces", "--limit", "0"], "--limit"),
     ],
@@ -485,14 +483,14 @@ def test_an_answer_of_no_rows_says_so(case: Path) -> None:
     assert (code, err.splitlines()) == (
         0,
         [
-            "0 rows. A path is whole, below the evidence folder: '*/photos' finds it in any folder. If"
-            " it is a folder: what is in it is 'photos/*'."
+            "0 rows. --path takes a whole path below the evidence folder: '*/photos' finds it in any"
+            " folder. If it is a folder, 'photos/*' finds what is in it."
         ],
     )
     assert femo("query", case, "faces", "--label", "fear")[2] == "0 rows.\n"
     assert (
         femo("query", case, "by-file", "--limit", 1)[2]
-        == "1 rows, as --limit says; there may be more.\n"
+        == "1 rows, as set by --limit; there may be more.\n"
     )
     assert femo("query", case, "by-file", "--limit", 1, "--format", "csv")[2] == ""
     tamper(case, "UPDATE runs SET state = 'interrupted'")

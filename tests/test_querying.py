@@ -145,7 +145,7 @@ def test_metadata_replaces_nothing_and_stays_out_of_the_evidence(folder: Path, t
     case = folder / "case.db"
     before = file_sha256(case)
     code, _, err = femo("datasette", case, "--out", case)
-    assert (code, "is there already" in err) == (2, True)
+    assert (code, "exists already" in err) == (2, True)
     assert femo("datasette", case, "--out", folder / "evidence" / "m.json")[0] == 2
     assert file_sha256(case) == before
     assert not (folder / "evidence" / "m.json").exists()
@@ -167,7 +167,7 @@ def test_what_keeps_datasette_from_starting_is_told(
         port = taken.getsockname()[1]
         code, _, err = femo("datasette", case, "--port", port)
         assert code == 1
-        assert f"Port {port} of 127.0.0.1 cannot be had" in err
+        assert f"Cannot listen on port {port} of 127.0.0.1" in err
         assert "--port" in err
     odd = case.rename(tmp_path / "50%.db")
     assert "? # %" in femo("datasette", odd)[2]

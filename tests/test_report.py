@@ -158,7 +158,7 @@ def test_the_report_says_whether_scores_are_calibrated(evidence: Path, case: Pat
     other = case.parent / "calibrated.db"
     card = {"metrics": measured, "calibration": {"temperature": 2.0}}
     scanned(evidence, other, classifier=FakeClassifier(**card))
-    assert "lie 3.1 % apart on average" in Page(report(other)).text
+    assert "differ by 3.1 % on average" in Page(report(other)).text
 
 
 def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Path) -> None:
@@ -171,12 +171,15 @@ def test_a_face_without_an_answer_is_shown_as_uncertain(evidence: Path, case: Pa
     html = report(case)
     page = Page(html)
     assert told(html)["faces"]["sure"] == [0, 0]
-    assert "100.0 %of the detections got no class: uncertain" in page.text
+    assert "100.0 %of the detections were given no class (uncertain)" in page.text
     assert (
-        "not above 0.5000 (scores are shown cut off after three digits) are labelled uncertain"
+        "not above 0.5000 are labelled uncertain (scores are shown truncated to three digits)"
         in page.text
     )
-    assert "the model answers 62.0 % of them then, and 17.0 % of those answers are wrong" in page.text
+    assert (
+        "the model answers 62.0 % of the same test pictures, and 17.0 % of those answers are wrong"
+        in page.text
+    )
     assert "under 20%; it answers 63.0% of them" in page.text
     assert re.search(r">uncertain</a></th><td class=\"n\">2</td>", html)
 
@@ -198,9 +201,9 @@ def test_the_report_says_of_which_faces_the_error_rate_is(evidence: Path, case: 
     text = Page(html).text
     assert "angry 6.2 % (2.9 % to 13.0 %, n = 96)" in text
     # Of 850 neutral faces 1 in 200 is answered angry, 4.25; of 25 angry ones 11.25, of 125 others 0.625.
-    assert "Were 85.0 % of the faces neutral" in text
+    assert "If 85.0 % of the faces were neutral" in text
     assert f"{11.25 / (4.25 + 11.25 + 0.625):.1%} of the answers angry".replace("%", " %") in text
-    assert "Frames of one face are no independent observations" in text
+    assert "Frames of one face are not independent observations" in text
     assert "31.0 %" in text
     assert told(html)["degraded"] == 0.31
     # What an older femo measured tells none of that, and is shown all the same.
@@ -213,7 +216,7 @@ def test_the_report_says_of_which_faces_the_error_rate_is(evidence: Path, case: 
     other = case.parent / "older.db"
     scanned(evidence, other, classifier=FakeClassifier(metrics={"PublicTest": older}))
     text = Page(report(other)).text
-    assert "class by class" not in text
+    assert "by class answered" not in text
     assert "blur" in text
 
 
@@ -274,8 +277,8 @@ def test_a_run_that_did_not_end_does_not_say_that_all_was_looked_at(evidence: Pa
         connection.execute("UPDATE runs SET state = 'interrupted', discovered = 7")
     text = Page(report(case)).text
     assert TEXTS["not_covered_none"] not in text
-    assert "The run did not come to its end: 2 of 7 paths were dealt with." in text
-    assert "gone on with" not in text
+    assert "The run did not finish: 2 of 7 paths were processed." in text
+    assert "interrupted and resumed" not in text
     scanned(evidence, case)
     text = Page(report(case)).text
     assert TEXTS["not_covered_none"] in text
@@ -289,7 +292,9 @@ def test_what_was_looked_at_in_part_is_told(evidence: Path, case: Path) -> None:
     (evidence / "whole.png").write_bytes(FACE)
     scanned(evidence, case)
     text = Page(report(case)).text
-    assert "Paths that were looked at in part, or that changed: 1 (1 truncated); see Problems." in text
+    assert (
+        "Paths that were analysed only in part, or that changed: 1 (1 truncated); see Problems." in text
+    )
     assert TEXTS["not_covered_none"] not in text
     assert TEXTS["not_covered_all_frames"] not in text
 
@@ -303,9 +308,7 @@ def test_key_frames_are_told_as_such(evidence: Path, case: Path) -> None:
     assert TEXTS["not_covered_keys"] in text
     assert TEXTS["not_covered_all_frames"] not in text
     # A key frame each twelfth or less often: the recording lasts beyond the last of them.
-    assert re.search(
-        r"last frame 0:00:25.000 after the first, [1-3] of [1-3] key frames looked at", text
-    )
+    assert re.search(r"last frame 0:00:25.000 after the first, [1-3] of [1-3] key frames analysed", text)
 
 
 def test_paths_that_read_alike_are_told_apart(evidence: Path, case: Path) -> None:
@@ -393,8 +396,8 @@ def test_what_was_not_looked_at_stands_beside_every_file(evidence: Path, case: P
     text = " ".join(Page(report(case)).text.split())
     assert re.search(r"1 of [45], [56] hidden", text)
     assert re.search(r"cut.png ?decode ?\w+ ?image/png decodes only in part", text)
-    assert "4 frames that edit lists hide were not looked at" not in text
-    assert re.search(r"[56] frames that edit lists hide were not looked at", text)
+    assert "4 frames hidden by edit lists were not analysed" not in text
+    assert re.search(r"[56] frames hidden by edit lists were not analysed", text)
     assert "copies counted once" in text
 
 
@@ -452,7 +455,7 @@ def test_the_notes_on_law_and_science_stand_in_every_report(evidence: Path, case
     for standard in ("ASTM E3016", "SWGDE 20-V-001", "ENFSI", "ASTM WK96121"):
         assert standard in text
     assert "a lead for a person to review" in text
-    assert "not for use at work or in education in the European Union" in text
+    assert "is not for use in the workplace or in education in the European Union" in text
 
 
 def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
@@ -465,7 +468,7 @@ def test_a_run_that_is_not_complete_says_so(evidence: Path, case: Path) -> None:
     connection.close()
     text = Page(report(case)).text
     assert "This run is not complete" in text
-    assert "1 of 9 discovered paths were dealt with" in text
+    assert "1 of 9 discovered paths were processed" in text
 
 
 def test_faces_beyond_the_limit_are_counted_and_not_hidden(evidence: Path, case: Path) -> None:
@@ -473,7 +476,7 @@ def test_faces_beyond_the_limit_are_counted_and_not_hidden(evidence: Path, case:
     scanned(evidence, case)
     html = report(case, max_faces=2)
     assert len(told(html)["faces"]["id"]) == len(pictures(html)) == 2
-    assert "3 faces are in the case and not shown here" in Page(html).text
+    assert "3 faces are in the case but not shown here" in Page(html).text
     assert "3 of its faces are not shown in this report" in Page(html).text
     assert f'href="#file={told(html)["faces"]["file"][0]}"' in html
     # Nor is there a link to faces that are not there.
@@ -490,7 +493,7 @@ def test_pictures_beyond_the_budget_are_counted_and_not_hidden(evidence: Path, c
     scanned(evidence, case)
     html = report(case, picture_budget=0)
     assert told(html)["faces"]["picture"] == [-1] * 5
-    assert "5 faces stand without their picture" in Page(html).text
+    assert "5 faces are shown without their picture" in Page(html).text
 
 
 def test_a_broken_thumbnail_costs_only_itself(evidence: Path, case: Path) -> None:
@@ -525,7 +528,7 @@ def test_access_times_that_were_not_kept_are_told(
     other = case.with_name("other.db")
     assert scanned(evidence, other).access_times_not_kept == 2
     text = Page(report(other)).text
-    assert "The access times of 2 files may have been changed by this scan" in text
+    assert "This scan may have changed the access times of 2 files" in text
     assert text.count(TEXTS["not_kept"]) == 2
 
 
@@ -631,9 +634,7 @@ def test_a_clock_time_is_given_only_where_the_file_proves_its_zone(evidence: Pat
     at = {f["name"]: f["at"] for f in told(html)["files"].values()}
     assert at == {"zone.jpg": 1714550400000, "none.png": None}
     text = Page(html).text
-    assert (
-        "recorded 2024:05:01 10:00:00 (Exif.DateTimeOriginal; time zone from a tag of its own)" in text
-    )
+    assert "recorded 2024:05:01 10:00:00 (Exif.DateTimeOriginal; time zone from a separate tag)" in text
     assert "recorded 2024:05:01 10:00:00 (Exif.DateTimeOriginal; no time zone)" in text
     assert "camera Maker" in text
 
@@ -679,18 +680,18 @@ def test_an_empty_case_gives_a_report(evidence: Path, case: Path) -> None:
     (evidence / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     scanned(evidence, case)
     page = Page(report(case))
-    assert "No frame was looked at, so that nothing can be said of faces." in page.text
+    assert "No frame was analysed, so nothing can be said about faces." in page.text
     assert "No face was detected at these settings." not in page.text
     (evidence / "none.png").write_bytes(encoded(picture()))
     (evidence / "bad.avi").write_bytes(b"RIFF\0\0\0\0AVI LIST" + bytes(40))
     scanned(evidence, case)
     page = Page(report(case))
     assert "No face was detected at these settings." in page.text
-    assert "No frame of a recording was looked at." in page.text
+    assert "No frame of a recording was analysed." in page.text
     write_video(evidence / "v.mkv", [0, 1000], lambda _: picture())
     scanned(evidence, case)
     page = Page(report(case))
-    assert "No face was detected in any frame of a recording that was looked at." in page.text
+    assert "No face was detected in any analysed frame of a recording." in page.text
     assert "cannot be decoded" in page.text
 
 
@@ -710,7 +711,7 @@ def test_reviews_and_how_far_they_agree_are_shown(evidence: Path, case: Path) ->
     text = Page(html).text
     assert "3 of 3 faces were reviewed: 1 confirmed, 1 relabelled, 1 rejected." in text
     assert "Of the 2 whose expression was judged, reviewer and machine agree on 50.0 %" in text
-    assert "Of those that the machine answered 50.0 % (2 judged)." in text
+    assert "Of those that the machine answered, 50.0 % (2 judged)." in text
     assert "that it left uncertain" not in text
     assert told(html)["reviews"]["2"] == [
         *("relabelled", "sad", "<b>tears\\u202e", "Ann", "2026-01-02T00:00:00Z")
@@ -763,11 +764,11 @@ def test_the_report_is_not_written_over_evidence_or_case(evidence: Path, case: P
     before = case.read_bytes()
     (case.parent / "notes.txt").write_text("keep me")
     for out in (case, case.parent / "notes.txt"):
-        with pytest.raises(UsageError, match="no report of femo"):
+        with pytest.raises(UsageError, match="not a report of femo"):
             write_report(case, out, None, ReportSettings())
     assert case.read_bytes() == before
     os.mkfifo(case.parent / "pipe")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         write_report(case, case.parent / "pipe", None, ReportSettings())
     with pytest.raises(FemoError, match="cannot be written"):
         write_report(case, case.parent / "none" / "r.html", None, ReportSettings())
@@ -780,13 +781,13 @@ def test_a_checksum_file_of_something_else_stays(evidence: Path, case: Path) -> 
     sums = case.parent / "r.html.sha256"
     for there in (b"notes", b"0" * 64 + b"  other.html\n", b"0" * 64 + b"  r.html\nmore\n"):
         sums.write_bytes(there)
-        with pytest.raises(UsageError, match=r"not of r\.html"):
+        with pytest.raises(UsageError, match=r"does not belong to r\.html"):
             write_report(case, out, None, ReportSettings())
         assert sums.read_bytes() == there
         assert not out.exists()
     sums.unlink()
     os.mkfifo(sums)
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         write_report(case, out, None, ReportSettings())
     sums.unlink()
     for there in (b"", b"0" * 64 + b"  r.html\n"):
@@ -846,7 +847,7 @@ def test_other_runs_over_the_same_evidence_are_told(evidence: Path, case: Path) 
     assert "another run over the same evidence" not in Page(report(case)).text
     scanned(evidence, case)
     told = (
-        "The case holds another run over the same evidence, which this report does not tell of: run 1,"
+        "The case holds another run over the same evidence, which this report does not cover: run 1,"
         " done, model fake, faces: 1."
     )
     assert told in Page(report(case)).text
@@ -873,7 +874,7 @@ def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:
     (evidence / "face.png").write_bytes(FACE)
     scanned(evidence, case)
     text = Page(report(case)).text
-    assert "When this report was made, all rows of the run were what the scan had written, what" in text
+    assert "When this report was made, all rows of the run were as the scan had written them" in text
     assert "This case was altered" not in text
     out, sound = case.parent / "r.html", shutil.copy(case, case.parent / "sound.db")
     for change, told in (
@@ -881,16 +882,16 @@ def test_an_altered_case_is_told(evidence: Path, case: Path) -> None:
         ("UPDATE runs SET results_digest = 'x'", "run 1: paths were added, removed or changed after"),
         (
             "UPDATE runs SET examiner = 'Somebody'",
-            "examiner or another thing that is settled when a run",
+            "examiner or something else that is fixed when a run",
         ),
         (
             "UPDATE runs SET model_card = replace(model_card, '\"name\"', '\"Name\"')",
-            "model, examiner or another thing",
+            "model, examiner or something else",
         ),
         (
             "INSERT INTO reviews (run_id, face_id, at, reviewer, verdict, note)"
             " VALUES (1, 1, '2026-01-01T00:00:00Z', 'Nobody', 'confirmed', '')",
-            "review 1 of face 1: the audit table does not know of it",
+            "review 1 of face 1: the audit table has no entry for it",
         ),
         ("UPDATE audit SET user = 'nobody'", "audit entry 1 (scan, "),
         ("DROP VIEW face_results", "schema: the view face_results is missing"),
@@ -950,8 +951,8 @@ def test_a_model_without_a_threshold_leaves_nothing_uncertain(evidence: Path, ca
     with closing(sqlite3.connect(case)) as connection, connection:
         connection.execute("UPDATE runs SET threshold = NULL")
     text = Page(report(case)).text
-    assert "the model has no threshold: each face is answered" in text
-    assert "of the detections got no class" not in text
+    assert "the model has no threshold: every face is given a class" in text
+    assert "of the detections were given no class" not in text
 
 
 def test_a_report_that_is_replaced_is_named(evidence: Path, case: Path) -> None:
@@ -961,7 +962,7 @@ def test_a_report_that_is_replaced_is_named(evidence: Path, case: Path) -> None:
     assert (first.exit_code, "replaced" in first.stderr) == (0, False)
     before = hashlib.sha256(case.with_suffix(".html").read_bytes()).hexdigest()
     again = RUNNER.invoke(app, ["report", str(case), "--tz", "Europe/Vienna"])
-    assert f"An earlier report lay there and is replaced: SHA-256 {before}." in again.stderr
+    assert f"An earlier report was replaced: SHA-256 {before}." in again.stderr
     same = RUNNER.invoke(app, ["report", str(case), "--tz", "Europe/Vienna"])
     assert "replaced" not in same.stderr
 
@@ -971,4 +972,4 @@ def test_what_an_output_lacks_is_told_as_that(evidence: Path, case: Path, tmp_pa
     scanned(evidence, case)
     ended = RUNNER.invoke(app, ["report", str(case), "--out", str(tmp_path / "none" / "r.html")])
     assert ended.exit_code == 1
-    assert f"There is no folder {tmp_path / 'none'}: make it" in " ".join(ended.stderr.split())
+    assert f"There is no folder {tmp_path / 'none'}: create it" in " ".join(ended.stderr.split())

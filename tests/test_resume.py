@@ -227,7 +227,7 @@ def test_evidence_that_is_another_one_when_a_scan_goes_on_is_told(mixed: Path, t
     seen = InterruptsAfter(things=6)
     with pytest.raises(KeyboardInterrupt):
         scan_into(mixed, case, seen)
-    begin = "changed since it was looked at, before the scan was stopped: "
+    begin = "changed since it was analysed, before the scan was stopped: "
     assert f"{gone}: {begin}gone" in seen.told
     assert any(line.startswith(f"{touched}: {begin}modified") for line in seen.told)
     last = FakeProgress()
@@ -413,12 +413,14 @@ def test_a_run_goes_on_under_another_kernel_and_what_does_not_go_on_is_told(
         moved = replace(later, evidence_root=os.fsencode(tmp_path / "elsewhere"))
         assert otherwise(moved) is None, "it can still go on where it was"
         mixed.rename(tmp_path / "elsewhere")
-        told = f"Run 1, over {mixed}, was stopped, and goes on only where its evidence lay"
+        told = (
+            f"Run 1, over {mixed}, was stopped and can be resumed only with its evidence in that place"
+        )
         assert (otherwise(moved) or "").startswith(told)
         (tmp_path / "elsewhere").rename(mixed)
         assert otherwise(other) == (
-            "Run 1 over this folder was stopped, and does not go on; the scan begins anew. Other than"
-            " then: every, numpy."
+            "Run 1 over this folder was stopped and cannot be resumed; a new run begins. What"
+            " differs: every, numpy."
         )
         ended = scan(find_evidence(mixed), store, later, [InProcess(fake_tools())], FakeProgress())
         assert ended.summary.run_id == 1
@@ -454,7 +456,7 @@ def test_a_full_disk_ends_the_scan_with_a_case_that_holds(
     store = CaseStore(case)
     with pytest.raises(CaseError, match="is full") as error:
         scan(find_evidence(mixed), store, fake_run(mixed), [InProcess(fake_tools())], Fills())
-    assert "Make room" in error.value.remedy
+    assert "Free up space" in error.value.remedy
     store.close()
     with opened_case(case) as opened:
         assert verify(opened, case, 1, None, lambda: None).faults == []

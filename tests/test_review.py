@@ -119,7 +119,7 @@ def test_what_is_withdrawn_counts_no_more(case: Path) -> None:
         assert reviews.read_reviews(opened, 1) == {}
         assert len(reviews.read_history(opened, 1, 1)) == 2
         assert reviews.agreement(opened, 1).reviewed == 0
-    with pytest.raises(UsageError, match="nothing was said that still counts"):
+    with pytest.raises(UsageError, match="has no review to withdraw"):
         say(case, Judgement(1, "withdrawn"))
     assert rows(case, "SELECT * FROM face_reviews") == []
     say(case, Judgement(1, "relabelled", "fear"))
@@ -142,26 +142,26 @@ def test_the_view_and_the_reading_agree(case: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({"face_id": True}, "no whole number"),
-        ({"face_id": "1"}, "no whole number"),
-        ({"face_id": 1.0}, "no whole number"),
+        ({"face_id": True}, "not a whole number"),
+        ({"face_id": "1"}, "not a whole number"),
+        ({"face_id": 1.0}, "not a whole number"),
         ({"face_id": 99}, "no face 99"),
         ({"face_id": -(10**30)}, "no face"),
         ({"face_id": 2**63}, "no face"),
         ({"face_id": 5}, "Run 1 has no face 5"),
-        ({"verdict": "maybe"}, "none of confirmed, rejected, relabelled, withdrawn"),
-        ({"verdict": None}, "none of confirmed"),
-        ({"verdict": ["confirmed"]}, "none of confirmed"),
-        ({"verdict": "relabelled"}, "none of angry"),
-        ({"verdict": "relabelled", "label": "uncertain"}, "none of angry"),
-        ({"verdict": "relabelled", "label": {}}, "none of angry"),
+        ({"verdict": "maybe"}, "not one of confirmed, rejected, relabelled, withdrawn"),
+        ({"verdict": None}, "not one of confirmed"),
+        ({"verdict": ["confirmed"]}, "not one of confirmed"),
+        ({"verdict": "relabelled"}, "not one of angry"),
+        ({"verdict": "relabelled", "label": "uncertain"}, "not one of angry"),
+        ({"verdict": "relabelled", "label": {}}, "not one of angry"),
         ({"verdict": "relabelled", "label": "happy"}, "confirm the face instead"),
         ({"label": "sad"}, "takes no label"),
         ({"verdict": "withdrawn", "label": "happy"}, "takes no label"),
-        ({"verdict": "withdrawn"}, "nothing was said that still counts"),
-        ({"note": None}, "no text"),
+        ({"verdict": "withdrawn"}, "has no review to withdraw"),
+        ({"note": None}, "not text"),
         ({"note": "x" * 10_001}, "10001 characters"),
-        ({"note": "half \ud83d"}, "no character"),
+        ({"note": "half \ud83d"}, "not a character"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_whole(case: Path, said: dict[str, Any], text: str) -> None:
@@ -207,7 +207,7 @@ def test_the_table_refuses_changes(case: Path) -> None:
         ("DELETE FROM reviews WHERE id = 1", "review 1 of face 1 is missing"),
         (
             "INSERT INTO reviews VALUES (3, 1, 4, '', 'A', 'rejected', NULL, '')",
-            "review 3 of face 4: the audit table does not know of it",
+            "review 3 of face 4: the audit table has no entry for it",
         ),
         (
             "INSERT OR REPLACE INTO reviews VALUES (1, 1, 1, '', 'A', 'rejected', NULL, '')",
@@ -268,7 +268,7 @@ def test_the_figures_are_those_by_hand(case: Path) -> None:
     assert cells == {(happy, happy): 2, (happy, sad): 1, (happy, fear): 1, (sad, sad): 1}
     # Agreed 3/5. By chance: happy 4/5 * 2/5, sad 1/5 * 2/5: 10/25. (0.6 - 0.4) / (1 - 0.4).
     assert found.kappa == pytest.approx(1 / 3)
-    assert "no error rate" in found.caveat
+    assert "not an error rate" in found.caveat
     # Another's word takes the place of two; to say the same again takes nobody's.
     say(case, Judgement(1, "rejected"), Judgement(10, "relabelled", "fear"), reviewer="C")
     say(case, Judgement(2, "confirmed"), reviewer="C")
@@ -343,7 +343,7 @@ def test_a_review_that_is_in_the_case_is_said_to_be(case: Path, monkeypatch: pyt
     desk = Desk(case, 1, "Ann", ("femo", "review"), lambda: b"")
 
     def full(*_: object) -> None:
-        raise CaseError("The audit file cannot be written: No space left on device.", "Make room.")
+        raise CaseError("The audit file cannot be written: No space left on device.", "Free up space.")
 
     monkeypatch.setattr("forensic_emotion.case.store.write_audit_file", full)
     answer = desk.add(Judgement(1, "confirmed"))
@@ -535,11 +535,11 @@ def test_only_the_pages_write(
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"", "no JSON"),
-        (b"{", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b'{"face_id": ' + b"9" * 10_000 + b', "verdict": "confirmed"}', "no JSON"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"face_id": ' + b"9" * 10_000 + b', "verdict": "confirmed"}', "not JSON"),
         ([], "nothing else"),
         ("face", "nothing else"),
         ({"face_id": 1}, "nothing else"),
@@ -548,7 +548,7 @@ def test_only_the_pages_write(
         ({**SAID, "face_id": 5}, "Run 1 has no face 5"),
         ({**SAID, "verdict": "relabelled"}, "label"),
         ({**SAID, "label": "sad"}, "label"),
-        ({**SAID, "note": "\ud83d"}, "no character"),
+        ({**SAID, "note": "\ud83d"}, "not a character"),
         (b'{"face_id": 1, "verdict": "confirmed", "label": NaN, "note": ""}', "label"),
     ],
 )

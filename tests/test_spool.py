@@ -63,7 +63,7 @@ def test_what_was_kept_can_be_read_when_the_disk_is_full(tmp_path: Path) -> None
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     told, kept = done.stdout.splitlines()
-    assert "cannot be put aside" in told
+    assert "cannot be stored temporarily" in told
     assert (kept, done.stderr) == ("['first']", "")
 
 
@@ -95,5 +95,5 @@ def test_of_a_long_piece_a_few_are_read_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FemoError, match=r"put aside in .*none: No such file"):
+    with pytest.raises(FemoError, match=r"stored temporarily in .*none: No such file"):
         Spool(tmp_path / "none")

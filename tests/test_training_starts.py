@@ -180,7 +180,7 @@ def test_teachers_are_asked_about_other_looks() -> None:
 def test_who_is_to_be_asked_at_each_step_must_be_there(tiny_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--distill-seen asks teachers"):
         train_tiny(tiny_csv, tmp_path / "out", distill_seen=True)
-    with pytest.raises(UsageError, match="--distill-looks is about"):
+    with pytest.raises(UsageError, match="--distill-looks changes"):
         train_tiny(tiny_csv, tmp_path / "out", distill_looks=True)
 
 

@@ -102,7 +102,10 @@ SETTLED = "run 1: folder, settings, versions, model, examiner"
         ("UPDATE evidence SET md5 = '0' WHERE kind = 'video'", "v.mkv"),
         ("DELETE FROM problems", "bad.png"),
         ("DELETE FROM files WHERE path = 'none.png'", "run 1: paths were added, removed or changed"),
-        ("UPDATE runs SET state = 'interrupted'", "run 1: the audit table notes another end"),
+        (
+            "UPDATE runs SET state = 'interrupted'",
+            "run 1: its end differs from the one in the audit table",
+        ),
         ("UPDATE audit SET user = 'nobody' WHERE id = 1", "audit entry 1 (scan, "),
         ("UPDATE audit SET detail = replace(detail, '7', '8') WHERE id = 2", "audit entry 2"),
         ("DELETE FROM audit WHERE id = 1", "audit entry 1 is missing"),
@@ -124,12 +127,12 @@ SETTLED = "run 1: folder, settings, versions, model, examiner"
         ("UPDATE models SET labels = '[]'", SETTLED),
         (RUN_ROW.format("ended_at = '2020'"), "run 1: its row, such as end"),
         (RUN_ROW.format("discovered = 9"), "run 1: its row, such as end"),
-        (RUN_ROW.format("state = 'running'"), "run 1: the audit table notes another end"),
+        (RUN_ROW.format("state = 'running'"), "run 1: its end differs from the one in the audit table"),
         ("INSERT INTO models VALUES ('g', 'onnx', '[]')", "1 models belong to no run"),
         ("INSERT INTO evidence (sha256, md5, size) VALUES ('g', '', 1)", "evidence belong to no path"),
         (
             "UPDATE problems SET file_id = 99",
-            "row 1 of problems: the row of files that it names is missing",
+            "row 1 of problems: the row of files that it refers to is missing",
         ),
         ("UPDATE problems SET run_id = 9", "problems name another run"),
         ("UPDATE tracks SET sha256 = 'x'", "1 tracks belong to no path"),
@@ -171,7 +174,7 @@ OTHER_SCORES = "CREATE VIEW face_results AS SELECT *, 'sad' AS label FROM faces"
         (("DROP TRIGGER audit_no_delete",), "the trigger audit_no_delete is missing"),
         (
             ("CREATE TRIGGER more AFTER INSERT ON faces BEGIN DELETE FROM problems; END",),
-            "the trigger more is none of femo's",
+            "the trigger more is not one of femo's",
         ),
         (("DROP INDEX files_by_content",), "the index files_by_content is missing"),
         (("ALTER TABLE files DROP COLUMN mode",), "the table files is not as femo makes it"),
@@ -259,7 +262,7 @@ def test_a_review_whose_face_got_another_number_is_named(case: Path) -> None:
     numbers = [f"UPDATE faces SET id = {new} WHERE id = {old}" for old, new in ((1, 9), (2, 1), (9, 2))]
     tamper(case, *numbers)
     assert verified(case).faults == [
-        "review 1 of face 1: that number was another face's when it was written"
+        "review 1 of face 1: that number belonged to another face when it was written"
     ]
 
 
@@ -380,7 +383,7 @@ def test_a_case_that_was_moved_into_its_evidence_is_not_written_there(
     shutil.copy(case.with_name("case.db.audit"), evidence / "moved.db.audit")
     before = {path: path.read_bytes() for path in evidence.iterdir()}
     code, output = run("verify", moved)
-    assert "Not in the audit table" in output
+    assert "Not recorded in the audit table" in output
     assert (code, "All checks passed." in output) == (0, True)
     with pytest.raises(UsageError, match="inside"):
         CaseStore(moved)
@@ -591,7 +594,7 @@ def test_the_hashes_lie_beside_the_case_that_a_link_leads_to(case: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("error", "text"), [(BlockingIOError, "Another scan"), (OSError, "gives no locks")]
+    ("error", "text"), [(BlockingIOError, "Another scan"), (OSError, "does not support locks")]
 )
 def test_a_file_system_without_locks_is_told_as_that(
     case: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError], text: str
@@ -609,7 +612,7 @@ def test_what_lies_where_the_hashes_belong_stays(evidence: Path, tmp_path: Path)
     (evidence / "a.png").write_bytes(encoded(picture()))
     notes = tmp_path / "notes.db.audit"
     notes.write_text("my notes")
-    with pytest.raises(CaseError, match="holds something else"):
+    with pytest.raises(CaseError, match="is something else"):
         scanned(evidence, tmp_path / "notes.db")
     assert notes.read_text() == "my notes"
 
@@ -617,7 +620,9 @@ def test_what_lies_where_the_hashes_belong_stays(evidence: Path, tmp_path: Path)
 def test_no_case_begins_where_its_hashes_cannot_lie(evidence: Path, tmp_path: Path) -> None:
     (evidence / "a.png").write_bytes(encoded(picture()))
     (tmp_path / "case.db.audit").mkdir()
-    with pytest.raises(CaseError, match="is no regular file, and lies where a part of the case belongs"):
+    with pytest.raises(
+        CaseError, match="is not a regular file, and is where a part of the case belongs"
+    ):
         scanned(evidence, tmp_path / "case.db")
 
 
@@ -653,7 +658,7 @@ def test_what_somebody_adds_to_ask_a_case_is_named_and_acts_on_nobody(case: Path
     with closing(sqlite3.connect(case)) as connection, connection:
         connection.execute("CREATE VIEW mine AS SELECT path FROM files")
     assert run("query", case, "select * from mine")[0] == 0
-    assert "the view mine is none of femo's" in run("verify", case)[1]
+    assert "the view mine is not one of femo's" in run("verify", case)[1]
     assert run("report", case)[0] == 0, "it alters nothing"
 
 
@@ -664,7 +669,7 @@ def test_a_pipe_beside_a_case_holds_nobody_up(case: Path, ending: str) -> None:
     os.mkfifo(beside)
     for command in ("report", "query", "verify"):
         code, output = run(command, case)
-        assert (code, "is no regular file" in output) == (1, True), output
+        assert (code, "is not a regular file" in output) == (1, True), output
 
 
 def test_nothing_beside_a_report_is_written_over_the_evidence(tmp_path: Path) -> None:
@@ -734,7 +739,7 @@ def test_evidence_that_has_moved_is_compared_with_a_run_of_its_own(tmp_path: Pat
     assert run("verify", case, "--evidence", tmp_path / "moved", "--run", 1)[0] == 0
     code, output = run("verify", case, "--evidence", tmp_path / "moved", "--run", 2)
     assert code == 3
-    assert "Nothing of that run lies there" in output
+    assert "Nothing from that run is there" in output
     assert run("verify", case, "--evidence", tmp_path / "two")[0] == 0
     code, output = run("info", case)
     assert "holds False" in output
@@ -762,7 +767,7 @@ def test_compare_tells_where_two_cases_differ(case: Path, evidence: Path, tmp_pa
     assert [d.path for d in found.differences] == ["bad.png", "none.png"]
     assert found.close == 1
     # The digests that the case holds are those of the rows it had.
-    assert "FAULT  the second: 2 paths have other rows than their digests say" in output
+    assert "FAULT  the second: the rows of 2 paths do not match their digests" in output
 
 
 def resealed(case: Path, *statements: str) -> None:
@@ -877,13 +882,13 @@ def test_compare_computes_the_digests_anew(case: Path, tmp_path: Path) -> None:
     tamper(other, "UPDATE runs SET results_digest = 'x'")
     code, output = run("compare", case, other)
     assert (code, "Differences: 0" in output) == (3, True), output
-    assert "FAULT  the second: its results digest is not that of its paths" in output
+    assert "FAULT  the second: its results digest does not match its paths" in output
     shutil.copy(case, other)
     tamper(other, "UPDATE runs SET results_digest = 'x'", "UPDATE files SET results_digest = 'y'")
     facts = json.loads(run("compare", case, other, "--json")[1])
     assert facts["differences"] == []
     assert facts["faults"] == [
-        "the second: 7 paths have other rows than their digests say; see femo verify"
+        "the second: the rows of 7 paths do not match their digests; see femo verify"
     ]
 
 
@@ -1052,7 +1057,7 @@ def test_a_trigger_that_is_called_as_sqlites_own_tables_are_is_none_of_femos(cas
             " 'CREATE TRIGGER sqlite_t AFTER INSERT ON tracks"
             " BEGIN UPDATE tracks SET label = ''sad'' WHERE id = new.id; END')"
         )
-    assert "schema: the trigger sqlite_t is none of femo's" in verified(case).faults
+    assert "schema: the trigger sqlite_t is not one of femo's" in verified(case).faults
 
 
 class Stops(FakeDetector):
@@ -1083,7 +1088,7 @@ def test_what_changed_before_a_run_went_on_is_not_sealed(evidence: Path, tmp_pat
     tamper(case, "DELETE FROM files WHERE path = '0.png'")
     (evidence / "0.png").unlink()
     scanned(evidence, case)
-    assert any("before it went on" in fault for fault in verified(case).faults)
+    assert any("before it was resumed" in fault for fault in verified(case).faults)
 
 
 def test_new_digests_hide_no_change(evidence: Path, tmp_path: Path) -> None:
@@ -1114,13 +1119,13 @@ def test_an_entry_with_anything_in_it_ends_no_check(case: Path) -> None:
     detail = json.dumps({"review": [1]})
     tamper(case, f"UPDATE audit SET action = 'review', detail = '{detail}' WHERE id = 1")
     faults = verified(case).faults
-    assert any(fault.startswith("a check could not be made") for fault in faults)
+    assert any(fault.startswith("a check could not be carried out") for fault in faults)
     assert any(fault.startswith("audit entry 1") for fault in faults)
 
 
 def test_a_trigger_with_the_name_of_a_table_is_none_of_femos(case: Path) -> None:
     tamper(case, "CREATE TRIGGER _sqlite_migrations AFTER INSERT ON files BEGIN SELECT 1; END")
-    assert "schema: the trigger _sqlite_migrations is none of femo's" in verified(case).faults
+    assert "schema: the trigger _sqlite_migrations is not one of femo's" in verified(case).faults
 
 
 def test_faces_that_wait_do_not_lie_beside_a_link_to_the_case(tmp_path: Path) -> None:
@@ -1141,7 +1146,7 @@ def test_a_case_with_a_second_name_is_written_by_no_command(case: Path, tmp_path
     code, output = run("verify", case)
     assert (code, "has 2 names (hard links)" in output) == (0, True), output
     code, output = run("report", case, "--out", tmp_path / "r.html")
-    assert (code, "Not in the audit table" in output) == (0, True), output
+    assert (code, "Not recorded in the audit table" in output) == (0, True), output
     assert other.read_bytes() == case.read_bytes() == before
     with pytest.raises(UsageError, match="hard links"):
         CaseStore(case)
@@ -1156,11 +1161,15 @@ def test_a_case_that_lies_in_the_named_evidence_is_not_written(
     shutil.copy(tmp_path / "case.db.audit", moved / "case.db.audit")
     before = {p.name: p.read_bytes() for p in moved.iterdir() if p.is_file()}
     code, output = run("verify", moved / "case.db", "--evidence", moved)
-    assert (code, "NEW  case.db" in output, "Not in the audit table" in output) == (3, True, True)
+    assert (code, "NEW  case.db" in output, "Not recorded in the audit table" in output) == (
+        3,
+        True,
+        True,
+    )
     code, output = run(
         "export", moved / "case.db", "frames", "--out", tmp_path / "out", "--evidence", moved
     )
-    assert "Not in the audit table" in output, output
+    assert "Not recorded in the audit table" in output, output
     assert {p.name: p.read_bytes() for p in moved.iterdir() if p.is_file()} == before
 
 
@@ -1197,7 +1206,7 @@ def test_a_case_does_not_steer_the_terminal(case: Path, tmp_path: Path) -> None:
 def test_no_output_takes_the_name_of_a_file_of_the_case(case: Path, command: str, ending: str) -> None:
     before = {p.name: p.read_bytes() for p in case.parent.iterdir() if p.is_file()}
     code, output = run(command, case, "--out", f"{case}{ending}")
-    assert (code, "belongs to the case" in output) == (2, True), output
+    assert (code, "reserved for the case" in output) == (2, True), output
     assert {p.name: p.read_bytes() for p in case.parent.iterdir() if p.is_file()} == before
 
 
@@ -1205,7 +1214,7 @@ def test_a_report_without_a_name_follows_no_link(case: Path, tmp_path: Path) -> 
     elsewhere = tmp_path / "elsewhere"
     case.with_suffix(".html").symlink_to(elsewhere)
     code, output = run("report", case)
-    assert (code, "is a link, and leads elsewhere" in output) == (2, True), output
+    assert (code, "is a link to another place" in output) == (2, True), output
     assert not elsewhere.exists()
     assert run("report", case, "--out", case.with_suffix(".html"))[0] == 0
     assert elsewhere.is_file()
@@ -1227,7 +1236,7 @@ def test_the_evidence_is_compared_with_the_run_of_its_folder(
 
 def test_a_manifest_says_what_is_not_in_it(case: Path) -> None:
     code, output = run("manifest", case)
-    assert (code, "Without a hash, and so not in it: 1 paths." in output) == (0, True), output
+    assert (code, "Without a hash, so not in the manifest: 1 paths." in output) == (0, True), output
     assert "not complete" not in output
     tamper(case, "UPDATE runs SET state = 'interrupted'")
     assert "Run 1 is not complete" in run("manifest", case)[1]
@@ -1239,7 +1248,7 @@ def test_who_scans_is_not_another_one_when_a_scan_goes_on(evidence: Path, tmp_pa
     with closing(CaseStore(tmp_path / "case.db")) as store:
         store.begin(said)
     with closing(CaseStore(tmp_path / "case.db")) as store:
-        with pytest.raises(UsageError, match="Run 1, which would go on, has --examiner 'A'"):
+        with pytest.raises(UsageError, match="Run 1, which would be resumed, has --examiner 'A'"):
             store.begin(replace(said, about=CaseData(examiner="B")))
         assert store.begin(replace(said, about=CaseData())) == 1
         assert store.begin(said) == 1
@@ -1261,6 +1270,6 @@ def test_a_case_that_another_program_holds_is_told_as_that(
     monkeypatch.setattr("forensic_emotion.case.store.BUSY_SECONDS", 0.0)
     with closing(sqlite3.connect(case, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(CaseError, match="Another program holds it") as error:
+        with pytest.raises(CaseError, match="Another program is using it") as error:
             CaseStore(case)
-    assert "Make room" not in str(error.value)
+    assert "Free up space" not in str(error.value)

@@ -241,7 +241,7 @@ def test_a_video_that_begins_far_behind_the_start_of_a_file_is_told(tmp_path: Pa
     video = other_pid(with_sound(tmp_path / "video.ts", 2, True), 0x100, 0x200)
     path = tmp_path / "v.ts"
     path.write_bytes(sound + video + sound[: 188 * 1000])
-    with pytest.raises(UndecodableMedia, match="begin far behind the start of the file: 1") as error:
+    with pytest.raises(UndecodableMedia, match="begin far into the file: 1") as error:
         read_frames(path)
     assert error.value.problem == "not_looked_at"
 
@@ -268,7 +268,7 @@ def test_a_second_video_far_behind_the_first_is_told(tmp_path: Path) -> None:
         frames, facts = read_frames(path, sample=sample)
         assert len(frames) >= 2
         told = [p.message for p in facts.problems if p.problem == "not_looked_at"]
-        assert told == ["video streams that begin far behind the start of the file: 1"]
+        assert told == ["video streams that begin far into the file: 1"]
 
 
 @pytest.mark.parametrize(("ending", "codec"), [("mp4", "libx264"), ("flv", "flv"), ("asf", "wmv2")])
@@ -283,7 +283,7 @@ def test_a_file_behind_the_end_of_a_video_is_told(
     path.write_bytes(2 * one)
     _, facts = read_frames(path, sample=sample)
     assert [p.problem for p in facts.problems] == ["not_looked_at"]
-    assert "a further video file behind the end of this one" in facts.problems[0].message
+    assert "another video after the end of this one" in facts.problems[0].message
 
 
 def test_of_three_matroska_files_in_one_the_last_is_told(tmp_path: Path) -> None:
@@ -506,7 +506,7 @@ def test_a_list_of_key_frames_that_is_missing_costs_no_frame(tmp_path: Path, cod
     assert expected[:3] == [(n, n, n / RATE) for n in (0, 25, 50)]
     if codec == "mpeg4":
         problems = {p.message for facts in outcomes for p in facts.problems}
-        assert problems == {"what is marked as the key frame before a piece is none"}
+        assert problems == {"what is marked as the key frame before a piece is not one"}
     keys, facts = read_frames(path, sample="keyframes")
     assert [number_of(key.image) for key in keys] == [0]
     if codec == "mpeg4":
@@ -683,7 +683,7 @@ def test_transparent_parts_of_a_video_are_laid_over_white_and_told(tmp_path: Pat
     assert (frames[1].image[: HEIGHT // 2] == 255).all()
     np.testing.assert_array_equal(frames[2].image[HEIGHT // 2 :], numbered(2)[HEIGHT // 2 :])
     (problem,) = facts.problems
-    assert problem.message == "what its transparent parts show before a dark background"
+    assert problem.message == "what its transparent parts show on a dark background"
 
 
 def test_a_video_that_shows_the_same_bytes_without_end_is_cut_off(

@@ -54,7 +54,7 @@ def made(check: Iterable[str]) -> Iterator[str]:
         yield from check
     except (sqlite3.Error, TypeError, ValueError, LookupError, AttributeError) as error:
         # The latter where the audit table holds JSON of other types than femo writes.
-        yield f"a check could not be made: {error}"
+        yield f"a check could not be carried out: {error}"
 
 
 def broken_rows(case: sqlite3.Connection) -> Iterator[str]:
@@ -90,22 +90,24 @@ def broken_runs(case: sqlite3.Connection, only: int | None = None) -> Iterator[s
         (only,),
     ).fetchall()
     for run_id in sorted(told.keys() - {run[0] for run in runs}):
-        yield f"run {run_id} is missing: the audit table tells of it"
+        yield f"run {run_id} is missing, though the audit table has an entry for it"
     for run_id, state, rows, results in runs:
         history = told[run_id]
         if not history:
-            yield f"run {run_id}: the audit table does not know of it"
+            yield f"run {run_id}: the audit table has no entry for it"
             continue
         last = history[-1]
         if state == "running" and last.action in BEGINNING:
             if (rows, results) != (None, None):
-                yield f"run {run_id}: it has digests of an end that the audit table does not note"
+                yield (
+                    f"run {run_id}: it has final digests, but the audit table has no entry for its end"
+                )
         else:
             if not is_as_ended(case, run_id):
                 yield f"run {run_id}: paths were added, removed or changed after it ended"
             noted = (last.detail.get("state"), last.detail.get("row_digest"))
             if last.action not in ENDING or noted != (state, rows):
-                yield f"run {run_id}: the audit table notes another end of it"
+                yield f"run {run_id}: its end differs from the one in the audit table"
         yield from _changed_run(case, run_id, history)
         for entry in history:
             if entry.action == "resume" and "changed_before" in entry.detail:
@@ -123,8 +125,8 @@ def _changed_run(case: sqlite3.Connection, run_id: int, history: list[audit.Entr
     begun = {entry.detail["begun_digest"] for entry in since if "begun_digest" in entry.detail}
     if begun - {now.begun}:
         yield (
-            f"run {run_id}: folder, settings, versions, model, examiner or another thing that is settled"
-            " when a run begins was changed"
+            f"run {run_id}: folder, settings, versions, model, examiner or something else that is"
+            " fixed when a run begins was changed"
         )
     elif since[-1].detail.get("run_digest", now.whole) != now.whole:
         yield f"run {run_id}: its row, such as end or number of paths, was changed after it ended"
@@ -144,7 +146,7 @@ def broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
         there.add(row["review"])
         name = f"review {row['review']} of face {row['face_id']}"
         if row["review"] not in noted:
-            yield f"{name}: the audit table does not know of it"
+            yield f"{name}: the audit table has no entry for it"
             continue
         detail = dict(noted[row["review"]])
         face = detail.pop("face", None)  # a review of an older femo does not have it
@@ -152,7 +154,7 @@ def broken_reviews(case: sqlite3.Connection) -> Iterator[str]:
         if row != detail:
             yield f"{name}: it was changed after it was written"
         elif face is not None and face != face_key(case, row["face_id"]):
-            yield f"{name}: that number was another face's when it was written"
+            yield f"{name}: that number belonged to another face when it was written"
     for number, detail in noted.items():
         if number not in there:
             yield f"review {number} of face {detail.get('face_id')} is missing"

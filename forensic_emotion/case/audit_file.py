@@ -27,7 +27,9 @@ def audit_fault(connection: sqlite3.Connection, case: Path) -> str | None:
         lines = target.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         there = audit.lines(connection)
-        text = f"{target.name} is missing beside the case: entries cut off the end would not show"
+        text = (
+            f"{target.name} is missing beside the case: entries removed from the end would go unnoticed"
+        )
         return text if there else None
     except (OSError, UnicodeDecodeError) as error:
         return f"{target.name} cannot be read: {error}"
@@ -51,7 +53,7 @@ def put_aside(connection: sqlite3.Connection, case: Path) -> Path | None:
         return None
     if there is None or not audit.LINE.match(there):
         raise CaseError(
-            f"{target} lies where the hashes of the case's audit belong, and holds something else.",
+            f"{target} is where the hashes of the case's audit belong, but is something else.",
             "Name another case, or move that file away.",
         )
     names = (target.with_name(f"{target.name}.before-{n}") for n in count(1))
@@ -106,7 +108,7 @@ def write_audit_file(connection: sqlite3.Connection, case: Path) -> None:
     except OSError as error:
         raise CaseError(
             f"The audit file {target} cannot be written: {error.strerror}.",
-            "Make room there, or see that you may write in that folder.",
+            "Free up space there, or check that you may write to that folder.",
         ) from error
     finally:
         with suppress(OSError):

@@ -143,9 +143,9 @@ def _digest_faults(sides: tuple[Side, Side], changed: list[int]) -> Iterator[str
     for name, side, paths in zip(NAMES, sides, changed, strict=True):
         stored = _stored(side)
         if paths:
-            yield f"the {name}: {paths} paths have other rows than their digests say; see femo verify"
+            yield (f"the {name}: the rows of {paths} paths do not match their digests; see femo verify")
         elif stored is not None and stored != run_digests(*side).results:
-            yield f"the {name}: its results digest is not that of its paths; see femo verify"
+            yield f"the {name}: its results digest does not match its paths; see femo verify"
 
 
 @dataclass

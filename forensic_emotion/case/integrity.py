@@ -58,9 +58,9 @@ def loose_rows(case: sqlite3.Connection) -> Iterator[str]:
     """Rows that belong to nothing, or to what they cannot belong to."""
     broken = case.execute("PRAGMA foreign_key_check").fetchall()
     for table, row, parent, _ in broken[:MOST]:
-        yield f"row {row} of {table}: the row of {parent} that it names is missing"
+        yield f"row {row} of {table}: the row of {parent} that it refers to is missing"
     if len(broken) > MOST:
-        yield f"{len(broken) - MOST} more rows name a row that is missing"
+        yield f"{len(broken) - MOST} more rows refer to a missing row"
     for where, text in LOOSE:
         (count,) = case.execute(f"SELECT COUNT(*) FROM {where}").fetchone()
         if count:
@@ -100,7 +100,7 @@ class SchemaFault:
 
     kind: str
     name: str
-    what: Literal["is missing", "is none of femo's", "is not as femo makes it"]
+    what: Literal["is missing", "is not one of femo's", "is not as femo makes it"]
 
     def __str__(self) -> str:
         return f"schema: the {self.kind} {self.name} {self.what}"
@@ -110,7 +110,7 @@ class SchemaFault:
         """Whether it may change what femo reads or writes, or compute without end: a trigger, or what
         stands in the place of femo's own. What somebody adds to ask a case by themselves does not."""
         return self.what == "is not as femo makes it" or (
-            self.kind == "trigger" and self.what == "is none of femo's"
+            self.kind == "trigger" and self.what == "is not one of femo's"
         )
 
 
@@ -128,7 +128,7 @@ def schema_faults(case: sqlite3.Connection) -> Iterator[SchemaFault]:
         if (kind, name) not in found:
             yield SchemaFault(kind, name, "is missing")
         elif (kind, name) not in expected:
-            yield SchemaFault(kind, name, "is none of femo's")
+            yield SchemaFault(kind, name, "is not one of femo's")
         elif found[kind, name] != expected[kind, name]:
             yield SchemaFault(kind, name, "is not as femo makes it")
 
@@ -143,23 +143,22 @@ def refuse_what_acts(case: sqlite3.Connection, path: Path) -> None:
     if fault := next((fault for fault in schema_faults(case) if fault.acts), None):
         raise CaseError(
             f"{path} cannot be trusted: its {fault.kind} {fault.name} {fault.what}.",
-            "It may change what is read or written. Ask where the case comes from; femo verify says what"
-            " else is not as femo makes it.",
+            "It may change what is read or written. Find out where the case comes from; femo verify"
+            " lists what else is not as femo makes it.",
         )
 
 
 def refuse_triggers(case: sqlite3.Connection, path: Path) -> None:
     """Of a case of an older femo, whose tables and views are others, refuse one with a trigger under a
-    name that is none of femo's; ``refuse_what_acts`` is for when it has been brought up to date.
+    name that is not one of femo's; ``refuse_what_acts`` is for when it has been brought up to date.
 
-    Raises:
-        CaseError: it has a trigger that is none of femo's.
+    Raises: CaseError: it has a trigger that is not one of femo's.
     """
     for fault in schema_faults(case):
-        if fault.kind == "trigger" and fault.what == "is none of femo's":
+        if fault.kind == "trigger" and fault.what == "is not one of femo's":
             raise CaseError(
-                f"{path} cannot be trusted: its trigger {fault.name} is none of femo's.",
-                "It may change what is written. Ask where the case comes from.",
+                f"{path} cannot be trusted: its trigger {fault.name} is not one of femo's.",
+                "It may change what is written. Find out where the case comes from.",
             )
 
 

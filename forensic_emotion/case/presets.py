@@ -22,13 +22,13 @@ PARAMETERS = {
     "min_confidence": "only faces whose highest probability is at least this, 0 to 1",
     "fault": f"only faces with this fault: {', '.join(FAULTS)}; {WITH} for those with one at least,"
     f" {WITHOUT} for those without",
-    "path": "only paths like this, with * and ? for what may differ; * goes over folders too",
+    "path": "only paths matching this pattern, with wildcards * and ?; * also matches /",
     "state": "only paths in this state, such as failed",
-    "from": "only from this time of the recording on, in seconds; stills that are no animation have none"
-    " and are left out",
-    "to": "only up to this time of the recording, in seconds, itself included",
-    "step": "length of the stretches of time, in seconds; else 1",
-    "limit": "no more rows than this",
+    "from": "only from this time in the recording, in seconds; stills other than animations have"
+    " none and are left out",
+    "to": "only up to this time in the recording, in seconds, inclusive",
+    "step": "length of the time intervals, in seconds; else 1",
+    "limit": "at most this many rows",
 }
 """What a preset may be narrowed by; the name of the option is the same, with hyphens."""
 
@@ -97,8 +97,8 @@ BEFORE = narrowed("to", f"seconds <= {number('to')}")
 TIME = f"{AFTER} AND {BEFORE}"
 
 PATH = "path below the evidence folder"
-STREAM = "number of the video stream; 0 for a still, more for a video within its file"
-SECONDS = "seconds on the recording's own clock; empty for a still that is no animation"
+STREAM = "number of the video stream; 0 for a still, higher for a video embedded in its file"
+SECONDS = "seconds on the recording's own clock; empty for a still that is not an animation"
 FRAME = "0 for a still, else the page, or the frame of the video stream, from 0"
 NUMBER = "number of the face within its frame, from 0"
 ANSWER = f"the class, or {UNCERTAIN}: a classifier's answer, not a finding"
@@ -109,7 +109,7 @@ FILE_ID = "row in files; paths that are not text may look alike"
 
 SUMMARY = Preset(
     "summary",
-    "What a run came to: paths by state, frames, faces by label, reviews, problems by class",
+    "Summary of a run: paths by state, frames, faces by label, reviews, problems by class",
     f"""
 WITH chosen AS (SELECT {RUN} AS id),
 counted AS (
@@ -134,8 +134,8 @@ SELECT chosen.id AS run, topic, what, number FROM counted, chosen ORDER BY place
 """,
     {
         "run": "number of the run",
-        "topic": "what is counted; the same bytes under several paths count once in frames and faces;"
-        " a face that was rejected in a review is one of the faces",
+        "topic": "what is counted; the same bytes under several paths count once in frames and"
+        " faces; faces rejected in a review are included",
         "what": "state, label, verdict or class",
         "number": "how many",
     },
@@ -143,7 +143,7 @@ SELECT chosen.id AS run, topic, what, number FROM counted, chosen ORDER BY place
 
 FACES = Preset(
     "faces",
-    "Every face: where it is, when, and its highest score",
+    "Every face: its location, time and highest score",
     f"""
 SELECT path, stream, seconds, frame_index, face, label, confidence, top_class,
     "left", top, "right", bottom, size, faults, face_id, file_id
@@ -160,7 +160,7 @@ ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
         "label": ANSWER,
         "confidence": PROBABILITY,
         "top_class": "the class with that probability",
-        "left": "of the bounding box, in pixels of the picture as displayed",
+        "left": "edge of the bounding box, in pixels of the picture as displayed",
         "top": "the same",
         "right": "the same, the first pixel outside",
         "bottom": "the same, the first pixel outside",
@@ -173,7 +173,7 @@ ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
 
 BY_FILE = Preset(
     "by-file",
-    "Every path: its state, its faces, and how many got which label",
+    "Every path: its state, its faces, and how many have each label",
     f"""
 SELECT files.path, files.state, files.frames, count(faces.id) AS faces,
     {", ".join(f"count(CASE WHEN faces.label = '{name}' THEN 1 END) AS {name}" for name in CLASSES)},
@@ -186,19 +186,19 @@ GROUP BY files.id ORDER BY files.path_bytes {LIMIT}
 """,
     {
         "path": PATH,
-        "state": "how it ended",
-        "frames": "in which faces were looked for",
+        "state": "how its processing ended",
+        "frames": "analysed for faces",
         "faces": "found in its bytes; a copy shows those of its first path",
         **dict.fromkeys(CLASSES, "faces with this label"),
         UNCERTAIN: "faces with scores too low to name a class",
-        "poor": "faces with a fault; empty if an older femo found them, which did not judge",
+        "poor": "faces with a fault; empty if found by an older femo, which did not judge quality",
         "file_id": FILE_ID,
     },
 )
 
 TIMELINE = Preset(
     "timeline",
-    "When faces are in a video or animation, interval by interval, with the mean of each probability",
+    "When faces appear in a video or animation, interval by interval, with the mean of each probability",
     f"""
 WITH chosen AS (
     SELECT *, {number("step", "1.0")} AS step FROM face_results
@@ -219,13 +219,13 @@ FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch
     {
         "path": PATH,
         "begins": "seconds on the recording's own clock",
-        "ends": "the same; that moment is of the next interval. One without such a face has no row",
+        "ends": "the same, exclusive; an interval without such a face has no row",
         "frames": "with a face",
         "faces": "found in them",
         **dict.fromkeys(
             CLASSES,
-            "mean of this probability over those faces, of whoever they are, 0 to 1; no error rate was"
-            " measured for such means",
+            "mean of this probability over those faces, whoever they belong to, 0 to 1; no error"
+            " rate was measured for such means",
         ),
         UNCERTAIN: "faces with scores too low to name a class",
         "file_id": FILE_ID,
@@ -234,7 +234,7 @@ FROM placed GROUP BY path, file_id, stretch ORDER BY {place("file_id")}, stretch
 
 NO_FACE = Preset(
     "no-face",
-    "Frames of videos and animations that were looked at and in which no face was detected",
+    "Analysed frames of videos and animations in which no face was detected",
     f"""
 SELECT path, stream, seconds, frame_index, pts, time_base, file_id
 FROM frames_looked_at AS looked
@@ -247,8 +247,8 @@ ORDER BY {place("file_id")}, stream, frame_index {LIMIT}
         "path": PATH,
         "stream": STREAM,
         "seconds": SECONDS,
-        "frame_index": "of the stream in order of presentation, from 0",
-        "pts": "presentation timestamp in units of time_base; empty if the stream tells none",
+        "frame_index": "number in the stream in order of presentation, from 0",
+        "pts": "presentation timestamp in units of time_base; empty if the stream has none",
         "time_base": "seconds per unit of pts",
         "file_id": FILE_ID,
     },
@@ -256,7 +256,7 @@ ORDER BY {place("file_id")}, stream, frame_index {LIMIT}
 
 TRACKS = Preset(
     "tracks",
-    "Faces of a video that follow one another: from when to when, and their mean score",
+    "Tracks of faces in a video: first and last time, and mean score",
     f"""
 SELECT files.path, tracks.stream, tracks.track, first_seconds, last_seconds, tracks.faces,
     label, confidence, top_class, files.id AS file_id
@@ -269,7 +269,7 @@ ORDER BY files.path_bytes, tracks.track {LIMIT}
     {
         "path": PATH,
         "stream": "number of the video stream",
-        "track": "number within the file, from 0; no identity",
+        "track": "number within the file, from 0; it does not identify a person",
         "first_seconds": "of its first face, on the recording's own clock",
         "last_seconds": "of its last",
         "faces": "how many it has",
@@ -282,7 +282,7 @@ ORDER BY files.path_bytes, tracks.track {LIMIT}
 
 DUPLICATES = Preset(
     "duplicates",
-    "Paths that hold the same bytes as another one, empty ones left out",
+    "Paths with the same bytes as another path, except empty files",
     f"""
 WITH copies AS (
     SELECT sha256, count(*) AS paths FROM files WHERE run_id = {RUN} AND sha256 IS NOT NULL
@@ -297,7 +297,7 @@ ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
     {
         "sha256": "of the bytes",
         "path": PATH,
-        "paths": "how many hold these bytes",
+        "paths": "how many paths have these bytes",
         "size": "bytes",
         "media_type": "by content; empty if femo does not know it",
         "file_id": FILE_ID,
@@ -306,7 +306,7 @@ ORDER BY copies.paths DESC, files.sha256, files.path_bytes {LIMIT}
 
 PROBLEMS = Preset(
     "problems",
-    "What was not looked at, or not wholly, and why",
+    "What was not analysed, or only in part, and why",
     f"""
 SELECT files.path, files.state, files.reason, problems.stage, problems.class, problems.message,
     files.id AS file_id
@@ -317,9 +317,9 @@ ORDER BY files.path_bytes, problems.id {LIMIT}
 """,
     {
         "path": PATH,
-        "state": "how it ended",
+        "state": "how its processing ended",
         "reason": "why it was skipped; else empty",
-        "stage": "where the problem was; empty if there was none",
+        "stage": "where the problem arose; empty if there was none",
         "class": "what it was, in one word",
         "message": "the same in a sentence",
         "file_id": FILE_ID,
@@ -338,9 +338,9 @@ ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
 """,
     {
         "path": PATH,
-        "notable": "the list of notable hashes that has it; empty if none has",
-        "known": "the list of known hashes that has it, for which it was skipped",
-        "state": "how it ended",
+        "notable": "the list of notable hashes that contains it; empty if none does",
+        "known": "the list of known hashes that contains it, which is why it was skipped",
+        "state": "how its processing ended",
         "sha256": "of the bytes",
         "file_id": FILE_ID,
     },
@@ -348,8 +348,8 @@ ORDER BY files.notable IS NULL, files.path_bytes {LIMIT}
 
 MISNAMED = Preset(
     "misnamed",
-    "Pictures and videos whose name endings do not match their content, audio only in a container of"
-    " video included",
+    "Pictures and videos whose file extension does not match their content, including audio in a"
+    " video container",
     f"""
 SELECT files.path, evidence.media_type, files.name_fits, files.state, files.faces, files.id AS file_id
 FROM files JOIN evidence ON evidence.sha256 = files.sha256
@@ -360,16 +360,16 @@ ORDER BY files.name_fits IS NULL, files.path_bytes {LIMIT}
     {
         "path": PATH,
         "media_type": "by content",
-        "name_fits": "0: the name is that of another type; empty: of none",
-        "state": "how it ended",
-        "faces": "found in it; of a copy, those of its first path",
+        "name_fits": "0: the extension belongs to another type; empty: to no type",
+        "state": "how its processing ended",
+        "faces": "found in it; for a copy, those of its first path",
         "file_id": FILE_ID,
     },
 )
 
 UNCERTAINS = Preset(
     "uncertain",
-    "Faces with scores too low to name a class, those nearest to an answer first",
+    "Faces with scores too low to name a class, those closest to an answer first",
     f"""
 SELECT path, stream, seconds, frame_index, face, top_class, confidence, runs.threshold, size, faults,
     face_id, file_id
@@ -385,7 +385,7 @@ ORDER BY confidence DESC, {place("file_id")}, stream, frame_index, face {LIMIT}
         "face": NUMBER,
         "top_class": "the class with the highest probability",
         "confidence": PROBABILITY,
-        "threshold": "that it would have to be above",
+        "threshold": "score that it would have to exceed",
         "size": "side in pixels of the square around the face",
         "faults": POOR,
         "face_id": FACE_ID,
@@ -395,7 +395,7 @@ ORDER BY confidence DESC, {place("file_id")}, stream, frame_index, face {LIMIT}
 
 REVIEWS = Preset(
     "reviews",
-    "What people said of faces, beside what the machine says",
+    "Reviews of faces by people, beside the machine's answers",
     f"""
 SELECT path, stream, seconds, frame_index, face, face_results.label, top_class, verdict,
     face_reviews.label AS seen, reviewer, at, note, face_id, file_id
@@ -415,7 +415,7 @@ ORDER BY {place("file_id")}, stream, frame_index, face {LIMIT}
         "seen": "the class that the reviewer saw; empty if rejected",
         "reviewer": "who",
         "at": "when, UTC",
-        "note": "what else there was to say",
+        "note": "free text",
         "face_id": FACE_ID,
         "file_id": FILE_ID,
     },

@@ -74,12 +74,13 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
     """
     if path.is_dir():
         raise CaseError(
-            f"{path} is a folder, not a case.", "Name the case file; a scan prints where it is."
+            f"{path} is a folder, not a case.", "Give the case file; a scan prints its path."
         )
     if not path.is_file():
         raise CaseError(
             f"There is no case {path}.",
-            "Check how its path is spelt. A case is a command's first argument; femo scan creates one.",
+            "Check the spelling of its path. The case is a command's first argument; femo scan"
+            " creates one.",
         )
     check_is_database(path)
     refuse_odd_files(path)
@@ -87,7 +88,7 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
         connection = sqlite3.connect(read_only(path), uri=True)
     except sqlite3.Error as error:
         raise CaseError(
-            f"The case {path} cannot be opened: {error}.", "See that you may read it and its folder."
+            f"The case {path} cannot be opened: {error}.", "Check that you may read it and its folder."
         ) from error
     try:
         with held(path):
@@ -100,28 +101,28 @@ def opened_case(path: Path, *, to_verify: bool = False) -> Iterator[sqlite3.Conn
     except sqlite3.DatabaseError as error:
         if _wants_room(path, str(error)):
             raise CaseError(
-                f"The case {path} cannot be read: its disk is full ({error}).", "Make room there."
+                f"The case {path} cannot be read: its disk is full ({error}).", "Free up space there."
             ) from error
-        remedy = "If it is damaged, use a copy that is whole. If it is locked, another program holds it."
+        remedy = "If it is damaged, use an intact copy. If it is locked, another program is using it."
         wal = beside(path, "-wal")
         if wal.exists() and not os.access(wal.parent, os.W_OK):
-            remedy = f"A part of it is in {wal.name}: copy both to a folder that you may write to."
+            remedy = f"Part of it is in {wal.name}: copy both to a folder that you may write to."
         elif not wal.exists() and has_log(path):
             remedy = (
-                f"It was copied while it was written, or after a kill, and {wal.name} was not: fetch"
-                " that too, and open both in a folder that you may write to."
+                "It was copied while being written, or after a scan was killed, without"
+                f" {wal.name}: copy that too, and open both in a folder that you may write to."
             )
         elif (journal := beside(path, "-journal")).exists():
-            remedy = f"{journal.name} tells of a change to it that broke off. Use a copy that is whole."
+            remedy = f"{journal.name} shows that a change to it was cut short. Use an intact copy."
         raise CaseError(f"The case {path} cannot be read: {error}.", remedy) from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         # Values of other types than femo writes fail wherever they are used; that is the case's fault.
         if (fault := next(faults_of(connection), None)) is None:
             raise
         raise CaseError(
-            f"The case {path} is not as femo wrote it: {fault}. What failed by that:"
+            f"The case {path} is not as femo wrote it: {fault}. This caused:"
             f" {type(error).__name__}: {error}.",
-            f"femo verify {path} names all that was changed; use a copy that is whole.",
+            f"femo verify {path} lists all that was changed; use an intact copy.",
         ) from error
     finally:
         connection.close()
@@ -182,7 +183,7 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
         numbers = [str(r["id"]) for r in case.execute("SELECT id FROM runs ORDER BY id")]
         raise UsageError(
             f"The case has no run {run_id}." if run_id is not None else "The case holds no run yet.",
-            f"Runs in it: {', '.join(numbers) or 'none'}.",
+            f"It has the runs: {', '.join(numbers) or 'none'}.",
         )
     values = dict(row)
     for name in ("arguments", "settings", "versions", "machine", "model_card"):
@@ -192,8 +193,8 @@ def read_run(case: sqlite3.Connection, run_id: int | None = None) -> RunInfo:
             values[name] = json.loads(values[name])
         except (ValueError, TypeError, RecursionError) as error:
             raise CaseError(
-                f"The case is damaged: {name} of run {row['id']} is no JSON.",
-                "femo verify tells what else is damaged. Use a copy that is whole.",
+                f"The case is damaged: {name} of run {row['id']} is not JSON.",
+                "femo verify lists what else is damaged. Use an intact copy.",
             ) from error
     return RunInfo(**values)
 
@@ -227,8 +228,8 @@ def stopped_otherwise(case: sqlite3.Connection, run: Run) -> str | None:
     if not differ:
         return None
     return (
-        f"Run {stopped.id} over this folder was stopped, and does not go on; the scan begins anew. Other"
-        f" than then: {', '.join(differ)}."
+        f"Run {stopped.id} over this folder was stopped and cannot be resumed; a new run begins."
+        f" What differs: {', '.join(differ)}."
     )
 
 
@@ -240,8 +241,8 @@ def _stopped_elsewhere(case: sqlite3.Connection) -> str | None:
     if row is None or row[1] == "done" or os.path.exists(row[2]):
         return None
     return (
-        f"Run {row[0]}, over {as_text(row[2])}, was stopped, and goes on only where its evidence lay;"
-        " the scan of this folder begins anew."
+        f"Run {row[0]}, over {as_text(row[2])}, was stopped and can be resumed only with its"
+        " evidence in that place; a new run begins for this folder."
     )
 
 
@@ -582,7 +583,7 @@ def run_sql(
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise _query_error(error) from error
     if cursor.description is None:
-        raise UsageError("The query asks for nothing.", "Give one SQL statement: select ...")
+        raise UsageError("The query is empty.", "Give one SQL statement: select ...")
     return [column[0] for column in cursor.description], _rows(cursor)
 
 
@@ -599,5 +600,6 @@ def _query_error(error: Exception) -> BaseException:
         return KeyboardInterrupt()
     return UsageError(
         f"The query failed: {str(error).rstrip('.')}.",
-        'A case is only read. Its tables: femo query CASE "select sql from sqlite_master"',
+        'A case is opened read-only. To list its tables: femo query CASE "select sql from'
+        ' sqlite_master"',
     )

@@ -15,9 +15,10 @@ MOST_NOTE = 10_000
 """Characters of a note."""
 
 CAVEAT = (
-    "Reviewers saw the machine's answer before they gave theirs, and chose what to review: this tells"
-    " how far they agree with it and is no error rate. The interval takes faces for independent of each"
-    " other, which those of one person or recording are not: it is too narrow then."
+    "Reviewers saw the machine's answer before they gave theirs, and chose what to review: this"
+    " shows how far they agree with it and is not an error rate. The interval treats faces as"
+    " independent of each other, which those of one person or recording are not: it is then too"
+    " narrow."
 )
 """Stands wherever the agreement is shown."""
 
@@ -40,26 +41,28 @@ class Judgement:
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong:
-            raise UsageError(wrong, "Nothing was written; docs/review.md says what a review may hold.")
+            raise UsageError(
+                wrong, "Nothing was written; docs/review.md says what a review may contain."
+            )
 
     def _wrong(self) -> str | None:
         # From outside: the types are not to be trusted either. To Python, True is an integer.
         if not isinstance(self.face_id, int) or isinstance(self.face_id, bool):
-            return "face_id is no whole number."
+            return "face_id is not a whole number."
         if self.verdict not in REVIEW_VERDICTS:
-            return f"The verdict is none of {', '.join(REVIEW_VERDICTS)}."
+            return f"The verdict is not one of {', '.join(REVIEW_VERDICTS)}."
         if self.verdict == "relabelled" and self.label not in CLASSES:
-            return f"The label of a relabelled face is none of {', '.join(CLASSES)}."
+            return f"The label of a relabelled face is not one of {', '.join(CLASSES)}."
         if self.verdict != "relabelled" and self.label is not None:
             return f"A face that is {self.verdict} takes no label."
         if not isinstance(self.note, str):
-            return "The note is no text."
+            return "The note is not text."
         if len(self.note) > MOST_NOTE:
-            return f"The note has {len(self.note)} characters; {MOST_NOTE} is the most."
+            return f"The note has {len(self.note)} characters; the maximum is {MOST_NOTE}."
         try:
             self.note.encode()
         except UnicodeEncodeError:  # half a character, which JSON can spell and a case cannot hold
-            return "The note holds something that is no character."
+            return "The note contains something that is not a character."
         return None
 
 
@@ -130,7 +133,7 @@ def check_face(case: sqlite3.Connection, run_id: int, face_id: int) -> str:
     if row is None:
         raise UsageError(
             f"Run {run_id} has no face {face_id}.",
-            "The view face_results has the numbers of the faces in face_id.",
+            "The column face_id of the view face_results has the numbers of the faces.",
         )
     return str(row[0])
 
@@ -145,14 +148,14 @@ def check_judgement(case: sqlite3.Connection, run_id: int, said: Judgement) -> N
     if said.label == check_face(case, run_id, said.face_id):
         raise UsageError(
             f"{said.label} is the class that scored highest: confirm the face instead.",
-            "Its verdict is then confirmed, without a label.",
+            "Use the verdict confirmed, without a label.",
         )
     if said.verdict == "withdrawn":
         stands = "SELECT 1 FROM face_reviews WHERE face_id = ?"
         if case.execute(stands, (said.face_id,)).fetchone() is None:
             raise UsageError(
-                f"Of face {said.face_id} nothing was said that still counts.",
-                "Nothing was written; what was said of a face can be withdrawn once.",
+                f"Face {said.face_id} has no review to withdraw.",
+                "Nothing was written; a review can be withdrawn only once.",
             )
 
 

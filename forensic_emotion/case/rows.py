@@ -117,7 +117,7 @@ def exact(text: str) -> Fraction:
     """
     if not EXACT.fullmatch(text) or text.rstrip("0").endswith("/"):
         raise CaseError(
-            f"The case is damaged: {text[:40]!r} is no time.", "femo verify says what else is not right."
+            f"The case is damaged: {text[:40]!r} is not a time.", "femo verify lists what else is wrong."
         )
     return Fraction(text)
 

@@ -92,7 +92,7 @@ CANNOT_BE_HELD = (
 """What SQLite raises of values too long, too large, of a type that it does not know, or of no text."""
 
 
-DAMAGED = "It is damaged: femo verify says where. Scan into another case, or use a copy that is whole."
+DAMAGED = "It is damaged: femo verify says where. Scan into another case, or use an intact copy."
 
 
 class CaseStore:
@@ -125,8 +125,8 @@ class CaseStore:
         self._taken_back = 0
         if not path.parent.is_dir():
             raise CaseError(
-                f"The case {path} cannot be made: there is no folder {path.parent}.",
-                "Make the folder, or check how its path is spelt.",
+                f"The case {path} cannot be created: there is no folder {path.parent}.",
+                "Create the folder, or check the spelling of its path.",
             )
         check_is_database(path)
         refuse_second_name(path)
@@ -140,7 +140,7 @@ class CaseStore:
         except sqlite3.Error as error:
             raise CaseError(
                 f"The case {path} cannot be opened: {error}.",
-                "Its folder must be there, and you must be allowed to write in it.",
+                "Its folder must exist, and you must be allowed to write to it.",
             ) from error
         self._db = Database(self._connection)
         self._holding = ExitStack()
@@ -172,9 +172,9 @@ class CaseStore:
             if self._fresh and "locked" not in str(error):
                 for left in (beside(path, end) for end in ("", *SQLITE_BESIDE)):
                     left.unlink(missing_ok=True)
-            remedy = "Make room, and see that you may write to it and to its folder."
+            remedy = "Free up space, and check that you may write to it and to its folder."
             if "locked" in str(error):
-                remedy = "Another program holds it: close that, or wait for its end."
+                remedy = "Another program is using it: close that, or wait until it ends."
             raise CaseError(f"The case {path} cannot be written: {error}.", remedy) from error
         except FemoError:
             self._connection.close()
@@ -212,8 +212,8 @@ class CaseStore:
             if failed is not None and self._wal.exists() and self._wal.stat().st_size:
                 raise CaseError(
                     f"The case {self.path} cannot be written: {failed}.",
-                    f"A part of it is in {self._wal.name}: keep both together. Make room; the next femo"
-                    " that writes to the case brings them together.",
+                    f"Part of it is in {self._wal.name}: keep both together. Free up space; the"
+                    " next femo command that writes to the case merges them.",
                 ) from failed
 
     @property
@@ -245,7 +245,7 @@ class CaseStore:
             _refuse_other_words(stopped[0], stopped[2:], run)
         # Before the run: a disk that is full now must not leave a case that misses it.
         if self._fresh and (kept := put_aside(self._connection, self.path)):
-            self._untold = f"hashes of another case lay here; they are kept as {kept.name}"
+            self._untold = f"hashes of another case were here; they are kept as {kept.name}"
         self._write_audit_file()
         self._fresh = False
         run_id = self._go_on(stopped[0], stopped[1], run) if stopped else self._start_run(run)
@@ -267,7 +267,7 @@ class CaseStore:
             detail: dict[str, Any] = {"was": was, "machine": run.machine}
             if was != "running" and not is_as_ended(self._connection, run_id):
                 # The digests that show it are of the end that is taken back here.
-                text = "paths were added, removed or changed after it stopped and before it went on"
+                text = "paths were added, removed or changed after it stopped and before it was resumed"
                 detail["changed_before"] = text
             self._change_run(
                 run_id, state="running", ended_at=None, row_digest=None, results_digest=None
@@ -295,7 +295,7 @@ class CaseStore:
         except OSError as error:
             raise CaseError(
                 f"The case {self.path} cannot be locked against other scans: {error.strerror}.",
-                "Its file system gives no locks; let the case lie on a disk of this machine.",
+                "Its file system does not support locks; keep the case on a local disk.",
             ) from error
 
     def _start_run(self, run: Run) -> int:
@@ -305,7 +305,7 @@ class CaseStore:
             raise ModelError(
                 f"The model {model.name} has the classes {', '.join(model.labels)}; a case has"
                 f" columns for {', '.join(CLASSES)}.",
-                "Name a model with those classes by --model; femo models lists the shipped ones.",
+                "Choose a model with those classes with --model; femo models lists the shipped ones.",
             )
         with self._transaction():
             self._insert(
@@ -446,7 +446,7 @@ class CaseStore:
                 return is_first_there(self._reader, run_id, sha256)
         except sqlite3.Error as error:
             raise CaseError(
-                f"The case {self.path} cannot be read: {error}.", "See that it is still there."
+                f"The case {self.path} cannot be read: {error}.", "Check that it is still there."
             ) from error
 
     def count(self, run_id: int) -> Summary:
@@ -523,7 +523,7 @@ class CaseStore:
         except (sqlite3.IntegrityError, *CANNOT_BE_HELD) as error:
             broken = isinstance(error, sqlite3.IntegrityError)
             how = "contradicts itself" if broken else "cannot be stored"
-            text = f"fault in femo: what was found of it {how}: {error}"
+            text = f"bug in femo: what was found in it {how}: {error}"
             problems = (*outcome.problems, Problem("analyse", "fault", text))
             bare = replace(outcome, state="failed", media=None, frames=0, faces=0, results=(), tracks=())
             self._add(run_id, replace(bare, problems=problems))
@@ -597,7 +597,7 @@ class CaseStore:
         except sqlite3.DatabaseError as error:
             remedy = DAMAGED
             if isinstance(error, sqlite3.OperationalError):
-                remedy = "See that it is still there and that nothing else holds it."
+                remedy = "Check that it is still there and that no other program is using it."
             raise CaseError(f"The case {self.path} cannot be read: {error}.", remedy) from error
 
     @contextmanager
@@ -622,7 +622,7 @@ class CaseStore:
                 self._untold = None
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                remedy = f"{self._kept()} Make room, or see that nothing else holds it."
+                remedy = f"{self._kept()} Free up space, or check that no other program is using it."
             elif isinstance(error, (sqlite3.IntegrityError, *CANNOT_BE_HELD)):
                 raise
             else:
@@ -640,7 +640,7 @@ class CaseStore:
         if not self._wal.exists():
             return "What was finished is in it."
         return (
-            f"What was finished is in it and, as long as that is there, in {self._wal.name} beside it:"
+            f"What was finished is in it and in {self._wal.name} beside it, as long as that exists:"
             " keep both together."
         )
 
@@ -786,8 +786,8 @@ def _refuse_other_words(run_id: int, before: tuple[str | None, ...], run: Run) -
         if said and said != (was or ""):
             flag = option(name)
             raise UsageError(
-                f"Run {run_id}, which would go on, has {flag} {was or ''!r}.",
-                f"Leave {flag} out, or give it as it was; the audit table notes who goes on with it.",
+                f"Run {run_id}, which would be resumed, has {flag} {was or ''!r}.",
+                f"Leave {flag} out, or give it as it was; the audit table records who resumes the run.",
             )
 
 
@@ -838,7 +838,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
         CaseError: it is no case, a newer femo made it, or it or the copy cannot be written.
     """
     if not path.is_file():
-        raise CaseError(f"There is no case {path}.", "Name the case file that the older femo wrote.")
+        raise CaseError(f"There is no case {path}.", "Give the case file that the older femo wrote.")
     check_is_database(path)
     refuse_odd_files(path)
     refuse_foreign_journal(path)
@@ -855,7 +855,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
                 return None
             kept = beside(path, f".before-{pending[0]}")
             if kept.exists():
-                raise CaseError(f"{kept} is there already.", "Move it away; the copy is to lie there.")
+                raise CaseError(f"{kept} exists already.", "Move it away: the copy goes there.")
             os.close(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(sqlite_name(kept))) as copy:
                 connection.backup(copy)
@@ -863,7 +863,7 @@ def migrate(path: Path, at: str, arguments: tuple[str, ...]) -> Path | None:
     except (sqlite3.Error, OSError) as error:
         raise CaseError(
             f"The case {path} cannot be copied: {error}.",
-            "It is as it was. Its folder must have room for a copy; remove a copy that was only begun.",
+            "It is unchanged. Its folder must have room for a copy; remove any unfinished copy.",
         ) from error
     try:
         store = CaseStore(path, brought_up=(at, arguments))  # all of it, or as it was

@@ -59,14 +59,14 @@ def check_is_database(path: Path) -> None:
         return
     except IsADirectoryError as error:
         raise CaseError(
-            f"The case {path} is a folder, and a case is one file.", "Name a file, as case.db."
+            f"The case {path} is a folder; a case is a single file.", "Give a file, such as case.db."
         ) from error
     except OSError as error:
         raise CaseError(
-            f"The case {path} cannot be read: {error.strerror}.", "See that you may read it."
+            f"The case {path} cannot be read: {error.strerror}.", "Check that you may read it."
         ) from error
     if head not in (b"", SQLITE_HEADER):
-        raise CaseError(f"{path} is no case of femo: it is no database.", "Name another file.")
+        raise CaseError(f"{path} is not a femo case: it is not a database.", "Give another file.")
 
 
 def has_log(path: Path) -> bool:
@@ -105,8 +105,9 @@ def refuse_foreign_journal(case: Path) -> None:
         return
     if end == SUPER_JOURNAL:
         raise CaseError(
-            f"{journal} is no journal of femo's: it names another file, which SQLite would delete.",
-            "Ask where it comes from. On a copy without it, femo verify says whether the case is whole.",
+            f"{journal} is not femo's journal: it names another file, which SQLite would delete.",
+            "Find out where it comes from. Run femo verify on a copy without it to see whether the"
+            " case is intact.",
         )
 
 
@@ -126,8 +127,8 @@ def refuse_odd_files(case: Path) -> None:
             continue
         if not is_file:
             raise CaseError(
-                f"{there} is no regular file, and lies where a part of the case belongs.",
-                "Ask where it comes from, and move it away.",
+                f"{there} is not a regular file, and is where a part of the case belongs.",
+                "Find out where it comes from, and move it away.",
             )
 
 
@@ -140,7 +141,7 @@ def check_is_case(db: Database, path: Path) -> None:
     """
     if not db.table_names():
         raise CaseError(
-            f"{path} is an empty database: a case of which nothing was written.",
+            f"{path} is an empty database: a case into which nothing was written.",
             "Scan into it with: femo scan EVIDENCE --case FILE, or remove it.",
         )
     shams = (  # names are the same in capitals and small letters
@@ -149,10 +150,10 @@ def check_is_case(db: Database, path: Path) -> None:
     )
     if sham := db.execute(shams.format(", ".join("?" * len(TABLES))), TABLES).fetchone():
         raise CaseError(
-            f"{path} is no case of femo: its {sham[0]} is no table.", "Ask where it comes from."
+            f"{path} is not a femo case: its {sham[0]} is not a table.", "Find out where it comes from."
         )
     if MIGRATIONS.migrations_table not in db.table_names() or not MIGRATIONS.applied(db):
-        raise CaseError(f"{path} is a database, but no case of femo.", "Name another file.")
+        raise CaseError(f"{path} is a database, but not a femo case.", "Give another file.")
     empty = Database(memory=True)
     known = {m.name for m in MIGRATIONS.pending(empty)}
     empty.close()
@@ -160,7 +161,7 @@ def check_is_case(db: Database, path: Path) -> None:
     if newer:
         raise CaseError(
             f"{path} was made by a newer femo: its schema has the step {newer[0]!r}, unknown here.",
-            "Use that femo or a newer one; this one leaves the case as it is.",
+            "Use that femo or a newer one; this one leaves the case unchanged.",
         )
 
 

@@ -26,16 +26,16 @@ EXIT_CODES = {
     0: "done",
     1: "failed",
     2: "usage error: invalid option or argument",
-    EXIT_PROBLEMS: "done with problems, of the commands that say so",
-    EXIT_INTERRUPTED: "interrupted, by keys or a signal",
+    EXIT_PROBLEMS: "done with problems, for the commands that say so",
+    EXIT_INTERRUPTED: "interrupted, by Ctrl-C or a signal",
 }
 PROBLEMS_MEAN = {
-    "scan": "there were problems: they are in the case and in the report",
-    "report": "the report was written, and rows of the case are not what the scan wrote",
-    "export": "not all could be exported, which was told; or rows are not what the scan wrote",
-    "verify": "something does not hold",
+    "scan": "there were problems: they are recorded in the case and in the report",
+    "report": "the report was written, but rows of the case are not what the scan wrote",
+    "export": "some items could not be exported, as reported; or rows are not what the scan wrote",
+    "verify": "a check failed",
     "compare": "the runs differ",
-    "manifest": "it was written, and rows of the case are not what the scan wrote",
+    "manifest": "it was written, but rows of the case are not what the scan wrote",
 }
 """What ``EXIT_PROBLEMS`` says, of each command that may end so."""
 
@@ -96,12 +96,13 @@ class Group(TyperGroup):
             if re.fullmatch(r"(--[a-z0-9-]+=)?", argument):
                 raise UsageError(
                     f"{argument.rstrip('=') or 'An argument'} is empty.",
-                    "Is a variable of the shell not set? The working directory is written as a dot.",
+                    "Is a shell variable not set? Write the working directory as a dot.",
                 )
         for argument in args[1:]:
             if args[0] != "scan" and argument.split("=")[0] == "--case":
                 raise UsageError(
-                    "Only a scan names its case with --case.", f"Name it alone: femo {args[0]} case.db"
+                    "Only femo scan takes --case.",
+                    f"Give the case as an argument: femo {args[0]} case.db",
                 )
         return super().resolve_command(ctx, args)
 
@@ -154,8 +155,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Find faces in photographs and video, with the place, the time and the expression scores of"
-    " each, for a person to look at.\n\nA score says how a classifier rates a picture of a face. It"
+    help="Find faces in photographs and video, with the location, time and expression scores of"
+    " each, for a person to review.\n\nA score says how a classifier rates a picture of a face. It"
     " says nothing about what anyone felt.",
 )
 
@@ -197,8 +198,8 @@ def main() -> None:
     """Entry point of the command."""
     if os.name != "posix":
         complain(
-            "femo runs on Linux; on macOS nothing was tried.",
-            "On Windows use it within WSL, the Linux subsystem.",
+            "femo runs on Linux; it has not been tried on macOS.",
+            "On Windows, use it within WSL, the Windows Subsystem for Linux.",
         )
         sys.exit(FemoError.exit_code)
     # Libraries' own log lines are no messages of ours; what matters they raise.
@@ -223,10 +224,11 @@ def main() -> None:
         # Whatever femo opens it looks after; what has no name is standard output.
         if error.filename is not None:
             complain(
-                f"{error.filename}: {error.strerror}.", "See that it is there and that you may use it."
+                f"{error.filename}: {error.strerror}.",
+                "Check that it exists and that you have permission to use it.",
             )
         elif not isinstance(error, BrokenPipeError):
-            complain(f"Standard output cannot be written: {error.strerror}.", "Is the disk full?")
+            complain(f"Cannot write to standard output: {error.strerror}.", "Is the disk full?")
         # Whoever read the output has seen enough; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FemoError.exit_code)
@@ -234,8 +236,8 @@ def main() -> None:
         if os.environ.get("FEMO_DEBUG") == "1":
             raise
         complain(
-            f"This is a fault of femo, not yours: {type(error).__name__}: {error}",
-            "FEMO_DEBUG=1 in the environment shows where it lies.",
+            f"This is a bug in femo, not your mistake: {type(error).__name__}: {error}",
+            "Set FEMO_DEBUG=1 in the environment to see where it arose.",
         )
         sys.exit(FemoError.exit_code)
 

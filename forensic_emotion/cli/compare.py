@@ -26,14 +26,16 @@ from forensic_emotion.paths import visible
 )
 def compare(
     one: Annotated[Path, typer.Argument(help="Case file.")],
-    other: Annotated[Path, typer.Argument(help="Another one, or the same with other runs.")],
+    other: Annotated[
+        Path, typer.Argument(help="Another case file, or the same one with --run and --other-run.")
+    ],
     tolerance: Annotated[
         float,
         typer.Option(
             "--tolerance",
             min=0,
             max=1,
-            help="Allowed difference of two numbers: absolute up to 1, relative above.",
+            help="Allowed difference between two numbers: absolute up to 1, relative above.",
         ),
     ] = 1e-4,
     run: Annotated[
@@ -46,15 +48,16 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where the results of two runs differ: paths, hashes, states, faces, scores, tracks, problems.
+    """Show where the results of two runs differ: paths, hashes, states, faces, scores, tracks,
+    problems.
 
-    All that the results digest covers is compared; reviews, which are people's word, are not. Settings,
-    model and versions that differ are named first. The digests are computed anew. Both cases are only
-    read. Exit code 0 says that the results do not differ, 3 that they do, or that a digest is not that
-    of its rows.
+    Everything that the results digest covers is compared; people's reviews are not. Differing settings,
+    models and versions are listed first. The digests are recomputed. Both cases are opened read-only.
+    Exit code 0 means that the results do not differ, 3 that they do, or that a digest does not match
+    its rows.
     """
     if not math.isfinite(tolerance):  # which older versions of click let pass
-        raise UsageError("--tolerance is no number.", "Give one from 0 to 1.")
+        raise UsageError("--tolerance is not a number.", "Give one from 0 to 1.")
     from forensic_emotion.case import difference
     from forensic_emotion.case.queries import opened_case, read_run
 
@@ -62,7 +65,8 @@ def compare(
         runs = read_run(first, run), read_run(second, other_run)
         if one.samefile(other) and runs[0].id == runs[1].id:
             raise UsageError(
-                f"Both sides are run {runs[0].id} of {one}.", "Name two runs: --run, --other-run."
+                f"Both sides are run {runs[0].id} of {one}.",
+                "Name two different runs: --run, --other-run.",
             )
         found = difference.compare((first, runs[0].id), (second, runs[1].id), tolerance)
     otherwise = list(difference.made_otherwise(*runs))
@@ -80,11 +84,11 @@ def compare(
             for one_thing in found.differences:
                 print(f"{visible(one_thing.path)}: {visible(one_thing.text)}")
             for side in compared:
-                digest = visible(str(side["results_digest"] or "none yet, it has not ended"))
+                digest = visible(str(side["results_digest"] or "none yet: the run has not ended"))
                 print(f"{visible(str(side['case']))}, run {side['run']}: results digest {digest}")
             for fault in found.faults:
                 print(f"FAULT  {visible(fault)}")
-            close = f"{found.close} numbers differ within {tolerance:g} and are taken as equal"
+            close = f"{found.close} numbers differ within {tolerance:g} and count as equal"
             print(f"Differences: {len(found.differences)}; {close}.")
     if not found.same:
         raise typer.Exit(EXIT_PROBLEMS)

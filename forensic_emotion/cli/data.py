@@ -16,7 +16,7 @@ from forensic_emotion.cli.rows import wide_console
 
 @app.command(
     epilog=examples(
-        ("Look at a data set before training on it", "femo data fer2013.csv"),
+        ("Check a data set before training on it", "femo data fer2013.csv"),
     )
 )
 def data(
@@ -26,7 +26,7 @@ def data(
     ],
     format: Annotated[Format, typer.Option("--format", help="How to print the counts.")] = Format.table,
 ) -> None:
-    """Count the pictures of a data set by split and class, and name its faults.
+    """Count the pictures of a data set by split and class, and list its faults.
 
     Faults are pictures with a pixel-identical twin, in the same split or in another (which lets a
     model be tested on what it was trained on), twins with different labels, and blank pictures.
@@ -51,7 +51,7 @@ def data(
     console.print(table)
     for pair, n in census.leaks.items():
         if n:
-            console.print(f"{pair}: {n} pictures have a twin there", markup=False)
+            console.print(f"{pair}: {n} pictures have a twin in the other split", markup=False)
     console.print(
         f"{census.pictures} pictures, {census.duplicate_groups} groups of twins,"
         f" {census.contradicting} of them with contradicting labels, {census.blank} blank pictures"

@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 @app.command(
     epilog=examples(
         ("Look at a case in a browser; Ctrl-C ends it", "femo datasette case.db"),
-        ("Only write what datasette is to know of it", "femo datasette case.db --out metadata.json"),
+        ("Only write the metadata for datasette", "femo datasette case.db --out metadata.json"),
         (
             "Start datasette yourself with it",
             "datasette serve -i case.db --metadata metadata.json --port 8080",
@@ -38,13 +38,13 @@ def datasette(
     ] = None,
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes one that is free."),
+        typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one."),
     ] = 8001,
 ) -> None:
-    """Show a case in the browser with datasette: tables with their meaning, and the presets as forms.
+    """Show a case in the browser with datasette: tables with explanations, and the presets as forms.
 
-    The case is opened as a file that cannot change, and only this computer can reach the pages; on it,
-    other users can too. Needs the extra 'datasette', but for --out.
+    The case is opened as an immutable file. Only this computer can reach the pages, but all of its
+    users can. Needs the extra 'datasette', except for --out.
     """
     from forensic_emotion.case.queries import opened_case, refuse_output
     from forensic_emotion.paths import written_whole
@@ -56,7 +56,7 @@ def datasette(
         _serve(case, port)
         return
     if os.path.lexists(out):
-        raise UsageError(f"{out} is there already.", "Name another file with --out.")
+        raise UsageError(f"{out} exists already.", "Name another file with --out.")
     with written_whole(out, "metadata") as unfinished:
         unfinished.write_text(json.dumps(metadata(case), indent=1, ensure_ascii=False), encoding="utf-8")
     print(f"Metadata: {visible(str(out))}")
@@ -82,7 +82,10 @@ def _query(preset: Any) -> dict[str, Any]:
     from forensic_emotion.case.presets import PARAMETERS
 
     lists = (
-        ("Leave empty what is not to narrow it", {p: PARAMETERS[p] for p in preset.parameters}),
+        (
+            "Leave empty any field that should not restrict the result",
+            {p: PARAMETERS[p] for p in preset.parameters},
+        ),
         ("Columns", preset.columns),
     )
     html = ""
@@ -110,14 +113,15 @@ def _serve(case: Path, port: int) -> None:
     path = case.absolute()
     if (wal := beside(path, "-wal")).exists():
         raise CaseError(
-            f"The case {case} is not whole in its file: beside it lies {wal.name}.",
-            "A scan writes to it: wait for its end. After one that was killed: femo verify CASE",
+            f"The case {case} is not complete in its file: {wal.name} is beside it.",
+            "If a scan is writing to it, wait until it ends; if a scan was killed, run: femo verify"
+            " CASE",
         )
     # datasette puts the path into an address without quoting it.
     if any(c in str(path) for c in "?#%"):
         raise CaseError(
-            f"datasette cannot open {path}: its path has one of the characters ? # %.",
-            "Open a link to it with another name: ln -s CASE /tmp/case.db",
+            f"datasette cannot open {path}: its path contains one of the characters ? # %.",
+            "Open it through a link with another name: ln -s CASE /tmp/case.db",
         )
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,8 +130,8 @@ def _serve(case: Path, port: int) -> None:
             listening.listen()
         except OSError as error:
             raise FemoError(
-                f"Port {port} of {HOST} cannot be had: {error.strerror}.",
-                "Another program listens there? Choose another with --port; --port 0 takes a free one.",
+                f"Cannot listen on port {port} of {HOST}: {error.strerror}.",
+                "Is another program using it? Choose another with --port; --port 0 takes a free one.",
             ) from error
         _run(path, metadata(path), listening)
 

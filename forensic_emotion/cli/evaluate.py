@@ -16,7 +16,7 @@ from forensic_emotion.settings import EvaluateSettings
     epilog=examples(
         ("Measure the default model", "femo evaluate face_resnet fer2013.csv"),
         (
-            "Measure one of your own, figures and pictures into a folder",
+            "Measure your own model; figures and pictures go to a folder",
             "femo evaluate my_model fer2013.csv --out my_figures",
         ),
     )
@@ -26,8 +26,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="Name of a shipped model (femo models lists them), or a model's folder; ./NAME for one"
-            " that is called like a shipped model."
+            help="Name of a shipped model (femo models lists them), or a model's folder; ./NAME for"
+            " a folder with the name of a shipped model."
         ),
     ],
     data: Annotated[
@@ -42,10 +42,11 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled faces it was not trained on.
 
-    Prints accuracy with its 95 % interval, calibration, what the model answers at its threshold, and
-    accuracy and error on degraded pictures; writes evaluation.html with all of it, metrics.json,
-    classes.csv, confusion_matrix.csv, and the pictures. Places landmarks in every picture of the data
-    first, Training too, and keeps them under ~/.cache/femo (XDG_CACHE_HOME). Needs the extra 'train'.
+    Prints accuracy with its 95 % interval, calibration, coverage and error at the model's threshold,
+    and accuracy and error on degraded pictures; writes evaluation.html with all of this, metrics.json,
+    classes.csv, confusion_matrix.csv, and the pictures. First finds landmarks in every picture of the
+    data, including Training, and caches them under ~/.cache/femo (XDG_CACHE_HOME). Needs the extra
+    'train'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -71,8 +72,8 @@ def evaluate(
             f"without pixel-identical twins in Training: accuracy {evaluation.without_twins.accuracy}"
         )
     for c in figures.classes:
-        precision = "none so called" if c.precision is None else f"precision {c.precision:.4f}"
-        recall = "none in it" if c.recall is None else f"recall {c.recall:.4f}"
+        precision = "never answered" if c.precision is None else f"precision {c.precision:.4f}"
+        recall = "no pictures" if c.recall is None else f"recall {c.recall:.4f}"
         console.print(f"  {c.label:<9} {precision}  {recall}  n={c.n}")
     answered = evaluation.answered
     console.print(f"answered, above {answered.threshold:.4f}: {answered.coverage}")
@@ -88,8 +89,8 @@ def evaluate(
         console.print(f"FER+ majority met by the output for FER+: {evaluation.ferplus}")
     elif ferplus:
         console.print(
-            "FER+ majority: not measured of an output for FER+, the model learnt from no votes or no"
-            " picture has one"
+            "FER+ majority: not measured for an output for FER+; the model learnt from no votes, or"
+            " no picture has one"
         )
     if evaluation.ferplus_of_output:
         console.print(
@@ -100,4 +101,4 @@ def evaluate(
     for name, found in evaluation.robustness.items():
         console.print(f"accuracy, {name}: {found.accuracy}")
         console.print(f"  wrong among the answered: {found.answered.error or 'none answered'}")
-    console.print(f"All of it, with pictures: {out / 'evaluation.html'}")
+    console.print(f"Everything, with pictures: {out / 'evaluation.html'}")

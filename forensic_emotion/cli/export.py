@@ -30,23 +30,27 @@ Name = Enum("Name", {name: name for name in FORMATS}, type=str)  # type: ignore[
 @takes(ExportSettings)
 def export(
     case: Annotated[Path, typer.Argument(help="Case file.")],
-    format: Annotated[Name, typer.Argument(help="What to write; docs/export.md tells of each.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write; vtt and frames: folder to make.")],
+    format: Annotated[Name, typer.Argument(help="Format to write; docs/export.md describes each.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write; for vtt and frames, a folder to create.")
+    ],
     run: RunNumber = None,
     evidence: Annotated[
         Path | None,
-        typer.Option("--evidence", help="frames: where the evidence lies now. Default: where it lay."),
+        typer.Option(
+            "--evidence", help="frames: where the evidence is now. Default: where it was scanned."
+        ),
     ] = None,
     as_json: AsJson = False,
     *,
     settings: ExportSettings,
 ) -> None:
-    """Write one run of a case in a format of other programs: csv, case, dfxml, coco and more.
+    """Write one run of a case in a format for other programs: csv, case, dfxml, coco and more.
 
-    Nothing is replaced, and what cannot be written whole is not left in part. The case's audit table
-    gets an entry with its SHA-256. Exit code 3 says that some items could not be exported, which are
-    named, while the rest was written; or that the case was altered: the rows are checked against their
-    digests first.
+    Existing files are never replaced, and no partial file is left behind. The export and its SHA-256
+    are recorded in the case's audit table. Exit code 3 means that some items, which are listed, could
+    not be exported while the rest was written; or that the case was altered: the rows are first checked
+    against their digests.
     """
     from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.export_progress import RowProgress
@@ -72,7 +76,7 @@ def export(
         tell_selection(case, written.run.id, selection)
     tell_of_run(case, written.run, run)
     if progress.problems:
-        print(f"Problems: {progress.problems}, told above.", file=sys.stderr)
+        print(f"Problems: {progress.problems}, listed above.", file=sys.stderr)
     if written.altered:
         tell_altered(case, written.altered)
     if progress.problems or written.altered:

@@ -28,10 +28,11 @@ def info(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     format: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
 ) -> None:
-    """Show what a case holds: its runs with counts, settings and digests, and who did what with it when.
+    """Show what a case holds: its runs with counts, settings and digests, and who did what with it, and
+    when.
 
-    Versions of libraries, and all that the audit table holds, are told by --format json. The SHA-256 is
-    that of the file as it is: each command that adds to the audit table changes it.
+    --format json adds library versions and everything in the audit table. The SHA-256 is that of the
+    file as it is now: each command that adds to the audit table changes it.
     """
     from forensic_emotion.case import audit
     from forensic_emotion.case.queries import opened_case

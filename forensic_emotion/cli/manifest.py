@@ -27,9 +27,10 @@ def manifest(
     out: Annotated[Path | None, typer.Option("--out", help="File to write. Default: print it.")] = None,
     run: RunNumber = None,
 ) -> None:
-    """Write the SHA-256 of every file of a run, as sha256sum does, names below the evidence folder.
+    """Write the SHA-256 of every file of a run, as sha256sum does, with names relative to the evidence
+    folder.
 
-    Exit code 3 says that the case was altered: its rows are held against their digests first.
+    Exit code 3 means that the case was altered: its rows are first checked against their digests.
     """
     from forensic_emotion.case.alterations import altered
     from forensic_emotion.case.listing import list_files
@@ -53,7 +54,7 @@ def manifest(
             sys.stdout.buffer.flush()
     elif os.path.lexists(out):
         raise UsageError(
-            f"{out} is there already; a manifest replaces nothing.", "Name another file with --out."
+            f"{out} exists already; a manifest does not replace files.", "Name another file with --out."
         )
     else:
         with written_whole(out, "manifest") as unfinished:  # sha256sum takes half of one for a whole
@@ -61,7 +62,7 @@ def manifest(
         print(f"Manifest: {visible(str(out))}")
     tell_incomplete(chosen)
     if without:
-        print(f"Without a hash, and so not in it: {without} paths.", file=sys.stderr)
+        print(f"Without a hash, so not in the manifest: {without} paths.", file=sys.stderr)
     if changed:
         tell_altered(case, changed)
         raise typer.Exit(EXIT_PROBLEMS)

@@ -13,15 +13,15 @@ from forensic_emotion.cli import app, examples
 @app.command(
     epilog=examples(
         (
-            "One model of two that were trained on the same data",
+            "One model from two that were trained on the same data",
             "femo merge first second --data fer2013.csv --out both",
         ),
         (
-            "The mean of a training and the one that went on from it",
+            "The mean of a trained model and one that continued from it",
             "femo merge first second --weights --data fer2013.csv --out mean",
         ),
         (
-            "The same, asked about the face and about its mirror image a little smaller",
+            "The same, scoring the face and a slightly smaller mirror image",
             "femo merge first second --weights --mirror-size 0.93 --data fer2013.csv --out mean",
         ),
     )
@@ -38,16 +38,16 @@ def merge(
             "--max-error",
             min=0.01,
             max=1,
-            help="Error rate that the threshold for 'uncertain' keeps among answered faces of the"
-            " held-out part.",
+            help="Highest error rate that the threshold for 'uncertain' allows among answered"
+            " held-out faces.",
         ),
     ] = 0.2,
     weights: Annotated[
         bool,
         typer.Option(
             "--weights",
-            help="Average their weights instead, into one network as quick as each: for trainings of"
-            " one network that went on from each other.",
+            help="Average their weights instead, into one network as fast as each of them: for"
+            " models of one network that continued training from one another.",
         ),
     ] = False,
     mirror_sizes: Annotated[
@@ -56,16 +56,16 @@ def merge(
             "--mirror-size",
             min=0.5,
             max=2,
-            help="Ask each network about the face and about its mirror image of this size (a multiple);"
-            " may be repeated, each takes the time of one answer more. Default: as the models do.",
+            help="Let each network also score a mirror image of the face, scaled by this factor;"
+            " may be repeated, each adds the time of one answer. Default: as the models do.",
         ),
     ] = None,
 ) -> None:
-    """Make one model of several: it asks all of them about a face and averages their answers.
+    """Make one model from several: it averages the answers of all of them for each face.
 
-    With --weights it is one network with the mean of their weights. They must have been trained on the
-    same data. What all of them held out calibrates the whole and sets its threshold; what only some held
-    out serves for a correction before. Needs the extra 'train'.
+    With --weights it is one network with the mean of their weights. The models must have been trained
+    on the same data. The pictures that all of them held out calibrate the result and set its threshold;
+    those that only some held out are used for a correction beforehand. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress

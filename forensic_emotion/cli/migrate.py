@@ -21,10 +21,10 @@ def migrate(
     case: Annotated[Path, typer.Argument(help="Case file of an older femo.")],
     as_json: AsJson = False,
 ) -> None:
-    """Bring a case of an older femo up to date. A copy of it as it was is kept beside it; a case that is
-    up to date is left as it is.
+    """Bring a case of an older femo up to date. A copy of the original is kept beside it; a case that
+    is already up to date is left unchanged.
 
-    The rows it holds get their digests, from which femo verify tells whether they were changed since.
+    Its rows get digests, from which femo verify can tell whether they are changed later.
     """
     from forensic_emotion.case import store
     from forensic_emotion.cli.noting import arguments
@@ -34,6 +34,6 @@ def migrate(
     if as_json:
         print_json({"case": str(case), "kept": kept and str(kept)})
     elif kept is None:
-        print(f"Up to date already, left as it is: {visible(str(case))}")
+        print(f"Already up to date, left unchanged: {visible(str(case))}")
     else:
-        print(f"Up to date: {visible(str(case))}\nAs it was:  {visible(str(kept))}")
+        print(f"Up to date: {visible(str(case))}\nOriginal:   {visible(str(kept))}")

@@ -22,9 +22,9 @@ from forensic_emotion.settings import ScanSettings
 def models(
     format: Annotated[Format, typer.Option("--format", help="How to print the list.")] = Format.table,
 ) -> None:
-    """List the installed models: which is the default, what it was measured at, its hash.
+    """List the installed models: which is the default, its measured accuracy, its hash.
 
-    Any of them, or any folder that femo train wrote, can be named with femo scan --model.
+    Any of them, or any folder that femo train wrote, can be used with femo scan --model.
     """
     from rich.table import Table
 

@@ -32,14 +32,14 @@ def writable(case: Path) -> bool:
 def tell_audit_fault(fault: str | None) -> None:
     """Tell the user, once, before a file that is missing is made anew."""
     if fault is not None:
-        print(f"Note: {visible(fault)}. The next entry of the audit table says so.", file=sys.stderr)
+        print(f"Note: {visible(fault)}. The next entry of the audit table will say so.", file=sys.stderr)
 
 
 def tell_altered(case: Path, altered: Altered) -> None:
     """Tell the user that a run, or what was done with its case, is not what femo wrote."""
     how = [f"paths whose rows are not what the scan wrote: {altered.paths}"] if altered.paths else []
     how += map(visible, altered.faults)
-    text = f"The case was altered: {'; '.join(how)}. femo verify {as_typed(case)} says more."
+    text = f"The case was altered: {'; '.join(how)}. Details: femo verify {as_typed(case)}"
     print(text, file=sys.stderr)
 
 
@@ -55,7 +55,7 @@ def tell_selection(case: Path, run_id: int, selection: Selection) -> None:
     if paths is not None:
         text += f", paths: {len(paths)}"
     if paths is not None and not paths and selection.path is not None:
-        text += ". A path is whole, below the evidence folder; what is in a folder is 'folder/*'"
+        text += ". --path takes a whole path; for what is in a folder give 'folder/*'"
     print(f"{visible(text)}.", file=sys.stderr)
 
 
@@ -72,7 +72,7 @@ def tell_other_evidence(case: sqlite3.Connection, run: RunInfo) -> None:
     from forensic_emotion.case.queries import other_evidence
 
     for number, root in other_evidence(case, run):
-        text = f"Run {number} is of other evidence, and not in this: {root} (--run {number})."
+        text = f"Run {number} is of other evidence and is not included: {root} (--run {number})."
         print(visible(text), file=sys.stderr)
 
 
@@ -83,7 +83,7 @@ def tell_reviews_elsewhere(case: sqlite3.Connection, run_id: int) -> None:
     runs = reviewed_runs(case)
     if runs and run_id not in runs:
         where = ", ".join(f"run {run} ({n})" for run, n in runs.items())
-        text = "a run of its own has reviews of its own"
+        text = "each run has its own reviews"
         print(
             visible(f"Run {run_id} has no reviews; {text}. Reviewed: {where}; see --run."),
             file=sys.stderr,
@@ -123,7 +123,7 @@ def note(
     from forensic_emotion.paths import refuse_inside
 
     if not writable(case):
-        print("Not in the audit table: the case is read-only.", file=sys.stderr)
+        print("Not recorded in the audit table: the case is read-only.", file=sys.stderr)
         return None
     try:
         if evidence is not None:
@@ -132,5 +132,8 @@ def note(
             tell_audit_fault(store.audit_fault)
             return store.note(action, run_id, utc_now(), arguments(), detail)
     except (CaseError, UsageError) as error:  # what the command found stands all the same
-        print(f"Not in the audit table: {visible(f'{error.text} {error.remedy}')}", file=sys.stderr)
+        print(
+            f"Not recorded in the audit table: {visible(f'{error.text} {error.remedy}')}",
+            file=sys.stderr,
+        )
         return None

@@ -24,8 +24,8 @@ from forensic_emotion.records import Outcome
 
 WORDS = {
     "faces": "with faces (faces)",
-    "no_face": "without (no_face)",
-    "partial": "in part, or changed (partial)",
+    "no_face": "without faces (no_face)",
+    "partial": "analysed in part, or changed (partial)",
     "timeout": "timed out (timeout)",
     "out_of_memory": "out of memory (out_of_memory)",
 }
@@ -147,18 +147,19 @@ class ScanProgress:
         console.print(f"Paths: {summary.discovered}{' = ' if some else ''}{states}")
         seconds = time.monotonic() - self._started
         console.print(
-            f"Faces: {summary.faces} in {summary.frames} frames looked at (copies counted once)."
+            f"Faces: {summary.faces} in {summary.frames} frames analysed (copies counted once)."
             f" Problems: {summary.problems}. {seconds:.1f} s"
         )
         if summary.known or summary.notable:
             console.print(f"Known and skipped: {summary.known}. Notable: {summary.notable}.")
         if summary.access_times_not_kept:
             console.print(
-                f"Access times not kept: {summary.access_times_not_kept} files. Their system lets only"
-                " their owner read them without a trace; the case has the times from before."
+                f"Access times not kept: {summary.access_times_not_kept} files. The system lets"
+                " only their owner read them without changing these; the case has the earlier"
+                " times."
             )
         if ended.done_before:
-            console.print(f"Went on with run {summary.run_id}; done before: {ended.done_before} paths.")
+            console.print(f"Resumed run {summary.run_id}; already done: {ended.done_before} paths.")
         if changes := ended.changes:
             console.print(
                 f"Since run {changes.since}: {changes.new} new, {changes.changed} changed,"
@@ -166,7 +167,7 @@ class ScanProgress:
             )
             if changes.new or changes.changed or changes.missing:
                 runs = f"--run {changes.since} --other-run {summary.run_id}"
-                console.print(f"Which: femo compare {typed} {typed} {runs}")
+                console.print(f"To list them: femo compare {typed} {typed} {runs}")
         if timings:
             self._print_timings(console, seconds)
         console.print(f"Results digest: {ended.results_digest}")
@@ -175,7 +176,7 @@ class ScanProgress:
         audit = escape(visible(beside(case, AUDIT).name))
         console.print(f"Case: {name} (run {summary.run_id}); keep {audit} with it")
         of_run = "" if ended.is_latest else f" --run {summary.run_id}"
-        more = f"; what went wrong: femo query {typed} problems{of_run}" if summary.problems else ""
+        more = f"; problems: femo query {typed} problems{of_run}" if summary.problems else ""
         console.print(f"Report: femo report {typed}{of_run}{more}")
 
     def _print_timings(self, console: Console, seconds: float) -> None:

@@ -37,7 +37,9 @@ def _on_clock(text: str) -> float:
         if (told[3] is None or seconds < 60) and (told[2] is None or minutes < 60):
             whole = hours * 3600 + minutes * 60 + seconds
             return -whole if told[1] else whole
-    raise UsageError(f"{text!r} is no time of a recording.", "Give seconds, or a time as 0:01:23.5.")
+    raise UsageError(
+        f"{text!r} is not a time in a recording.", "Give seconds, or a time such as 0:01:23.5."
+    )
 
 
 def _preset_names(incomplete: str) -> list[tuple[str, str]]:
@@ -49,10 +51,10 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
 
 @app.command(
     epilog=examples(
-        ("What presets there are", "femo query case.db"),
-        ("What a run came to", "femo query case.db summary"),
+        ("List the presets", "femo query case.db"),
+        ("Summary of a run", "femo query case.db summary"),
         (
-            "Faces called happy in one folder, for a spreadsheet",
+            "Faces labelled happy in one folder, for a spreadsheet",
             "femo query case.db faces --label happy --path 'camera1/*' --format csv > faces.csv",
         ),
         (
@@ -60,12 +62,12 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
             "femo query case.db faces --fault none",
         ),
         (
-            "When faces are in a video, in stretches of ten seconds",
+            "When faces appear in a video, in intervals of ten seconds",
             "femo query case.db timeline --path '*recording.mp4' --step 10",
         ),
-        ("What was not looked at, and why", "femo query case.db problems --format markdown"),
+        ("What was not analysed, and why", "femo query case.db problems --format markdown"),
         (
-            "Anything else, by SQL",
+            "Anything else, with SQL",
             'femo query case.db "select path, happy from face_results where happy > 0.8"',
         ),
     )
@@ -107,7 +109,10 @@ def query(
     ] = None,
     path: Annotated[
         str | None,
-        typer.Option("--path", help="Only paths like this; * and ? stand for anything, * for / too."),
+        typer.Option(
+            "--path",
+            help="Only paths matching this pattern; * (which also matches /) and ? are wildcards.",
+        ),
     ] = None,
     state: Annotated[
         str | None, typer.Option("--state", help="Only paths in this state, such as failed.")
@@ -118,7 +123,7 @@ def query(
             "--from",
             parser=_on_clock,
             metavar="TIME",
-            help="Only from this time of the recording on (seconds, or 0:01:23.5); leaves stills out.",
+            help="Only from this time in the recording (seconds, or 0:01:23.5); leaves out stills.",
         ),
     ] = None,
     to: Annotated[
@@ -127,24 +132,24 @@ def query(
             "--to",
             parser=_on_clock,
             metavar="TIME",
-            help="Only up to this time of the recording; leaves stills out.",
+            help="Only up to this time in the recording; leaves out stills.",
         ),
     ] = None,
     step: Annotated[
         float | None,
-        typer.Option("--step", min=0.001, help="Seconds in one row of the timeline. Default: 1."),
+        typer.Option("--step", min=0.001, help="Seconds per row of the timeline. Default: 1."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Print no more rows than this.")
+        int | None, typer.Option("--limit", min=1, help="Print at most this many rows.")
     ] = None,
 ) -> None:
     """Query a case: by the name of a preset, or with SQL. The case is opened read-only.
 
-    Each preset takes some of the options below; the list of presets says which. SQL takes none but
-    --format. The view face_results has one row a face and path; docs/database.md explains all tables,
+    Each preset takes some of the options below; the list of presets says which. SQL takes only
+    --format. The view face_results has one row per face and path; docs/database.md explains all tables,
     docs/querying.md shows other tools.
 
-    In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it.
+    In CSV, text that a spreadsheet would take for a formula is prefixed with an apostrophe.
     """
     from forensic_emotion.case.presets import PRESETS, find_preset
     from forensic_emotion.case.queries import opened_case, read_run, run_sql
@@ -209,12 +214,12 @@ def _tell_less(n: int, given: dict[str, Any]) -> None:
         name, whole = visible(path).rstrip("/"), ""
         if path and not set(path) & set("*?"):
             whole = (
-                f" A path is whole, below the evidence folder: '*/{name}' finds it in any folder. If it"
-                f" is a folder: what is in it is '{name}/*'."
+                f" --path takes a whole path below the evidence folder: '*/{name}' finds it in any"
+                f" folder. If it is a folder, '{name}/*' finds what is in it."
             )
         print(f"0 rows.{whole}", file=sys.stderr)
     elif n == given.get("limit"):
-        print(f"{n} rows, as --limit says; there may be more.", file=sys.stderr)
+        print(f"{n} rows, as set by --limit; there may be more.", file=sys.stderr)
 
 
 def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None:
@@ -223,7 +228,8 @@ def _refuse_more(given: dict[str, Any], taken: tuple[str, ...], by: str) -> None
     if more:
         takes = f"It takes: {', '.join(map(option, taken))}." if taken else ""
         raise UsageError(
-            f"{by} takes no {', '.join(more)}.", takes or "Options other than --format narrow a preset."
+            f"{by} does not take {', '.join(more)}.",
+            takes or "Options other than --format are for presets.",
         )
 
 
@@ -241,10 +247,8 @@ def _check(given: dict[str, Any]) -> None:
     for name in ("step", "min_confidence"):
         if not math.isfinite(given.get(name, 0)):
             raise UsageError(
-                f"{option(name)}: {given[name]} is no number to compare with.",
+                f"{option(name)}: {given[name]} is not a finite number.",
                 "Give a finite number.",
             )
     if given.get("from", -math.inf) > given.get("to", math.inf):
-        raise UsageError(
-            f"--from {given['from']:g} lies after --to {given['to']:g}.", "Exchange the two."
-        )
+        raise UsageError(f"--from {given['from']:g} is after --to {given['to']:g}.", "Swap the two.")

@@ -29,17 +29,17 @@ def report(
         Path | None,
         typer.Option(
             "--out",
-            help="HTML file to write. Default: beside the case, with its name (and -run-N, -selection,"
-            " -redacted). A report that lies there is replaced.",
+            help="HTML file to write. Default: beside the case, with its name (and -run-N,"
+            " -selection, -redacted). An existing report is replaced.",
         ),
     ] = None,
     run: RunNumber = None,
     logo: Annotated[
         Path | None,
-        typer.Option("--logo", help="Picture for the cover (PNG, JPEG, GIF, WebP); encoded anew."),
+        typer.Option("--logo", help="Picture for the cover (PNG, JPEG, GIF, WebP); re-encoded."),
     ] = None,
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="Print it to a PDF beside it too; needs Chromium.")
+        bool, typer.Option("--pdf", help="Also print it to a PDF beside it; needs Chromium.")
     ] = False,
     as_json: AsJson = False,
     *,
@@ -47,9 +47,9 @@ def report(
 ) -> None:
     """Write one run of a case as a single HTML file that opens anywhere, offline.
 
-    Its SHA-256 is written beside it, as is that of the PDF; the case's audit table gets an entry. The
-    same case gives the same report, byte for byte. The rows are held against their digests first; exit
-    code 3 says that they were altered, and so does the report.
+    Its SHA-256 is written beside it, as is that of the PDF; the report is recorded in the case's audit
+    table. The same case gives the same report, byte for byte. The rows are first checked against their
+    digests; exit code 3 means that they were altered, and the report says so too.
     """
     from forensic_emotion.case.selection import Selection
     from forensic_emotion.cli.noting import note, tell_altered, tell_of_run, tell_selection
@@ -65,8 +65,8 @@ def report(
     target = out or case.parent / f"{case.stem}{of_run}{part}{redacted}.html"
     if out is None and target.is_symlink():  # the folder may come from somebody else
         raise UsageError(
-            f"{target} is a link, and leads elsewhere.",
-            "Say by --out where the report is to be written.",
+            f"{target} is a link to another place.",
+            "Use --out to say where to write the report.",
         )
     # Beside the report itself, not beside a link to it: that folder is checked.
     paper = target.resolve().with_suffix(".pdf") if pdf else None
@@ -99,7 +99,7 @@ def report(
         if paper:
             print(f"PDF: {visible(str(paper))}")
     if before is not None and before != written["sha256"]:
-        print(f"An earlier report lay there and is replaced: SHA-256 {before}.", file=sys.stderr)
+        print(f"An earlier report was replaced: SHA-256 {before}.", file=sys.stderr)
     if selection:
         tell_selection(case, number, selection)
     tell_of_run(case, made.run, run)

@@ -14,8 +14,8 @@ from forensic_emotion.paths import visible
 
 @app.command(
     epilog=examples(
-        ("Begin", 'femo review case.db --reviewer "A. Examiner"'),
-        ("An earlier run, at a fixed port", "femo review case.db --run 1 --port 8123"),
+        ("Start reviewing", 'femo review case.db --reviewer "A. Examiner"'),
+        ("An earlier run, on a fixed port", "femo review case.db --run 1 --port 8123"),
     )
 )
 def review(
@@ -23,18 +23,21 @@ def review(
     run: RunNumber = None,
     reviewer: Annotated[
         str | None,
-        typer.Option("--reviewer", help="Who reviews; kept with each review. Default: the account."),
+        typer.Option(
+            "--reviewer",
+            help="Name of the reviewer; stored with each review. Default: the user account.",
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1, max=65535, help="Port of this machine. Default: a free one."),
+        typer.Option("--port", min=1, max=65535, help="Port on this machine. Default: a free one."),
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Serve pages on this machine where a person confirms, rejects or relabels the faces of a run.
 
-    The pages are at an address that holds a secret token and that no other machine can reach. Reviews
-    are added to the case; what the machine said stays as it is. Ctrl-C ends it. See docs/review.md.
+    The address of the pages contains a secret token and cannot be reached from other machines. Reviews
+    are added to the case; femo's own results are not changed. Ctrl-C ends it. See docs/review.md.
     """
     import webbrowser
 
@@ -51,7 +54,8 @@ def review(
     name = account() if reviewer is None else in_utf8(reviewer).strip()
     if not name:
         raise UsageError(
-            "--reviewer: the name is empty.", "Give a name, or leave it out for the account."
+            "--reviewer: the name is empty.",
+            "Give a name, or leave out the option to use the account's.",
         )
     with opened_case(case) as opened:
         number = read_run(opened, run).id
@@ -59,8 +63,8 @@ def review(
         tell_audit_fault(audit_fault(opened, case))
     if not writable(case):
         raise CaseError(
-            f"The case {case} is read-only; a review could not be written.",
-            "See that you may write to it and to its folder, or review a copy.",
+            f"The case {case} is read-only; reviews cannot be written.",
+            "Make it and its folder writable, or review a copy.",
         )
     desk = Desk(case, number, name, arguments(), lambda: review_page(case, number, name, known))
     server = ReviewServer(desk, port or 0)

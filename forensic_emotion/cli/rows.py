@@ -148,7 +148,9 @@ def as_json_lines(names: list[str], rows: Iterator[Row]) -> None:
 
 def _records(names: list[str], rows: Iterator[Row]) -> Iterator[dict[str, object]]:
     if len(set(names)) < len(names):
-        raise UsageError("Two columns have the same name.", "Name them apart: select x as a, y as b.")
+        raise UsageError(
+            "Two columns have the same name.", "Give them different names: select x as a, y as b."
+        )
     for row in rows:
         yield dict(zip(names, map(_plain, row), strict=True))
 

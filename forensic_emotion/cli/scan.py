@@ -20,15 +20,15 @@ from forensic_emotion.settings import ScanSettings
     epilog=examples(
         ("Scan a folder into a new case", "femo scan evidence/ --case case.db"),
         (
-            "The same, saying who scans, and skipping known files",
+            "The same, naming the examiner and skipping known files",
             "femo scan evidence/ --case case.db --examiner 'A. Name' --known nsrl.db",
         ),
         (
-            "A quick look: key frames of video only, faces of 40 pixels and more",
+            "A quick look: only key frames of video, faces of 40 pixels and more",
             "femo scan evidence/ --case quick.db --sample keyframes --smallest-face 40",
         ),
         (
-            "Go on with a scan that was stopped: the same command again",
+            "Resume a scan that was stopped: the same command again",
             "femo scan evidence/ --case case.db",
         ),
     )
@@ -38,15 +38,15 @@ def scan(
     evidence: Annotated[Path, typer.Argument(help="Folder of photographs and video, or one file.")],
     case: Annotated[
         Path,
-        typer.Option("--case", help="Case file (SQLite); made if missing, else a run is added."),
+        typer.Option("--case", help="Case file (SQLite); created if missing, else a run is added."),
     ] = Path("case.db"),
     known: Annotated[
         list[Path] | None,
         typer.Option(
             "--known",
-            help="Skip files whose hash is in this list (one hash a line, sha256sum, sha1sum, md5sum,"
-            " hashdeep, CSV with a column of hashes, or NSRL RDSv3 as SQLite), unless --notable has it;"
-            " may be repeated.",
+            help="Skip files whose hash is in this list (one hash per line, sha256sum, sha1sum,"
+            " md5sum, hashdeep, CSV with a hash column, or NSRL RDSv3 as SQLite), unless --notable"
+            " has it; may be repeated.",
         ),
     ] = None,
     notable: Annotated[
@@ -56,33 +56,37 @@ def scan(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, max=512, help="Processes that look at files. Default: one for each core."
+            "--workers", min=1, max=512, help="Number of worker processes. Default: one per core."
         ),
     ] = None,
     timings: Annotated[
-        bool, typer.Option("--timings", help="Print what each stage of the work took.")
+        bool, typer.Option("--timings", help="Print the time that each stage took.")
     ] = False,
     case_number: Annotated[
-        str, typer.Option("--case-number", help="Number of the case; shown in the report.")
+        str, typer.Option("--case-number", help="Case number; shown in the report.")
     ] = "",
-    examiner: Annotated[str, typer.Option("--examiner", help="Who scans; shown in the report.")] = "",
-    agency: Annotated[str, typer.Option("--agency", help="For whom; shown in the report.")] = "",
-    note: Annotated[str, typer.Option("--note", help="Anything else; shown in the report.")] = "",
+    examiner: Annotated[
+        str, typer.Option("--examiner", help="Name of the examiner; shown in the report.")
+    ] = "",
+    agency: Annotated[
+        str, typer.Option("--agency", help="Name of the agency; shown in the report.")
+    ] = "",
+    note: Annotated[str, typer.Option("--note", help="Free text; shown in the report.")] = "",
     as_json: AsJson = False,
     *,
     settings: ScanSettings,
 ) -> None:
     """Find the faces in a folder and write them, with times and hashes, to a case.
 
-    The evidence is only read. Every file ends in one state, and the states add up to what was found.
-    faces, no_face: wholly looked at, with a face or without (none was found at these settings; there may
-    be one). partial: looked at in part, or times of its frames are missing or go back, or it changed
-    meanwhile. skipped: no picture or video, known, or not a regular file. failed, crashed, timeout,
-    out_of_memory: could not be looked at.
+    The evidence is opened read-only. Every path ends in exactly one state, and the states add up to the
+    paths found. faces, no_face: analysed in full, with or without a face (none was found at these
+    settings; there may still be one). partial: analysed only in part, or times of its frames are
+    missing or go backwards, or it changed during the scan. skipped: not a picture or video, known, or
+    not a regular file. failed, crashed, timeout, out_of_memory: could not be analysed.
 
-    The same command after a scan that was stopped goes on with it; after one that was finished it looks
-    at everything again and adds a second run to the case. Exit code 3 says that there were problems:
-    they are in the case and in the report, and the rest was done.
+    After a scan that was stopped, the same command resumes it; after one that finished, it analyses
+    everything again and adds another run to the case. Exit code 3 means that there were problems: they
+    are recorded in the case and in the report, and everything else was done.
     """
     from contextlib import ExitStack, closing
 
@@ -94,8 +98,8 @@ def scan(
 
     if case.exists() and evidence.exists() and case.samefile(evidence):
         raise UsageError(
-            f"{evidence} is given as evidence and is the case as well.",
-            "Name the folder of the evidence; the case is named with --case.",
+            f"{evidence} is given as both the evidence and the case.",
+            "Give the evidence folder as the argument, and the case with --case.",
         )
     refuse_inside(evidence, case, "case")
     refuse_second_name(case)
@@ -148,7 +152,7 @@ def scan(
             with ScanProgress() as progress:
                 ended = engine.scan(paths, store, run, analysers, progress)
         except KeyboardInterrupt:
-            text = "What is done up to here is in the case; the same command goes on with it."
+            text = "What was done so far is in the case; the same command resumes the scan."
             print(f"{visible(str(case))}: {text}", file=sys.stderr)
             raise
     with told_or_not():

@@ -16,8 +16,8 @@ from forensic_emotion.settings import TrainSettings
 
 @app.command(
     epilog=examples(
-        ("Train the network that the project grew from", "femo train fer2013.csv --out my_model"),
-        ("Go on after it was stopped", "femo train fer2013.csv --out my_model --resume"),
+        ("Train the project's original network", "femo train fer2013.csv --out my_model"),
+        ("Resume after it was stopped", "femo train fer2013.csv --out my_model --resume"),
         ("Scan with the result", "femo scan evidence/ --case case.db --model my_model"),
     )
 )
@@ -28,30 +28,33 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write the model to.")],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out that was stopped.")
+        bool, typer.Option("--resume", help="Resume the stopped training in --out.")
     ] = False,
     ferplus: FerplusVotes = None,
     init: Annotated[
         Path | None,
         typer.Option(
             "--init",
-            help="Start from an earlier model of that network (.h5 or .keras); face_resnet also from"
-            " dlib's face identity network, by the name of its file (docs/training.md).",
+            help="Start from an earlier model of the same network (.h5 or .keras); for face_resnet,"
+            " dlib's face identity network is also accepted, under its file name"
+            " (docs/training.md).",
         ),
     ] = None,
     distill: Annotated[
         list[Path] | None,
         typer.Option(
-            "--distill", help="Learn from the mean answer of this trained model too; may be repeated."
+            "--distill",
+            help="Also learn from the answers of this trained model; may be repeated,"
+            " then from their mean.",
         ),
     ] = None,
     *,
     settings: TrainSettings,
 ) -> None:
-    """Train an expression model; a checkpoint after each epoch lets it go on when stopped.
+    """Train an expression model; with a checkpoint after each epoch, to resume if stopped.
 
-    Writes model.h5, model.onnx, model.json, history.csv, pictures.csv (which were fitted, and which held
-    out) and curves.png. Needs the extra 'train'.
+    Writes model.h5, model.onnx, model.json, history.csv, pictures.csv (which were used for fitting, and
+    which held out) and curves.png. Needs the extra 'train'.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -78,8 +81,8 @@ def train(
             )
     except KeyboardInterrupt:
         kept = (out / "checkpoint" / STATE).exists()
-        text = "its last whole epoch is kept; the same command with --resume goes on from there"
-        none = "no epoch was through, so that nothing of it is kept; start it again"
+        text = "the last complete epoch is kept; the same command with --resume continues"
+        none = "no epoch was completed, so nothing is kept; start again"
         print(f"{visible(str(out))}: {text if kept else none}.", file=sys.stderr)
         raise
     console.print(f"Model: {folder}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @app.command(
     epilog=examples(
-        ("Is the case whole?", "femo verify case.db"),
+        ("Is the case intact?", "femo verify case.db"),
         ("And is the evidence what was scanned?", "femo verify case.db --evidence /mnt/evidence"),
     )
 )
@@ -29,7 +29,7 @@ def verify(
     case: Annotated[Path, typer.Argument(help="Case file.")],
     evidence: Annotated[
         Path | None,
-        typer.Option("--evidence", help="Hash the files in this folder anew and compare."),
+        typer.Option("--evidence", help="Hash the files in this folder again and compare."),
     ] = None,
     run: Annotated[
         int | None,
@@ -37,16 +37,17 @@ def verify(
             "--run",
             min=1,
             max=2**31,
-            help="Run to compare with. Default: the latest, of that folder if there is one of it.",
+            help="Run to compare with. Default: the latest, preferably one of that folder.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a case is whole: its database, digests and audit chain; and the evidence, if given.
+    """Check the integrity of a case: its database, digests and audit chain; and of the evidence, if
+    given.
 
-    Exit code 0 says that all holds, 3 that something does not; each fault is named, and so is each run
-    that did not end. What this shows and what it does not: docs/evidence.md. The check itself
-    becomes an entry of the case's audit table, so the file's SHA-256 is another one then.
+    Exit code 0 means that all checks passed, 3 that one failed; each fault is listed, and each run that
+    did not end. What this shows and what it does not: docs/evidence.md. The check itself is recorded in
+    the case's audit table, which changes the SHA-256 of the case file.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -70,7 +71,9 @@ def verify(
     elif not found.audit_holds:
         # An entry more would make the file of hashes anew, from a table that is not what it was.
         name = visible(audit_file(case).name)
-        print(f"Not in the audit table: it, or {name}, is not what it was.", file=sys.stderr)
+        print(
+            f"Not recorded in the audit table: the table, or {name}, has been altered.", file=sys.stderr
+        )
     else:
         detail = found.noted()
         if evidence is not None:  # the command line may name it from a folder that nobody knows later
@@ -95,19 +98,19 @@ def _print(run: Chosen | None, found: Verification, now: str | None) -> None:
             print(f"{file.fate.upper()}  {visible(file.path)}  {visible(file.text)}".rstrip())
     print(f"Rows of {found.rows} paths checked, faults: {len(found.faults)}.")
     if found.head:
-        print(f"Audit head that was checked: {visible(found.head)}")
+        print(f"Audit head checked: {visible(found.head)}")
     if now is not None:
         print(f"Audit head with the entry of this check: {now}")
     if run is not None and found.files is not None:
         fates = ", ".join(f"{n} {fate}" for fate, n in _fates(found).items())
         print(f"Evidence of run {run.id}: {fates}")
         if found.files and not any(file.fate in HOLDING for file in found.files):
-            print("Nothing of that run lies there: is it another folder, or another run (--run)?")
+            print("Nothing from that run is there: is it the wrong folder, or the wrong run (--run)?")
     if run is not None:
-        digest = run.results_digest or "none yet, it has not ended"
+        digest = run.results_digest or "none yet: the run has not ended"
         print(f"Results digest of run {run.id}: {visible(digest)}")
     for text in found.notes:
-        print(f"NOTE  {visible(text)}. What lay there before that entry is not checked.")
+        print(f"NOTE  {visible(text)}. What was there before that entry is not checked.")
     for text in found.unfinished:
         print(f"NOT FINISHED  {visible(text)}: not all of its evidence is in the case.")
     if run is None and not found.faults:

@@ -14,7 +14,7 @@ from forensic_emotion.paths import written_whole
 
 SHIPPED = Path(__file__).parent / "models"
 """One folder a shipped model."""
-RESTORE = "Restore its folder, or name another model; femo models lists the shipped ones."
+RESTORE = "Restore its folder, or choose another model; femo models lists the shipped ones."
 """What to do about a model whose files are not as its card says."""
 
 
@@ -67,7 +67,7 @@ class ModelCard:
         except NotADirectoryError as error:
             raise ModelError(
                 f"{folder} is a file; a model is a folder with its card, model.json, and its weights.",
-                f"Name the folder: {folder.parent}",
+                f"Give the folder: {folder.parent}",
             ) from error
         except OSError as error:
             raise ModelError(
@@ -75,34 +75,35 @@ class ModelCard:
                 f"Shipped models: {', '.join(shipped) or 'none'}; or give a folder that femo train"
                 " wrote."
                 if isinstance(model, str)
-                else "Give a folder that femo train wrote. Where those of shipped models lie:"
-                " femo models --format json",
+                else "Give a folder that femo train wrote. The folders of shipped models: femo"
+                " models --format json",
             ) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(
-                f"{path} is no model card: {type(error).__name__}: {error}.",
+                f"{path} is not a model card: {type(error).__name__}: {error}.",
                 RESTORE,
             ) from error
         if not complete:
             raise ModelError(
-                f"{path} is no model card: its name, classes, files or preprocessing are missing.",
+                f"{path} is not a model card: its name, classes, files or preprocessing are missing.",
                 RESTORE,
             )
         if not _is_text(json.dumps(facts, ensure_ascii=False)):
             raise ModelError(
-                f"{path} holds an unpaired surrogate (invalid Unicode), which no case can hold.", RESTORE
+                f"{path} contains an unpaired surrogate (invalid Unicode), which a case cannot store.",
+                RESTORE,
             )
         for what, share in shares.items():
             if not 0 <= share <= 1:
                 raise ModelError(
-                    f"{path} names the {what} {share}, which does not lie between 0 and 1.",
+                    f"{path} gives the {what} {share}, which is not between 0 and 1.",
                     RESTORE,
                 )
         if facts["preprocessing"] != PREPROCESSING:
             raise ModelError(
-                f"{path} asks for preprocessing {facts['preprocessing']!r}; this femo makes"
+                f"{path} requires preprocessing {facts['preprocessing']!r}; this femo has"
                 f" {PREPROCESSING!r}.",
-                "Use the femo that trained it, or train it anew.",
+                "Use the femo that trained it, or retrain it.",
             )
         return card
 

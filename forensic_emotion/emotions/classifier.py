@@ -73,19 +73,19 @@ def _try_out(classifier: Classifier) -> None:
         found = [classifier.probabilities(to_inputs(chips[:n])) for n in (1, 3)]
     except Exception as error:  # runtimes raise kinds of their own
         raise ModelError(
-            f"The model {classifier.card.name} cannot be computed: {error}.",
+            f"The model {classifier.card.name} cannot be run: {error}.",
             RESTORE,
         ) from error
     classes = len(classifier.card.labels)
     if [each.shape for each in found] != [(1, classes), (3, classes)]:
         raise ModelError(
-            f"The model {classifier.card.name} gives numbers of the shape {found[1].shape} for three"
-            f" faces, its card names {classes} classes.",
+            f"The model {classifier.card.name} gives output of shape {found[1].shape} for three"
+            f" faces; its card names {classes} classes.",
             RESTORE,
         )
     every = np.concatenate(found)
     if not (every >= 0).all() or not np.allclose(every.sum(axis=1), 1, atol=1e-3):
         raise ModelError(
-            f"What the model {classifier.card.name} gives are no probabilities.",
-            "Export it with its softmax, or name another model; femo models lists the shipped ones.",
+            f"The output of the model {classifier.card.name} is not probabilities.",
+            "Export it with its softmax, or choose another model; femo models lists the shipped ones.",
         )

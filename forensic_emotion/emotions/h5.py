@@ -29,18 +29,18 @@ def refuse_unsafe(path: Path) -> None:
             elsewhere = None if runs else _elsewhere(file)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
         raise ModelError(
-            f"{path} cannot be looked through: {type(error).__name__}: {error}.",
+            f"{path} cannot be inspected: {type(error).__name__}: {error}.",
             "Give the model.h5 of a folder that femo train wrote.",
         ) from error
     if runs:
         raise ModelError(
-            f"{path} holds code of its own (a Lambda layer), which is not run.",
-            "Ask where it comes from.",
+            f"{path} contains its own code (a Lambda layer), which femo does not run.",
+            "Find out where it comes from.",
         )
     if elsewhere is not None:
         raise ModelError(
-            f"{path} has weights in another place ({elsewhere}), for which its hash says nothing.",
-            "Ask where it comes from.",
+            f"{path} has weights in another file ({elsewhere}), which its hash does not cover.",
+            "Find out where it comes from.",
         )
 
 

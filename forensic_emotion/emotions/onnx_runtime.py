@@ -21,7 +21,7 @@ class OnnxClassifier:
         path, self.weights_sha256 = card.weights("model.onnx")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.weights_sha256:
-            raise ModelError(f"{path} changes while it is read.", "Wait until it is written.")
+            raise ModelError(f"{path} is changing while being read.", "Wait until it is complete.")
         self._session = open_session(content, path, threads)
 
     def probabilities(self, inputs: Inputs) -> Probabilities:

@@ -44,7 +44,7 @@ INDEX = ("picture", "path", "path_bytes", "sha256", "stream", "frame_index", "pt
 def write(job: Job, out: Path) -> None:
     if not job.evidence.exists():
         text = f"There is no evidence at {job.evidence}."
-        raise UsageError(text, "Say where it lies now: --evidence FOLDER")
+        raise UsageError(text, "Say where it is now: --evidence FOLDER")
     (out / "README.txt").write_text(
         "The pictures show what femo detected in the files that index.csv names: box, 68 landmarks,\n"
         "the classifier's label and score. They are made from the evidence; they are not it.\n\n"
@@ -68,8 +68,9 @@ def write(job: Job, out: Path) -> None:
                 done.add(file.sha256)
     if asked and not done:
         raise UsageError(
-            f"No file with faces of this run lies in {visible(str(job.evidence))}; nothing was written.",
-            "Is it another folder? Name the one that was scanned, as it lies now: --evidence FOLDER",
+            f"No file with faces of this run is in {visible(str(job.evidence))}; nothing was written.",
+            "Is it the wrong folder? Give the present place of the folder that was scanned:"
+            " --evidence FOLDER",
         )
 
 
@@ -107,7 +108,7 @@ def _write_file(work: _Work, wanted: set[tuple[int, int]]) -> bool:
     try:
         with opened(found) as source:
             if source.evidence.sha256 != file.sha256:
-                work.tell("is not what was scanned: its SHA-256 is another one; no pictures of it")
+                work.tell("is not what was scanned: its SHA-256 differs; no pictures of it")
                 return False
             for frame in _decode(work, source):
                 if (frame.stream, frame.index) in wanted:
@@ -116,13 +117,13 @@ def _write_file(work: _Work, wanted: set[tuple[int, int]]) -> bool:
                 if not wanted:
                     break
             if changes := source.changes():
-                work.tell(f"changed while it was looked at: {', '.join(changes)}")
+                work.tell(f"changed while it was read: {', '.join(changes)}")
     except EvidenceError as error:
         gone = f"is not in {visible(str(work.job.evidence))}; no pictures of it (--evidence says where)"
         work.tell(gone if error.problem == "vanished" else error.text)
         return False
     if wanted:
-        work.tell(f"{len(wanted)} frames with faces could not be taken again")
+        work.tell(f"{len(wanted)} frames with faces could not be extracted again")
     return True
 
 
@@ -136,14 +137,14 @@ def _decode(work: _Work, source: OpenEvidence) -> Iterator[Frame]:
     except MemoryError:
         raise
     except Exception as error:  # a fault of a library costs this file only, as in a scan
-        work.tell(f"fault in femo or a library: {type(error).__name__}: {error}")
+        work.tell(f"bug in femo or a library: {type(error).__name__}: {error}")
 
 
 def _find(work: _Work) -> Found | None:
     """Where a file should lie now; a path in the case that leads out of the evidence leads nowhere."""
     evidence, path = work.job.evidence, work.file.path_bytes
     if path.startswith(b"/") or b".." in path.split(b"/"):
-        work.tell("leads out of the evidence; no pictures of it")
+        work.tell("leads outside the evidence; no pictures of it")
         return None
     # A single file as evidence is its own root.
     return Found(os.fsencode(evidence), path if evidence.is_dir() else b"", work.file.size or 0)
@@ -156,7 +157,9 @@ def _write_frame(work: _Work, frame: Frame) -> None:
     )
     height, width = frame.image.shape[:2]
     if any(face.frame_width not in (None, width) for face in faces):
-        work.tell(f"frame {frame.index} is {width}x{height} pixels now, and was not; no picture of it")
+        work.tell(
+            f"frame {frame.index} now has {width}x{height} pixels, unlike before; no picture of it"
+        )
         return
     name = f"{safe_name(file.path_bytes, file.path)}-s{frame.stream}-f{frame.index}.jpg"
     (work.out / name).write_bytes(annotated(frame.image, faces))

@@ -51,10 +51,10 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
         if job.selection.of_faces:
             message += f", selected: {sum(labels.values())}"
     else:
-        message += f"not looked at ({file.state})"
+        message += f"not analysed ({file.state})"
         of_file["faces"] = None
     if file.state == "partial":
-        message += ", looked at in part or changed"
+        message += ", analysed in part or changed"
     if labels:
         message += f", labels by a classifier: {of_file['labels']}"
     if of_file["reviews"]:
@@ -65,7 +65,7 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
             continue
         when = moment(told, "Z")
         if when is None:
-            job.tell(f"{visible(file.path)}: {column} is no time of a calendar and no event: {told}")
+            job.tell(f"{visible(file.path)}: {column} is not a calendar time and gives no event: {told}")
             continue
         yield {
             **_at(when, description, message),
@@ -84,7 +84,7 @@ def _events(job: Job, file: ListedFile) -> Iterator[dict[str, Any]]:
     recorded = _recorded(job, file)
     if recorded is None:
         if of_faces and labels:
-            text = "no events of its faces, for it does not say when and in which zone it was recorded"
+            text = "no events for its faces: it does not say when and in which time zone it was recorded"
             job.tell(f"{visible(file.path)}: {text}")
         return
     yield {
@@ -149,7 +149,7 @@ def _recorded(job: Job, file: ListedFile) -> datetime | None:
     when = moment(file.recorded, file.recorded_zone)
     if when is None:
         job.tell(
-            f"{visible(file.path)}: {file.recorded_tag} is no time of a calendar and no event:"
+            f"{visible(file.path)}: {file.recorded_tag} is not a calendar time and gives no event:"
             f" {visible(file.recorded)} {visible(file.recorded_zone)}"
         )
     return when

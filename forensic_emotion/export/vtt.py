@@ -49,18 +49,18 @@ def write(job: Job, out: Path) -> None:
             with (out / name).open("w", encoding="utf-8", newline="\n") as text:
                 _write_video(job, file, text)
         elif file.kind == "still" and file.metadata is not None and file.state == "faces":
-            job.tell(f"{visible(file.path)}: the video within a picture's file has no cues of its own.")
+            job.tell(f"{visible(file.path)}: the video embedded in a picture file gets no cues.")
 
 
 def _write_video(job: Job, file: ListedFile, text: TextIO) -> None:
     text.write("WEBVTT - expression class scores by femo\n\n")
     said = [f"File {file.path}", f"SHA-256 {file.sha256}", job.notice, f"{model_line(job.run)}."]
     said.append(f"{origin_line(job.run)}.")
-    said.append("Each cue is of one frame, and stays until the next that was looked at may come.")
+    said.append("Each cue belongs to one frame, and stays until the next frame to be analysed is due.")
     if name := hex_if_changed(file):
-        said.append(f"Its name in bytes, as hex: {name}")
+        said.append(f"Bytes of its name, in hex: {name}")
     if file.state == "partial":
-        said.append("This video was looked at in part only, or changed.")
+        said.append("This video was analysed only in part, or changed.")
     for line in (*said, state_line(job.run)):
         if line:
             text.write(f"NOTE {_escaped(line)}\n\n")

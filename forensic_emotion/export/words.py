@@ -35,10 +35,10 @@ def model_line(run: RunInfo) -> str:
         answered = (figures.get("answered") or {}).get("error")
         if answered:
             wrong += (
-                f" and on {answered['value']:.1%} ({answered['low']:.1%} to {answered['high']:.1%}) of"
-                f" the {answered['n']} that it answered, with their mix of classes"
+                f" and on {answered['value']:.1%} ({answered['low']:.1%} to {answered['high']:.1%})"
+                f" of the {answered['n']} that it answered, with the test set's mix of classes"
             )
-    threshold = "none: every face is answered" if run.threshold is None else f"{run.threshold:.7g}"
+    threshold = "none: every face is given a class" if run.threshold is None else f"{run.threshold:.7g}"
     return f"Model {run.model_name}, SHA-256 {run.model_sha256}, {wrong}, threshold {threshold}"
 
 
@@ -54,7 +54,7 @@ def state_line(run: RunInfo) -> str | None:
     if run.state == "done":
         return None
     state = visible(run.state)
-    return f"Run {run.id} is not complete (its state is {state}): what it has not looked at is missing"
+    return f"Run {run.id} is not complete (its state is {state}): what it has not analysed is missing"
 
 
 def is_utf8(path: bytes) -> bool:

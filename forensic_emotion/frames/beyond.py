@@ -53,7 +53,7 @@ class _TooMany(Exception):
     """A file has more parts than are followed."""
 
 
-TOO_MANY = "what lies behind so many parts of the file that they were not followed further"
+TOO_MANY = "what follows after so many parts of the file that they were not followed further"
 
 
 def beyond(image: Image.Image, source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _beside_iso(source: BinaryIO, media_type: str, pages: int) -> Iterator[str]:
     if b"moov" in names and (media_type in HEIF or pages == 1):
         yield "a sequence of pictures beside the picture (ISO media)"
     if (more := names[b"mpvd"] - 1) > 0:
-        yield f"videos within the picture's file behind the first: {more}"
+        yield f"further videos embedded in the picture file after the first: {more}"
 
 
 def find_video(source: BinaryIO, media_type: str) -> tuple[int, int] | None:
@@ -130,7 +130,7 @@ def another_file(source: BinaryIO, media_type: str, place: int) -> str | None:
     return ANOTHER if there else None
 
 
-ANOTHER = "a further video file behind the end of this one, in one file"
+ANOTHER = "another video after the end of this one, in the same file"
 
 
 def ends_within_a_box(source: BinaryIO) -> bool:
@@ -258,16 +258,16 @@ def _behind_jpeg(source: BinaryIO) -> Iterator[str]:
         pictures += found is not None and start not in pages
         place = found or start + 1
     else:
-        yield f"what looks like pictures behind the end of the last one (JPEG), {MOST} times or more"
+        yield f"what looks like pictures after the end of the last one (JPEG), {MOST} times or more"
         return
     if pictures:
-        yield f"pictures that follow behind the end of the last one (JPEG): {pictures}"
+        yield f"pictures after the end of the last one (JPEG): {pictures}"
     if _find(source, end, _OTHER_PICTURES) is not None:
-        yield "a picture that follows behind the end of the last one (PNG, GIF or WebP)"
+        yield "a picture after the end of the last one (PNG, GIF or WebP)"
     # Other bytes behind a JPEG are told of no more than what makers put there for themselves.
     if (held := _find(source, end, _CONTAINERS)) is not None:
         source.seek(held)
-        yield f"{archive(source.read(16))} that follows behind the end of the picture (JPEG)"
+        yield f"{archive(source.read(16))} after the end of the picture (JPEG)"
 
 
 def _listed_places(source: BinaryIO) -> set[int]:
@@ -349,7 +349,7 @@ def _within_tiff(image: Image.Image, source: BinaryIO, pages: int) -> Iterator[s
             with suppress(*DECODER_ERRORS):  # a broken one hides no other
                 own += _is_full(source, each)
     if twice:
-        yield f"pages whose pixels lie in strips and in tiles, of which one was looked at: {twice}"
+        yield f"pages with pixels both in strips and in tiles, of which one was analysed: {twice}"
     if own:
         yield f"pictures in SubIFDs, such as the full one of a camera's raw file: {own}"
 
@@ -382,9 +382,7 @@ def _behind(source: BinaryIO, end: int | None) -> Iterator[str]:
         head = source.read(CHUNK).strip(b"\0 \t\r\n;")  # some GIFs end twice
         if head:
             kind = archive(head)
-            yield f"bytes that follow behind the end of the picture: {rest}" + (
-                f", {kind}" if kind else ""
-            )
+            yield f"bytes after the end of the picture: {rest}" + (f", {kind}" if kind else "")
 
 
 def _end(image: Image.Image, source: BinaryIO, media_type: str) -> int | None:

@@ -92,7 +92,7 @@ def note_complaints(facts: MediaFacts, complaints: Complaints, name: str = "") -
     errors = [" ".join(text.split()) for _, _, text in complaints]
     complaints.clear()
     if errors:
-        text = f"{name}FFmpeg reports errors ({len(errors)}), first: {errors[0]}"
+        text = f"{name}FFmpeg reports errors ({len(errors)}), the first: {errors[0]}"
         facts.note("decoder_errors", text)
 
 
@@ -119,7 +119,7 @@ def stream_of(container: InputContainer, number: int) -> VideoStream:
 def prepare(stream: VideoStream, settings: ScanSettings) -> None:
     """Set the decoder of a stream before its first frame."""
     if stream.codec_context is None:
-        raise UndecodableMedia("unsupported", "its video stream has no codec that FFmpeg knows")
+        raise UndecodableMedia("unsupported", "the codec of its video stream is unknown to FFmpeg")
     # FFmpeg's own guard, before it allocates a frame.
     stream.codec_context.options = {"max_pixels": str(settings.max_pixels)}
     # Not by frames: that is quicker, but on damaged streams it loses frames and errors, and not the
@@ -197,8 +197,8 @@ def packets_of(
             furthest = max(furthest, packet.pos + 1)
         if again > most:
             text = (
-                f"shows the same bytes again and again, more than {TIMES_OVER} times over; what lies"
-                f" behind packet {packets} was not looked at"
+                f"repeats the same bytes more than {TIMES_OVER} times; what follows packet"
+                f" {packets} was not analysed"
             )
             facts.note("too_many_frames", text)
             return

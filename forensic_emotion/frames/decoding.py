@@ -94,7 +94,7 @@ class Order:
         self.begun = True
 
 
-LOST = "frames before the first one that can be decoded, for what they refer to is missing: {}"
+LOST = "frames before the first that can be decoded, whose reference frames are missing: {}"
 
 
 def decode(
@@ -133,7 +133,7 @@ def decode(
             if piece is not None:
                 if leading and picture.pts == piece.key and not is_key(picture, stream):
                     # All that follows would be made of a picture that is not there.
-                    facts.note("damaged", "what is marked as the key frame before a piece is none")
+                    facts.note("damaged", "what is marked as the key frame before a piece is not one")
                 if picture.pts is not None and picture.pts < piece.start:
                     continue
                 leading = False
@@ -155,7 +155,9 @@ def decode(
     if format_of(container).picture_a_packet and order.half is None:
         missing = tally.shown - came - failed - order.lost
         if missing > 0:
-            text = f"{missing} of {tally.shown} pictures give no frame; what they need may be cut off"
+            text = (
+                f"{missing} of {tally.shown} pictures give no frame; what they depend on may be cut off"
+            )
             facts.note("damaged", text)
     if piece is not None and came != piece.count:
         facts.note("damaged", f"a piece has {came} frames, not {piece.count}")

@@ -48,7 +48,7 @@ def _over_white(picture: VideoFrame, facts: MediaFacts) -> RGB:
     # A fourth byte that is not used is 0 everywhere, as in uncompressed AVI: players show the picture.
     if (alpha == 255).all() or not alpha.any():
         return np.ascontiguousarray(layers[..., :3])
-    text = "what its transparent parts show before a dark background"
+    text = "what its transparent parts show on a dark background"
     if all(problem.message != text for problem in facts.problems):
         facts.note("not_looked_at", text)
     return ((layers[..., :3] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
@@ -68,7 +68,7 @@ def pixel_aspect(container: InputContainer, stream: VideoStream, facts: MediaFac
     if not Fraction(1, WIDEST) <= said <= WIDEST:
         if all(problem.problem != "pixel_aspect" for problem in facts.problems):
             text = (
-                f"pixels are said to be {said.numerator}:{said.denominator}; they were taken as square"
+                f"pixels are said to be {said.numerator}:{said.denominator}; they were treated as square"
             )
             facts.note("pixel_aspect", text)
         return Fraction(1)
@@ -153,7 +153,7 @@ def display_turn(picture: VideoFrame, facts: MediaFacts, before: Turn) -> Turn:
     turn = TURNS.get((_sign(a), _sign(b), _sign(c), _sign(d)))
     if turn is None:
         if all(problem.problem != "display_matrix" for problem in facts.problems):
-            text = "is to be shown askew or distorted; it was looked at as stored"
+            text = "is to be shown at an angle or distorted; it was analysed as stored"
             facts.note("display_matrix", text)
         return AS_STORED
     return turn

@@ -48,7 +48,7 @@ def read_exif(image: Image.Image, facts: MediaFacts) -> None:
         exif = image.getexif()
         _read(exif, facts)
         if not exif and _claims_tags(image.info.get("exif")):
-            facts.exif = {"unreadable": "there is EXIF, and no tag in it can be read"}
+            facts.exif = {"unreadable": "there is EXIF, but no tag in it can be read"}
     except DECODER_ERRORS as error:
         facts.exif = {**(facts.exif or {}), "unreadable": f"{type(error).__name__}: {error}"}
 

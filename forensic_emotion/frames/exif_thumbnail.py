@@ -48,7 +48,7 @@ def unlike_thumbnail(exif: object, pixels: RGB) -> str | None:
         return None
     height, width = small.shape
     size = f"{width}x{height} pixels"
-    return f"a thumbnail in its EXIF of {size}, which shows something else than the picture"
+    return f"a thumbnail in its EXIF of {size}, which shows something other than the picture"
 
 
 def _jpeg(exif: object) -> bytes | None:

@@ -168,7 +168,7 @@ def decode_keys(
             if piece.end is not None and packet.pts >= piece.end:
                 break
         if met == len(keys.numbers):
-            facts.note("damaged", f"more key frames than the {met} that were there before")
+            facts.note("damaged", f"more key frames than the {met} found before")
             break
         met += 1
         try:
@@ -192,7 +192,9 @@ def decode_keys(
     if corrupt:  # also of packets between them: what a recording lacks is no matter of sampling
         facts.note("damaged", f"{corrupt} of {packets} packets are incomplete")
     if empty:
-        text = f"{empty} of {met} key frames give no picture by themselves; other samplings may"
+        text = (
+            f"{empty} of {met} key frames give no picture on their own; with another --sample they may"
+        )
         facts.note("no_key_picture", text)
     if piece is not None and came != len(keys.numbers):
         facts.note("damaged", f"a piece has {came} key frames, not {len(keys.numbers)}")

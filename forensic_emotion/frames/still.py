@@ -128,7 +128,7 @@ def _frames_of_video(
         own.note(error.problem, error.text)
     finally:
         facts.metadata = own.metadata
-        facts.take_in(own, "the video within it: ")
+        facts.take_in(own, "the video embedded in it: ")
 
 
 def _duration(image: Image.Image) -> Fraction:
@@ -350,7 +350,7 @@ def _note_warnings(told: list[warnings.WarningMessage], facts: MediaFacts) -> No
     """Tell of what Pillow passed over, of its warnings that mean something to whoever looks at faces."""
     texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in told)
     if any("APNG" in text for text in texts):
-        facts.note("pages_lost", "its animation cannot be read; the picture beside it was looked at")
+        facts.note("pages_lost", "its animation cannot be read; the picture beside it was analysed")
     if skipped := [text for text in texts if re.search("tag|exif|truncated", text, re.IGNORECASE)]:
         facts.exif = {"unreadable": plain("; ".join(skipped)), **(facts.exif or {})}
 
@@ -376,10 +376,10 @@ def _page_count(image: Image.Image, source: BinaryIO, media_type: str, facts: Me
     if media_type == "image/gif" and gif_end(source) is None:
         facts.note("truncated", "does not end as a GIF does: it is cut off")
     if media_type in ISO_PICTURES and not facts.problems and ends_within_a_box(source):
-        facts.note("truncated", "ends before it should: what is missing of it may be left blank")
+        facts.note("truncated", "ends early: what is missing may be left blank")
     # Pillow ends a broken list of TIFF pages where it breaks, and says nothing.
     if media_type == "image/tiff" and not _tiff_list_ends(source, pages):
-        facts.note("pages_lost", f"its list of pages breaks off after page {pages - 1}")
+        facts.note("pages_lost", f"its list of pages ends abruptly after page {pages - 1}")
     return pages
 
 
@@ -591,7 +591,7 @@ def _beneath(image: Image.Image) -> str | None:
         if enough.any():
             beneath = np.ma.masked_array(greys[:, enough], ~clear[:, enough]).astype(np.float32)
             if beneath.std(axis=(0, 2)).max() > CONTRAST:
-                return "colours that lie beneath its transparent parts"
+                return "colours beneath its transparent parts"
     step = -(-max(image.size) // LONGEST)
     over_black = grey[::step, ::step] / 255.0 * share[::step, ::step]
     over_white = over_black + 255 - share[::step, ::step]
@@ -601,7 +601,7 @@ def _beneath(image: Image.Image) -> str | None:
         and over_black.std() > CONTRAST
         and over_white.std() < over_black.std() / 2
     ):
-        return "what its transparent parts show before a dark background"
+        return "what its transparent parts show on a dark background"
     return None
 
 

@@ -138,7 +138,7 @@ def _opened(source: BinaryIO, media_type: str, facts: MediaFacts) -> tuple[Binar
             raise
         part = cast(BinaryIO, io.BufferedReader(Part(source, 0, whole)))
         container = open_container(part, media_type)
-        text = f"ends within a part: {length - whole} of {length} bytes were left out"
+        text = f"ends in the middle of a part: {length - whole} of {length} bytes were left out"
         facts.note("truncated", text)
         return part, container
 
@@ -166,14 +166,14 @@ def _refuse_late_videos(source: BinaryIO, media_type: str) -> None:
             raise UndecodableMedia("not_looked_at", LATE.format(late))
 
 
-LATE = "video streams that begin far behind the start of the file: {}"
+LATE = "video streams that begin far into the file: {}"
 
 
 def note_edits(source: BinaryIO, media_type: str, facts: MediaFacts) -> None:
     """That a film's edit list does more than to cut it, which FFmpeg does not follow."""
     if media_type in ISO_VIDEOS and odd_edits(source):
         text = (
-            "its edit list lets parts stand still, pause, or run at another speed: times there are not"
+            "its edit list makes parts freeze, pause, or run at another speed: there, times are not"
             " those at which frames are shown"
         )
         facts.note("edit_list", text)
@@ -215,7 +215,7 @@ def _stream_frames(
             facts.note("not_looked_at", more)
         found = own.frames_decoded if keys is None else len(keys.numbers)
         if settings.sample == "keyframes" and tally.shown and not found:
-            text = "shows no key frame; other samplings look at its other frames"
+            text = "shows no key frame; with another --sample its other frames are analysed"
             raise UndecodableMedia("no_key_picture", text)
         if not own.frames_decoded:
             raise UndecodableMedia("no_frames", "no frame of its video stream can be decoded")
@@ -345,7 +345,10 @@ def _sampled(
         if settings.sample == "keyframes":
             text += "; their numbers follow the order in which frames are stored"
         elif settings.sample == "every":
-            text += "; each was looked at, for none can be placed (--sample keyframes looks at fewer)"
+            text += (
+                "; each was analysed, because none can be placed in time (--sample keyframes"
+                " analyses fewer)"
+            )
         facts.note("no_timestamp", text)
     if back:
         text = f"{back} frames have an earlier time than the one before them"
@@ -388,7 +391,7 @@ def _count_what_is_missing(
         )
     told = any(problem.problem == "truncated" for problem in facts.problems)
     if media_type in ISO_VIDEOS and not told and ends_within_a_box(source):
-        facts.note("truncated", "ends within a part that is longer than what is left of the file")
+        facts.note("truncated", "ends in the middle of a part that is longer than the rest of the file")
     if text := cut_off(source, format.demuxer):
         facts.note("truncated", text)
     if format.tells_length and tally.last_pts is not None and facts.time_base is not None:

@@ -59,14 +59,15 @@ from forensic_emotion.report.texts import LEGAL, SCRIPT, TEXTS
 from forensic_emotion.settings import ReportSettings, ScanSettings, sampling_step
 
 STATE_MEANING = {
-    "faces": "every frame that the settings ask for was looked at, at least one face detected",
+    "faces": "every frame that the settings ask for was analysed, and at least one face detected",
     "no_face": "the same, and no face detected at these settings; that is not proof of absence",
-    "partial": "looked at in part, or its times are missing or go back, or it changed; see the problem",
-    "skipped": "not looked at, for the reason given",
-    "failed": "could not be looked at; see the problem",
-    "crashed": "could not be looked at: it crashed the process that tried, twice",
-    "timeout": "could not be looked at: the process that tried gave no sign of life, twice",
-    "out_of_memory": "could not be looked at: it asked for more memory than allowed, twice",
+    "partial": "analysed only in part, or its times are missing or go backwards, or it changed; see"
+    " the problem",
+    "skipped": "not analysed, for the reason given",
+    "failed": "could not be analysed; see the problem",
+    "crashed": "could not be analysed: it crashed the process twice",
+    "timeout": "could not be analysed: the process stopped responding, twice",
+    "out_of_memory": "could not be analysed: it asked for more memory than allowed, twice",
 }
 MOST_FILES = 15
 """Of the files with most faces."""
@@ -649,8 +650,8 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if trained_on and "faces_detected" in trained_on:
         yield (
             "landmarks in training and test",
-            f"from a detected face in {trained_on['faces_detected']:.1%} of the pictures, from the"
-            " whole picture as face rectangle in the others",
+            f"from a detected face in {trained_on['faces_detected']:.1%} of the pictures; in the"
+            " others, from the whole picture as face rectangle",
         )
 
 
@@ -675,5 +676,5 @@ def check_zone(zone: str) -> None:
     # "localtime" and the like are files of this machine, whose name tells a reader nothing.
     if zone not in available_timezones() - {"localtime", "Factory"}:
         raise UsageError(
-            f"There is no time zone {zone!r} on this machine.", "Name one as Europe/Vienna or UTC."
+            f"There is no time zone {zone!r} on this machine.", "Give one such as Europe/Vienna or UTC."
         )

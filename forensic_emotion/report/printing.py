@@ -41,7 +41,8 @@ def _folder() -> Iterator[str]:
         folder = tempfile.mkdtemp(prefix="femo-")
     except OSError as error:
         raise FemoError(
-            f"There is no room for a temporary folder: {error}.", "Name one by TMPDIR."
+            f"A temporary folder cannot be created: {error}.",
+            "Set TMPDIR to a folder that you may write to.",
         ) from error
     try:
         yield folder

@@ -99,7 +99,9 @@ def refuse_other_sums(target: Path) -> None:
     sums, line = _sums(target), sum_line("0" * 64, os.fsencode(target.name))
     there = head_of(sums, "report", len(line) + 1)
     if there and re.sub(rb"[0-9a-f]{64}", b"0" * 64, there, count=1) != line:
-        raise UsageError(f"{sums} is there already, and not of {target.name}.", "Choose another name.")
+        raise UsageError(
+            f"{sums} exists already, and does not belong to {target.name}.", "Choose another name."
+        )
 
 
 def page(context: ReportContext) -> str:

@@ -234,8 +234,8 @@ def told_of(card: Mapping[str, Any]) -> str:
             " uncertain"
         )
     return (
-        f"{text}; above {abstention['threshold']:.4f} it answers {abstention['coverage']:.1%} of the"
-        " held-out faces, below it is uncertain"
+        f"{text}; above {abstention['threshold']:.4f} it answers {abstention['coverage']:.1%} of"
+        " the held-out faces; the others are uncertain"
     )
 
 

@@ -78,7 +78,7 @@ class Checkpoint:
         if self._state.exists() or (out / "model.json").exists():
             raise UsageError(
                 f"{out} already holds a training run.",
-                "Go on with it by --resume, or choose another folder with --out.",
+                "Resume it with --resume, or choose another folder with --out.",
             )
 
     def refuse_missing(self) -> None:
@@ -153,9 +153,9 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
             raise FemoError(
                 f"The checkpoint of epoch {now} cannot be written to {self._folder}: {error}.",
-                f"{now - 1} epochs are kept. Make room there, then go on with --resume."
+                f"{now - 1} epochs are kept. Free up space there, then resume with --resume."
                 if now > 1
-                else "Make room there, then start it again.",
+                else "Free up space there, then start it again.",
             ) from error
         unfinished.replace(self._state)
         needed = {self._file(now, "keras"), self._file(now, "npz")}
@@ -209,7 +209,7 @@ class Checkpoint:
 
 
 def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file} is damaged: {error}.", "Start anew in another folder with --out.")
+    return DataError(f"{file} is damaged: {error}.", "Start again in another folder with --out.")
 
 
 def _differences(state: dict[str, Any], identity: dict[str, Any]) -> Iterator[str]:

@@ -88,8 +88,8 @@ class Pictures:
         if not len(chosen):
             there = ", ".join(sorted(set(self.usage.tolist()))) or "none"
             raise DataError(
-                f"The data hold no picture of split {usage!r} (splits in it: {there}).",
-                "Name one of those with --split, or add such pictures.",
+                f"The data contain no pictures of split {usage!r} (splits in it: {there}).",
+                "Choose one of those with --split, or add such pictures.",
             )
         return chosen
 
@@ -154,8 +154,8 @@ def read(
     if ferplus is not None and path.is_dir():
         # They have no names of pictures: only their order says whose they are.
         raise DataError(
-            f"The FER+ votes of {ferplus} cannot be joined to the pictures in the folder {path}.",
-            "They stand in the order of fer2013.csv: give that instead of the folder.",
+            f"The FER+ votes of {ferplus} cannot be matched to the pictures in the folder {path}.",
+            "They are in the order of fer2013.csv: give that instead of the folder.",
         )
     found = read_labelled(path)
     kept_in = cache_folder() / f"landmarks-{found.sha256[:16]}-{LANDMARK_METHOD}.npz"
@@ -193,8 +193,8 @@ def _keep_landmarks(kept_in: Path, landmarks: chips.PointSets, detected: npt.NDA
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise FemoError(
-            f"The landmarks that were found cannot be kept in {kept_in}: {error.strerror or error}.",
-            "Make room there, or name another folder by XDG_CACHE_HOME.",
+            f"The landmarks found cannot be stored in {kept_in}: {error.strerror or error}.",
+            "Free up space there, or set XDG_CACHE_HOME to another folder.",
         ) from error
 
 
@@ -284,7 +284,7 @@ def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> 
     missing = [name for i, name in enumerate(LABELS) if i not in pictures.labels[fit]]
     if missing:
         raise DataError(
-            f"Training holds no picture to fit of class {', '.join(missing)}.",
-            "Add pictures of it: a network cannot learn a class that it is never shown.",
+            f"Training contains no pictures to fit of class {', '.join(missing)}.",
+            "Add pictures of it: a network cannot learn a class that it never sees.",
         )
     return TrainingSplit(pictures.where(fit), pictures.where(validation), int(leaked.sum()))

@@ -114,16 +114,16 @@ def evaluate(
         )
     if settings.record and settings.split == HELD_OUT:
         raise UsageError(
-            f"Figures of the split {settings.split} cannot be recorded: the card keeps those of the"
-            " training's own held-out part under that name.",
-            "Leave out --record, or name the split's folder otherwise.",
+            f"Figures of the split {settings.split} cannot be recorded: under that name the model"
+            " card has the figures of the training's own held-out part.",
+            "Leave out --record, or rename the split's folder.",
         )
     classifier = load_classifier(model, settings.runtime)
     if classifier.card.labels != LABELS:
         raise DataError(
             f"The model {model} has the classes {', '.join(classifier.card.labels)}; the data have"
             f" {', '.join(LABELS)}.",
-            "Name a model that was trained on such data.",
+            "Choose a model that was trained on such data.",
         )
     if source.is_dir():
         refuse_inside(source, out, "evaluation")
@@ -178,7 +178,7 @@ def evaluate(
     except OSError as error:
         raise FemoError(
             f"The figures cannot be written: {error.filename or out}: {error.strerror}.",
-            "Make room there, or choose another folder with --out.",
+            "Free up space there, or choose another folder with --out.",
         ) from error
     if settings.record:
         record(classifier.card, settings.split, summary)
@@ -227,19 +227,19 @@ def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
     same = _data_of(card).get("sha256") == data_sha256
     if split == TRAINING and same:
         return (
-            "The model was fitted to most of these pictures: the figures say how well it knows them, not"
-            " how it does on others."
+            "The model was fitted to most of these pictures: the figures show how well it knows"
+            " them, not how it performs on others."
         )
     if not same:
         return (
-            "The model was trained on another file than this one: whether it was fitted to some of these"
+            "The model was trained on a different file: whether it was fitted to some of these"
             " pictures was not checked."
         )
     starts = [each.get("init") for each in _with_members(card.facts)]
     if any(isinstance(start, dict) and start.get("held_out") is False for start in starts):
         return (
-            "The model's training went on from weights of other data, or of which nothing is told:"
-            " whether those were fitted to some of these pictures was not checked."
+            "The model's training started from weights of other or unknown data: whether those were"
+            " fitted to some of these pictures was not checked."
         )
     return None
 
@@ -261,8 +261,8 @@ def _refuse_to_replace(card: ModelCard, split: str, data_sha256: str) -> None:
     if isinstance(there, dict) and there.get("data_sha256", data_sha256) != data_sha256:
         n = there.get("accuracy", {}).get("n")
         raise UsageError(
-            f"{card.folder / 'model.json'} has figures of {split} of other data"
-            f" ({there.get('data')}, n = {n}), and they are not replaced.",
+            f"{card.folder / 'model.json'} has figures of {split} for other data"
+            f" ({there.get('data')}, n = {n}), which are not replaced.",
             "Leave out --record, or record into a copy of the model's folder without them.",
         )
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from forensic_emotion.training.evaluate import Evaluation
 
 PICTURES = {
-    "reliability.png": "Reliability: how often answers of a confidence are right",
-    "risk_coverage.png": "Risk and coverage: the error among answered faces, the surest first",
+    "reliability.png": "Reliability: how often answers with a given score are right",
+    "risk_coverage.png": "Risk and coverage: the error among answered faces, most confident first",
     "confusion_matrix.png": "Confusion matrix",
     "gallery.png": "Right answers above, wrong ones below",
 }

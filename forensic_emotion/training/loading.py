@@ -28,7 +28,7 @@ def load_trained(path: Path) -> keras.Model:
         ) from error
     several = len(_inner(model))
     if several > 1:
-        raise ModelError(f"{path} is a merged model of {several} networks.", "Name its members instead.")
+        raise ModelError(f"{path} is a merged model of {several} networks.", "Give its members instead.")
     return model
 
 

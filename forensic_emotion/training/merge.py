@@ -62,16 +62,16 @@ def merge(
         FemoError: the model cannot be written.
     """
     if len(folders) < 2:
-        raise UsageError("One model alone cannot be merged.", "Name two or more.")
+        raise UsageError("A single model cannot be merged.", "Give two or more.")
     if (out / "model.json").exists():
-        raise UsageError(f"{out} holds a model already.", "Name another folder with --out.")
+        raise UsageError(f"{out} already holds a model.", "Choose another folder with --out.")
     made_by = commit()
     cards = [ModelCard.find(folder) for folder in folders]
     pictures = data.read(source, None, lambda p: progress.track(p, description="landmarks"))
     if {trained(card).data_sha256 for card in cards} != {pictures.sha256}:
         raise ModelError(
             f"{', '.join(map(str, folders))} were not all trained on {source}.",
-            "One of them may have been fitted to pictures that are to calibrate the whole.",
+            "One of them may have been fitted to pictures that are needed to calibrate the result.",
         )
     smallest = min(cards, key=_share)
     held_out = data.split_training(pictures, _share(smallest)).validation
@@ -107,7 +107,7 @@ def merge(
     except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
         raise FemoError(
             f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
-            "Make room there, or choose another folder with --out.",
+            "Free up space there, or choose another folder with --out.",
         ) from error
     return out
 
@@ -207,13 +207,14 @@ def _mean(members: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
     shapes = [(m.name, [tuple(w.shape) for w in m.weights]) for m in map(innermost, members)]
     if any(each != shapes[0] for each in shapes):
         raise ModelError(
-            f"The weights of {', '.join(names)} cannot be averaged: they are not of one network.",
+            f"The weights of {', '.join(names)} cannot be averaged: they are not weights of one"
+            " network.",
             "Merge them without --weights, or train each from the other with --init.",
         )
     if len({_mirror_sizes(member) for member in members}) > 1:
         raise ModelError(
-            f"{', '.join(names)} are not asked about a face's mirror image in the same sizes.",
-            "Say in which the whole is: --mirror-size.",
+            f"{', '.join(names)} do not use mirror images of a face in the same sizes.",
+            "Give the sizes for the result: --mirror-size.",
         )
     every = zip(*(m.get_weights() for m in members), strict=True)
     members[0].set_weights([np.mean(each, axis=0) for each in every])

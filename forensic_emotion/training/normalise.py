@@ -27,7 +27,7 @@ def check_has_none(network: keras.Model) -> None:
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     if not convolutions or any(_normalises_pictures(layer) for layer in network.layers):
         raise UsageError(
-            f"--normalise has nothing to do for {network.name}, which has its own normalisation.",
+            f"--normalise has no effect on {network.name}, which has its own normalisation.",
             "Leave it out, or train --network face_resnet.",
         )
 

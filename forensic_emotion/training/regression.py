@@ -81,8 +81,8 @@ def fit_softmax(
     )
     if not np.abs(best.jac).max() <= FLAT:
         raise FemoError(
-            f"A logistic regression did not come to an end: {best.message}.",
-            "That is a fault of femo, or the scores that it was given are not finite.",
+            f"A logistic regression did not converge: {best.message}.",
+            "This is a bug in femo, or the scores that it was given are not finite.",
         )
     weights = best.x.reshape(origin.shape)
     return SoftmaxRegression(weights[:-1], weights[-1])

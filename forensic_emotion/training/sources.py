@@ -75,14 +75,14 @@ def read_labelled(path: Path) -> Labelled:
     """
     if path.exists() and not path.is_dir() and not path.is_file():
         raise DataError(
-            f"{path} is no regular file, but a pipe or a device.",
-            "Write the data to a file: they are read more than once, and known by its hash.",
+            f"{path} is not a regular file, but a pipe or a device.",
+            "Write the data to a file: they are read more than once, and identified by its hash.",
         )
     rows = list(_from_folder(path) if path.is_dir() else _from_csv(path))
     if not rows:
         raise DataError(
-            f"{path} holds no pictures.",
-            "Give fer2013.csv or icml_face_data.csv, whole, or a folder split/class/picture.",
+            f"{path} contains no pictures.",
+            "Give a complete fer2013.csv or icml_face_data.csv, or a folder split/class/picture.",
         )
     grey, labels, usage = zip(*rows, strict=True)
     sha256 = _folder_sha256(path) if path.is_dir() else file_sha256(path)
@@ -102,8 +102,8 @@ def _from_csv(path: Path) -> Iterator[Row]:
                 rows.fieldnames or ()
             ):
                 raise DataError(
-                    f"{path} has the columns {_shortened(rows.fieldnames)}, not emotion, pixels, Usage,"
-                    " each once.",
+                    f"{path} has the columns {_shortened(rows.fieldnames)}, not emotion, pixels and"
+                    " Usage, once each.",
                     "Give fer2013.csv or icml_face_data.csv, or a folder split/class/picture.",
                 )
             for row in rows:
@@ -117,7 +117,7 @@ def _from_csv(path: Path) -> Iterator[Row]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path} cannot be read as fer2013.csv{_near(error, rows)}: {_why(error)}.",
-            "Give fer2013.csv or icml_face_data.csv, whole and unpacked, or a folder of pictures.",
+            "Give a complete, unpacked fer2013.csv or icml_face_data.csv, or a folder of pictures.",
         ) from error
 
 
@@ -164,7 +164,7 @@ def _usage(cell: str) -> str:
 
 
 def _in_line(path: Path, line: int, error: Exception) -> DataError:
-    return DataError(f"{path}, line {line}: {error}.", "Correct that row, or fetch the file anew.")
+    return DataError(f"{path}, line {line}: {error}.", "Correct that row, or download the file again.")
 
 
 def _from_folder(path: Path) -> Iterator[Row]:
@@ -173,13 +173,13 @@ def _from_folder(path: Path) -> Iterator[Row]:
             split, label, _ = file.relative_to(path).parts
         except ValueError as error:
             raise DataError(
-                f"{file} does not lie at split/class/picture below {path}.",
+                f"{file} is not at split/class/picture below {path}.",
                 "Sort the pictures into folders like Training/happy, and keep other files elsewhere.",
             ) from error
         label = _FOLDER_LABELS.get(label.lower(), label.lower())
         if label not in LABELS:
             raise DataError(
-                f"{file} lies in {label!r}, which is no class.", f"Classes: {', '.join(LABELS)}."
+                f"{file} is in {label!r}, which is not a class.", f"Classes: {', '.join(LABELS)}."
             )
         try:
             with Image.open(file, formats=("JPEG", "PNG")) as picture:
@@ -190,13 +190,14 @@ def _from_folder(path: Path) -> Iterator[Row]:
                     )
                 if picture.mode not in _MODES:
                     raise DataError(
-                        f"{file} has more than 8 bits a pixel (mode {picture.mode}).",
-                        "Give pictures of 8 bits, as FER2013 has them.",
+                        f"{file} has more than 8 bits per pixel (mode {picture.mode}).",
+                        "Give 8-bit pictures, as in FER2013.",
                     )
                 grey = np.array(picture.convert("L"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(
-                f"{file} cannot be decoded: {error}.", "Replace or remove it; JPEG and PNG are read."
+                f"{file} cannot be decoded: {error}.",
+                "Replace or remove it; JPEG and PNG are supported.",
             ) from error
         yield grey, LABELS.index(label), _FOLDER_SPLITS.get(split.lower(), split)
 
@@ -208,13 +209,14 @@ def _files_of(path: Path) -> list[Path]:
         place = os.path.realpath(folder)
         if place in seen:
             raise DataError(
-                f"{folder} is reached twice, through a link.", "Let each folder stand in the tree once."
+                f"{folder} is reached twice, through a link.", "Include each folder only once."
             )
         seen.add(place)
         for file in (Path(folder, name) for name in names):
             if file.suffix.lower() in _OTHER_PICTURES:
                 raise DataError(
-                    f"{file} is a picture that is not read.", "Convert it to PNG, or move it elsewhere."
+                    f"{file} is a picture in a format that is not read.",
+                    "Convert it to PNG, or move it elsewhere.",
                 )
             if file.suffix.lower() in _PICTURES:
                 found.append(file)
@@ -224,7 +226,7 @@ def _files_of(path: Path) -> list[Path]:
 def _cannot_be_listed(error: OSError) -> None:
     raise DataError(
         f"{error.filename} cannot be read: {error.strerror}.",
-        "Its pictures would be missing; see that you may read it.",
+        "Its pictures would be missing; check that you may read it.",
     ) from error
 
 
@@ -272,7 +274,7 @@ def read_votes(
             missing = [n for n in ("usage", *VOTES) if n.lower() not in names]
             if missing:
                 raise DataError(
-                    f"{path} holds no FER+ votes: it has no column {', '.join(missing)}.",
+                    f"{path} contains no FER+ votes: it has no column {', '.join(missing)}.",
                     "Give fer2013new.csv as FER+ publishes it.",
                 )
             last: dict[str, str] = {}
@@ -281,12 +283,12 @@ def read_votes(
                     votes = [float(row[names[name.lower()]] or "") for name in VOTES]
                     for vote in votes:
                         if not (math.isfinite(vote) and vote >= 0):
-                            raise ValueError(f"{vote:g} is no number of votes")
+                            raise ValueError(f"{vote:g} is not a number of votes")
                     # The official file names its pictures, but for those that it leaves out.
                     name = (row[names["image name"]] or "") if "image name" in names else ""
                     before = last.get(row[names["usage"]], "")
                     if name and name < before:
-                        raise ValueError(f"{name} stands behind {before}: the rows are out of order")
+                        raise ValueError(f"{name} comes after {before}: the rows are out of order")
                     last[row[names["usage"]]] = name or before
                     own = expected.get(row[names["usage"]], [])
                     place = len(by_split.get(row[names["usage"]], ()))
@@ -304,17 +306,18 @@ def read_votes(
     # Labels may have been corrected in one of both; half of them agree by no chance.
     if agree and 2 * sum(agree) < len(agree):
         raise DataError(
-            f"{path} has other labels (column emotion) than the pictures: {sum(agree)} of"
-            f" {len(agree)} agree.",
-            "Its rows are in another order, or its labels are numbered otherwise. Leave out that column"
-            " if the order is right.",
+            f"{path} has labels (column emotion) that differ from those of the pictures:"
+            f" {sum(agree)} of {len(agree)} agree.",
+            "Its rows are in another order, or its labels are numbered differently. Leave out that"
+            " column if the order is right.",
         )
     found = np.zeros((len(usage), len(VOTES)), np.float32)
     for split in np.unique(usage):
         wanted, there = int((usage == split).sum()), len(by_split.get(str(split), ()))
         if wanted != there:
             raise DataError(
-                f"{path} has votes for {there} pictures of split {split}, the pictures are {wanted}.",
+                f"{path} has votes for {there} pictures of split {split}, but there are {wanted}"
+                " pictures.",
                 "Both files must hold the same pictures of each split, in the same order.",
             )
         found[usage == split] = by_split[str(split)]

@@ -39,8 +39,8 @@ def load_teachers(
         classifier = load_classifier(folder, "onnx")
         if classifier.card.labels != LABELS:
             raise ModelError(
-                f"The teacher {folder} has other classes than the data.",
-                "Name one that was trained on such data.",
+                f"The teacher {folder} has different classes from the data.",
+                "Choose one that was trained on such data.",
             )
         how = trained(classifier.card)
         if how.data_sha256 != data_sha256 or how.validation_share < validation_share:

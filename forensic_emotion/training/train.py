@@ -106,9 +106,8 @@ def train(
         certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
         if not certain:
             console.print(
-                f"{init} was trained on another file than {source}, or does not say on which: if it was"
-                " fitted to pictures that are held out here, all that is measured on them comes out too"
-                " good"
+                f"{init} was not trained on {source}, or does not say on what: if it was fitted to"
+                " pictures that are held out here, everything measured on them will look too good"
             )
         identity: dict[str, object] = {
             "settings": asdict(settings),
@@ -119,13 +118,13 @@ def train(
         }
         console.print(
             f"{len(split.fit)} pictures to fit, {len(split.validation)} to choose the epoch,"
-            f" {split.left_out} left out as they stand in a test split"
+            f" {split.left_out} left out because they are in a test split"
         )
 
         if settings.precision == "mixed_bfloat16" and computes_bfloat16() is False:
             console.print(
-                "This processor has no instructions for bfloat16: unless a GPU trains,"
-                " --precision float32 is quicker"
+                "This processor has no instructions for bfloat16: unless a GPU is used, --precision"
+                " float32 is faster"
             )
 
         # ---- model, new or from the checkpoint ------------------------------------------------------
@@ -134,7 +133,7 @@ def train(
         if resume:
             model, average, history, commits = checkpoint.load(identity)
             if len(history) >= settings.epochs and (out / "model.json").exists():
-                console.print("This training came to its end before; its model stays as it is.")
+                console.print("This training had already finished; its model is unchanged.")
                 return out
             go_on_with(model, settings, steps)
         else:
@@ -245,7 +244,7 @@ def train(
         except (OSError, RuntimeError) as error:  # h5py raises the latter on a full disk
             raise FemoError(
                 f"The model cannot be written to {out}: {getattr(error, 'strerror', None) or error}.",
-                "Make room there; --resume then writes it from the last checkpoint.",
+                "Free up space there; --resume then writes it from the last checkpoint.",
             ) from error
         return out
 
@@ -269,17 +268,17 @@ def _refuse_what_does_nothing(
         UsageError: one has no effect beside the others, or cannot be had with them.
     """
     if settings.freeze and init is None:
-        raise UsageError("There is nothing to freeze.", "Name by --init what is to stay as it is.")
+        raise UsageError("There is nothing to freeze.", "Give the model to keep with --init.")
     if settings.distill_votes and not ferplus:
-        raise UsageError("--distill-votes learns from the FER+ votes.", "Name them: --ferplus FILE.")
+        raise UsageError("--distill-votes learns from the FER+ votes.", "Give them: --ferplus FILE.")
     if settings.distill_seen and (settings.distill_votes or not distill):
         raise UsageError(
-            "--distill-seen asks teachers, who know no votes of pictures that are blended.",
-            "Name teachers by --distill, and leave out --distill-votes.",
+            "--distill-seen asks teachers about blended pictures, for which there are no votes.",
+            "Give teachers with --distill, and leave out --distill-votes.",
         )
     if settings.distill_looks and not settings.distill_seen:
         raise UsageError(
-            "--distill-looks is about what teachers are shown at each step.", "Add --distill-seen."
+            "--distill-looks changes what teachers are shown at each step.", "Add --distill-seen."
         )
     if (
         ferplus
@@ -292,28 +291,28 @@ def _refuse_what_does_nothing(
         )
     if not ferplus and settings.ferplus_weight != TrainSettings.ferplus_weight:
         raise UsageError(
-            "--ferplus-weight has no effect without the FER+ votes.", "Name them: --ferplus FILE."
+            "--ferplus-weight has no effect without the FER+ votes.", "Give them: --ferplus FILE."
         )
     learns_more = distill or settings.distill_votes
     if not learns_more and settings.distill_weight != TrainSettings.distill_weight:
         raise UsageError(
-            "--distill-weight has no effect where nothing is learnt but the labels.",
-            "Name a teacher by --distill, or add --distill-votes.",
+            "--distill-weight has no effect where only the labels are learnt.",
+            "Give a teacher with --distill, or add --distill-votes.",
         )
     if settings.freeze and settings.normalise:
         raise UsageError(
-            "--freeze keeps the layers as they are that --normalise is for.", "Leave one of them out."
+            "--freeze leaves unchanged the layers that --normalise is for.", "Leave one of them out."
         )
     if settings.sharpness and settings.optimizer != "sgd":
-        raise UsageError("--sharpness makes steps of sgd only.", "Add --optimizer sgd.")
+        raise UsageError("--sharpness works only with sgd.", "Add --optimizer sgd.")
     if settings.normalise:
         check_has_none(NETWORKS[settings.network](len(LABELS)))
 
 
 def _astray(epoch: int) -> ModelError:
     return ModelError(
-        f"Training diverged in epoch {epoch}: the loss is no finite number.",
-        "Train anew with a lower --learning-rate, or a longer --warmup.",
+        f"Training diverged in epoch {epoch}: the loss is not a finite number.",
+        "Train again with a lower --learning-rate, or a longer --warmup.",
     )
 
 
@@ -383,12 +382,12 @@ def _sha256_of_model(path: Path) -> str:
         return file_sha256(path)
     except IsADirectoryError as error:
         raise ModelError(
-            f"{path} is a folder.", "Name the file of weights in it, as model.h5."
+            f"{path} is a folder.", "Give the file of weights in it, such as model.h5."
         ) from error
     except OSError as error:
         raise ModelError(
             f"{path} cannot be read: {error.strerror}.",
-            "Check how its path is spelt, and that you may read it.",
+            "Check the spelling of its path, and that you may read it.",
         ) from error
 
 
