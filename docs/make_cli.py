@@ -61,8 +61,8 @@ ENVIRONMENT = (
     "- `TMPDIR`: folder for temporary files of the browser that prints a report as PDF.",
     "- `XDG_CACHE_HOME`: `femo train`, `merge` and `evaluate` cache the landmarks of data sets in its"
     " subfolder `femo` (default: `~/.cache/femo`).",
-    "- `KERAS_BACKEND`: backend of `femo train` and `femo merge`: tensorflow (the default), jax or"
-    " torch.",
+    "- `KERAS_BACKEND`: backend of `femo train`, `femo merge` and `--runtime tensorflow`: tensorflow"
+    " (the default), jax or torch.",
     "- `FEMO_DEBUG=1`: errors show where in femo they were raised.",
 )
 

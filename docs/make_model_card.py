@@ -34,15 +34,16 @@ majority on an expression, FER2013's label is that one for 66.8 % of PublicTest 
 the pictures by age, sex and skin colour was not recorded, so error rates by group are not known. All
 figures are of ready-cut 48×48 pictures; on faces that a detector cuts out of other material they were
 not measured. **They hold for FER2013's mix of classes** (a quarter happy, a sixth neutral): where most
-faces are neutral, most answers of a rarer class may be wrong; the confusion matrix of the answered
-pictures lets anybody work that out. Frames of one person are no independent observations: what is wrong
-in one frame is mostly wrong in the next. Intervals are Wilson's, 95 %. PublicTest was measured about
-twenty times ([log.md](log.md)): for each generation of the shipped model, for some of them twice,
-and for some models that did not ship. One generation was preferred to the one before it because its
-answers kept to the stated error there, and training went on because an accuracy that was aimed at was
-not reached there. Of the four that were measured last, 70.6 to 70.9 % right, the one that did best
-ships, so that a part of its lead is chance. So it is less unseen than its name says, and the intervals
-do not account for that. PrivateTest was never looked at.
+faces are neutral, answers of a rarer class are wrong more often (with 85 % neutral faces, about two of
+three answers sad); the confusion matrix of the answered pictures lets anybody work that out. Frames of
+one person are no independent observations: what is wrong in one frame is likely to be wrong in the
+next. Intervals are Wilson's, 95 %. PublicTest was measured about twenty times ([log.md](log.md)): for
+each generation of the shipped model, for some of them twice, and for some models that did not ship. One
+generation was preferred to the one before it because its answers kept to the stated error there, and
+training went on because an accuracy that was aimed at was not reached there. Of the four that were
+measured last, 70.6 to 70.9 % right, the one that did best ships, so that a part of its lead is chance.
+So it is less unseen than its name says, and the intervals do not account for that. PrivateTest was
+never looked at.
 
 **The data.** The `fer2013.csv` that the models were trained and measured on is not byte for byte the
 one that was published, so its SHA-256 is another: it holds Training and PublicTest, 32,298 pictures,

@@ -52,7 +52,7 @@ def _made_again(kind: type[FemoError], text: str, remedy: str) -> FemoError:
 
 
 class UsageError(FemoError):
-    """The command was invalid option or argument."""
+    """The command was given an invalid option or argument."""
 
     exit_code = 2
 

@@ -281,7 +281,7 @@
   }
   function worth(i) {
     if (F.faults[i]) return fill(T.worth_poor, {words: faults(i).join(", ")}) +
-      (D.degraded === null ? "" : fill(T.worth_degraded, {most: percent(D.degraded)}));
+      (D.degraded === null ? "" : fill(T.worth_degraded, {name: D.degraded.name, value: percent(D.degraded.value), low: percent(D.degraded.low), high: percent(D.degraded.high)}));
     const bin = D.reliability.find(b => score(i) / 1000 >= b.low && score(i) / 1000 < b.high) ??
       (score(i) >= 1000 ? D.reliability.at(-1) : null);
     const named = F.sure[i] ? D.answers[topClass(i)] : null;

@@ -145,6 +145,16 @@ def test_evaluation_writes_all_it_should(tiny_model: Path, tiny_csv: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_bins_that_are_wholly_right_or_wrong_are_drawn(tmp_path: Path) -> None:
+    from forensic_emotion.training.metrics import ReliabilityBin
+    from forensic_emotion.training.pictures import draw_reliability
+
+    bins = [ReliabilityBin(0.2, 0.3, wilson(0, 7), 0.25), ReliabilityBin(0.9, 1.0, wilson(10, 10), 0.95)]
+    draw_reliability(tmp_path / "r.png", bins, 0.1)
+    assert (tmp_path / "r.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
 def test_the_command_says_which_model_it_measured(
     tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,8 +273,10 @@ ORDER BY files.path_bytes, tracks.track {LIMIT}
         "first_seconds": "of its first face, on the recording's own clock",
         "last_seconds": "of its last",
         "faces": "how many it has",
-        "label": f"the class with the highest mean, or {UNCERTAIN}",
-        "confidence": "the highest mean, 0 to 1",
+        "label": f"the class with the highest mean, or {UNCERTAIN}; the threshold was measured for"
+        " single pictures, not for means",
+        "confidence": "the highest mean over the frames analysed, 0 to 1; no error rate was measured for"
+        " it",
         "top_class": "the class with that mean",
         "file_id": FILE_ID,
     },

@@ -68,7 +68,7 @@ def _preset_names(incomplete: str) -> list[tuple[str, str]]:
         ("What was not analysed, and why", "femo query case.db problems --format markdown"),
         (
             "Anything else, with SQL",
-            'femo query case.db "select path, happy from face_results where happy > 0.8"',
+            "femo query case.db \"select path, seconds from face_results where label = 'happy'\"",
         ),
     )
 )

@@ -643,9 +643,9 @@ def _model_facts(run: RunInfo) -> Iterator[tuple[str, str]]:
     if abstention:
         yield (
             "threshold of an answer",
-            f"{abstention['threshold']:.4f}: the lowest at which the 95 % interval of the error among"
-            " answered held-out pictures, all classes together, ends under"
-            f" {abstention['max_error']:.0%}; it answers {abstention['coverage']:.1%} of them",
+            f"{abstention['threshold']:.4f}: there, the 95 % interval of the error among answered"
+            " held-out pictures, all classes together, ends under"
+            f" {abstention['max_error']:.0%}; {abstention['coverage']:.1%} of them are answered",
         )
     if trained_on and "faces_detected" in trained_on:
         yield (

@@ -86,7 +86,7 @@ def label_counts(counts: Counts, metrics: dict[str, Any] | None) -> Iterator[Lab
     """Each label, and how such answers fared on test faces: one left uncertain is not found."""
     of_all = {c["label"]: c for c in (metrics or {}).get("classes", [])}
     answered = (metrics or {}).get("answered")
-    of_answered = {c["label"]: c for c in answered["classes"]} if answered else of_all
+    of_answered = {c["label"]: c for c in answered.get("classes") or ()} if answered else of_all
     for label, faces in counts.labels.items():
         share = faces / counts.faces if counts.faces else 0.0
         poor = counts.poor[label]
@@ -121,7 +121,7 @@ def error_rate_of(split: str, metrics: dict[str, Any] | None, *, calibrated: boo
         low=1 - accuracy["high"],
         high=1 - accuracy["low"],
         n=accuracy["n"],
-        confusion=metrics["confusion"],
+        confusion=metrics.get("confusion") or [],
         calibration_error=metrics.get("ece") if calibrated else None,
         answered=answered,
         caution=metrics.get("caution"),
@@ -134,7 +134,7 @@ def error_rate_of(split: str, metrics: dict[str, Any] | None, *, calibrated: boo
             for c in (answered or {}).get("classes", ())
             if c.get("wrong")
         ],
-        rare=_rare(metrics["classes"], (answered or {}).get("confusion")),
+        rare=_rare(metrics.get("classes") or [], (answered or {}).get("confusion")),
         degraded=_degraded(robustness),
     )
 

@@ -80,12 +80,12 @@ TEXTS: dict[str, str] = {
     " same test pictures",
     "threshold_error": ", and {error} of those answers are wrong (95 % interval {low} to {high})",
     "wrong_by_class": "Share of wrong answers, by class answered:",
-    "mix": "The rates above are averages over the test set's mix of classes, and change with the mix.",
+    "mix": "All these rates hold for the test set's mix of classes, and change with the mix.",
     "wrong_of_class": "{label} {error} ({low} to {high}, n = {n})",
-    "rare": " If {mostly} of the faces were {common} and the others mixed as in the test set,"
-    " {right} of the answers {label} would match the label.",
+    "rare": " If {mostly} of the faces were {common} and the others mixed as in the test set, only"
+    " about {right} of the answers {label} would match the label.",
     "repeats": "Frames of one face are not independent observations: an answer that is wrong in one"
-    " is mostly wrong in the next. Many identical answers do not make an answer more certain, and"
+    " is likely to be wrong in the next. Many identical answers do not make an answer more certain, and"
     " the intervals apply to separate pictures.",
     "threshold_near": " Near the threshold errors are more frequent: {error} of the test pictures"
     " scored {low} to {high}, whether below or above it (n = {n}).",
@@ -271,14 +271,13 @@ TEXTS: dict[str, str] = {
     "confusion": "Confusion matrix on {split} ({n} pictures): rows are the labels of the test set, columns"
     " the model's answers",
     "reliability": "How often an answer with a given score was right on {split}: share, 95 %"
-    " interval, number of pictures. Each point is at the mean of its scores; on the dotted line,"
-    " score and share are equal.",
+    " interval, number of pictures. On the dotted line, score and share are equal.",
     "score_between": "Score",
     "right": "Right",
     "interval": "95 % interval",
-    "robustness": "The same pictures degraded: share of right answers, and of wrong ones among"
-    " those answered. Compression and enlargement do not mark a face as poor.",
-    "wrong_answered": "Wrong among the answered (95 % interval)",
+    "robustness": "The same pictures degraded: share of right answers. Compression does not mark a"
+    " face as poor, and mild enlargement may not.",
+    "wrong_answered": "Wrong among those answered (95 % interval)",
     "condition": "Condition",
     "integrity": "Integrity",
     "integrity_text": "Anyone who has the case can check all of this with femo verify. The digests"
@@ -434,12 +433,13 @@ SCRIPT: dict[str, str] = {
     "worth": "Of the test pictures whose highest score lay between {low} and {high}, the"
     " highest-scoring class matched the label in {right} (95 % interval {from} to {to}, n = {n}),"
     " all classes together.",
-    "worth_class": " Of the test pictures answered {label}, whatever the score, {right} have that"
+    "worth_class": " Of the test pictures answered {label}, with any score above the threshold, {right} have that"
     " label ({from} to {to}, n = {n}). Both figures hold for the test set's mix of classes.",
     "lead": "A score is a lead for a person to review; it does not show what anyone felt.",
     "worth_poor": "This face is poor ({words}). How often such a score is right on such a face was"
     " not measured; on degraded test pictures fewer were right (see Methods).",
-    "worth_degraded": " There, up to {most} of the answers were wrong.",
+    "worth_degraded": " Worst was {name}: {value} of the answers were wrong (95 % interval {low} to"
+    " {high}); pictures worse than those were not measured.",
     "worth_unknown": "How often such a score is right was not measured.",
     "where": "Where and when",
     "still": "still picture",
@@ -498,3 +498,10 @@ SCRIPT: dict[str, str] = {
     "printing_cut": "{n} more match the filters; at most {most} are printed.",
     "no_filters": "none",
 }
+
+# A number stays on one line with what belongs to it.
+for _texts in (TEXTS, SCRIPT):
+    for _name, _text in _texts.items():
+        _texts[_name] = _text.replace("95 %", "95\N{NO-BREAK SPACE}%").replace(
+            "n = {n}", "n\u00a0=\u00a0{n}"
+        )
