@@ -178,7 +178,7 @@ def test_frames_before_the_first_that_can_be_decoded_are_told(tmp_path: Path) ->
         assert number_of(frames[0].image) == second
         (problem,) = facts.problems
         assert problem.problem == "damaged"
-        assert problem.message.startswith("frames before the first one that can be decoded")
+        assert problem.message.startswith("frames before the first that can be decoded")
         assert problem.message.endswith(f": {second - 1}")
     assert read_frames(path, sample="all")[1].problems == []
 
