@@ -39,7 +39,7 @@ def test_options_that_could_do_nothing_are_refused(tiny_csv: Path, tmp_path: Pat
     ):
         with pytest.raises(UsageError, match=text):
             train_tiny(tiny_csv, tmp_path / "out", **options)
-    with pytest.raises(UsageError, match="leaves nothing of --epochs 2"):
+    with pytest.raises(UsageError, match="leaves none of --epochs 2"):
         TrainSettings(warmup=2.0, epochs=2).refuse_useless({"warmup", "epochs"})
 
 

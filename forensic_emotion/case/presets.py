@@ -397,7 +397,7 @@ ORDER BY confidence DESC, {place("file_id")}, stream, frame_index, face {LIMIT}
 
 REVIEWS = Preset(
     "reviews",
-    "Reviews of faces by people, beside the machine's answers",
+    "Reviews of faces by people, beside the answers of the classifier",
     f"""
 SELECT path, stream, seconds, frame_index, face, face_results.label, top_class, verdict,
     face_reviews.label AS seen, reviewer, at, note, face_id, file_id
