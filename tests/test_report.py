@@ -201,7 +201,7 @@ def test_the_report_says_of_which_faces_the_error_rate_is(evidence: Path, case: 
     html = report(case)
     text = Page(html).text
     assert "angry 10.0 % (5.5 % to 17.4 %, n = 100)" in text
-    # Of 850 neutral faces 5 in 200 are answered angry, 21.25; of 25 angry ones 11.25, of 125 others .625.
+    # Of 850 neutral faces 5 in 200 are answered angry, 21.25; of 25 angry ones 11.25, of others .625.
     assert "If 85.0 % of the faces were neutral" in text
     assert f"only about {100 * 11.25 / (21.25 + 11.25 + 0.625):.0f} % of the answers angry" in text
     assert "Frames of one face are not independent observations" in text
