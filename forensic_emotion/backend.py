@@ -13,14 +13,22 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """Names of Keras' backends, which are those of the packages too."""
 
 
+def prepare() -> None:
+    """Say what TensorFlow reads in the environment when it starts."""
+    # What it logs then is no message of ours.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Of operations that run side by side the order of sums is left to chance: trainings with one seed
+    # came out differently. A single operation still uses all cores.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
 def check_backend() -> None:
     """See that the backend is installed that the environment asks Keras for, and load both.
 
     Raises:
         UsageError: it is not.
     """
-    # What TensorFlow logs when it starts is no message of ours; it reads this when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare()
     name = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if name not in BACKENDS or find_spec(name) is None:
         raise UsageError(

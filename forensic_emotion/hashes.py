@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def hash_stream(source: BinaryIO, on_read: OnRead = unwatched) -> Hashes:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file of ours (a model, a data set)."""
+    if not path.is_file() and not path.is_dir() and path.exists():  # a pipe may never end
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     digest = hashlib.sha256()
     with path.open("rb") as source:
         while chunk := source.read(CHUNK):

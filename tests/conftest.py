@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from forensic_emotion.backend import prepare
 from tests import trainings
 from tests.builders import SHARED, write_fer2013
 from tests.trainings import train_tiny, write_votes
+
+prepare()  # as every command does before it computes: tests import Keras themselves
 
 # A shell ignores the signal in what it starts in the background, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

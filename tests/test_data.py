@@ -177,15 +177,15 @@ def test_the_split_is_that_of_its_seed(tmp_path: Path) -> None:
     one, same, other = (data.split_training(pictures, 0.2, seed).validation.row for seed in (1, 1, 2))
     assert one.tolist() == same.tolist() != other.tolist()
     few = pictures.where(np.arange(3))
-    with pytest.raises(DataError, match="Too few"):
+    with pytest.raises(DataError, match="too few"):
         data.split_training(few, 0.1, 1)
 
 
 def test_a_class_without_pictures_is_told(tmp_path: Path) -> None:
     pictures = data.read(write_fer2013(tmp_path / "f.csv", {"Training": 140}))
-    with pytest.raises(DataError, match="no pictures to fit of class fear"):
+    with pytest.raises(DataError, match="no Training pictures to fit of class fear"):
         data.split_training(pictures.where(pictures.labels != 2), 0.2)
-    with pytest.raises(DataError, match="Too few"):
+    with pytest.raises(DataError, match="too few"):
         data.split_training(pictures.where(pictures.labels > 6), 0.2)
 
 

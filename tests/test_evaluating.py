@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
 from forensic_emotion.emotions.card import ModelCard, write_card
-from forensic_emotion.errors import DataError, UsageError
+from forensic_emotion.errors import DataError, FemoError, UsageError
 from forensic_emotion.intervals import wilson
 from forensic_emotion.settings import EvaluateSettings
 from forensic_emotion.training import data
@@ -96,8 +96,13 @@ def test_pictures_that_the_model_may_know_are_no_test_of_it(
 
 
 @pytest.mark.slow
-def test_evaluation_writes_all_it_should(tiny_model: Path, tiny_csv: Path, tmp_path: Path) -> None:
+def test_evaluation_writes_all_it_should(
+    tiny_model: Path, tiny_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from forensic_emotion.training.evaluate import evaluate
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
 
     settings = EvaluateSettings(split="PublicTest", ten_crop=True)
     progress = Progress(disable=True)
@@ -137,6 +142,14 @@ def test_evaluation_writes_all_it_should(tiny_model: Path, tiny_csv: Path, tmp_p
     assert "http:" not in page
     assert "https:" not in page
     assert evaluation.caution is None
+    kept = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr("forensic_emotion.training.evaluate.write_page", full)
+        with pytest.raises(FemoError, match="cannot be written"):
+            evaluate(str(tiny_model), tiny_csv, tmp_path, settings, progress)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == kept, "nor is half of it replaced"
+    with pytest.raises(UsageError, match="is not a folder"):
+        evaluate(str(tiny_model), tiny_csv, tmp_path / "metrics.json", settings, progress)
     other = replace(settings, runtime="tensorflow", robustness=False, ten_crop=False)
     again = evaluate(str(tiny_model), tiny_csv, tmp_path, other, progress).whole
     assert again.loss == pytest.approx(figures.loss, abs=1e-4)

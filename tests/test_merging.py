@@ -187,7 +187,7 @@ def test_the_mean_of_weights_is_one_network(
     facts = json.loads((out / "model.json").read_text())
     assert (facts["network"], facts["parameters"]) == ("seed", one.count_params())
     assert facts["command"].endswith("--out mean --weights --max-error 0.2")
-    with pytest.raises(ModelError, match="not of one network"):
+    with pytest.raises(ModelError, match="not weights of one network"):
         merged([tiny_model, symmetric_model], tiny_csv, tmp_path / "none", weights=True)
     sizes = [
         merged(

@@ -300,7 +300,11 @@ def test_the_card_says_how_to_train_it_again(symmetric_model: Path, tiny_model: 
         " --epochs 1 --batch-size 11 --validation-share 0.2 --distill-votes --symmetric"
     )
     assert card["teachers"] == [
-        {"name": "tiny", "sha256": ModelCard.find(str(tiny_model)).weights("model.onnx")[1]}
+        {
+            "name": "tiny",
+            "sha256": ModelCard.find(str(tiny_model)).weights("model.onnx")[1],
+            "held_out": True,
+        }
     ]
     assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", card["commit"] or "0" * 40)
     assert card["abstention"]["max_error"] == 0.2

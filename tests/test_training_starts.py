@@ -16,6 +16,7 @@ import pytest
 
 from forensic_emotion.emotions.layers import MirrorImage, MirrorLandmarks, Zoom, ZoomLandmarks
 from forensic_emotion.errors import DataError, FemoError, ModelError, UsageError
+from forensic_emotion.hashes import file_sha256
 from forensic_emotion.settings import TrainSettings
 from forensic_emotion.training import data
 from forensic_emotion.training.calibrate import soften
@@ -60,6 +61,58 @@ def test_a_start_that_knows_the_held_out_part_is_refused(
         train_tiny(tiny_csv, tmp_path / "out", init=start, validation_share=0.3)
     with pytest.raises(ModelError, match=rf"{checkpoint.name} was fitted to pictures that"):
         train_tiny(tiny_csv, tmp_path / "out", init=checkpoint, validation_share=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_seed")
+def test_a_start_is_what_its_card_says_and_knows_no_held_out_label(
+    tiny_csv: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    from forensic_emotion.training.calibrate import build_in
+    from forensic_emotion.training.regression import SoftmaxRegression, chained
+    from forensic_emotion.training.warm_start import check_held_out, start_from
+
+    copy = Path(shutil.copytree(tiny_model, tmp_path / "copy"))
+    facts = json.loads((copy / "model.json").read_text())
+    data_sha256 = facts["data"]["sha256"]
+    assert check_held_out(copy / "model.h5", data_sha256, 0.2)
+    # A matrix that was fitted to the held-out labels is not taken over, the temperature is.
+    network = keras.models.load_model(copy / "model.h5", compile=False)
+    built_in = facts["calibration"]
+    fitted = SoftmaxRegression(np.diag([5.0, 1, 1, 1, 1, 1, 1]), np.arange(7.0))
+    build_in(network, fitted)
+    network.save(copy / "model.h5", include_optimizer=False)
+    with pytest.raises(ModelError, match=r"model\.h5 has SHA-256"):
+        check_held_out(copy / "model.h5", data_sha256, 0.2)
+    facts["files"]["model.h5"]["sha256"] = file_sha256(copy / "model.h5")
+    before = SoftmaxRegression(np.array(built_in["kernel"]), np.array(built_in["bias"]))
+    both = chained(before, fitted)
+    facts["calibration"] = {**built_in, "kernel": both.kernel.tolist(), "bias": both.bias.tolist()}
+    # What is behind a start, or taught it, counts too.
+    for behind in (
+        {"init": {"held_out": False}},
+        {"teachers": [{"name": "t", "held_out": False}]},
+        {"members": [{"members": [{"init": {"held_out": False}}]}]},
+    ):
+        (copy / "model.json").write_text(json.dumps({**facts, **behind}))
+        assert not check_held_out(copy / "model.h5", data_sha256, 0.2)
+    (copy / "model.json").write_text(json.dumps({**facts, "calibration": {"kernel": "?"}}))
+    with pytest.raises(ModelError, match="does not say how the model was calibrated"):
+        start_from(small_seed(7), copy / "model.h5", freeze=False)
+    (copy / "model.json").write_text(json.dumps(facts))
+    started, plain = small_seed(7), small_seed(7)
+    start_from(started, copy / "model.h5", freeze=False)
+    start_from(plain, tiny_model / "model.h5", freeze=False)
+    taken, known = (model.get_layer("output").get_weights()[0] for model in (started, plain))
+    calibrated = keras.models.load_model(copy / "model.h5", compile=False).get_layer("output")
+    assert np.abs(calibrated.get_weights()[0] - known).max() > 10 * np.abs(taken - known).max()
+    # Nor does a training replace a model that another program put there.
+    for other in copy.glob("model.*n*"):
+        other.unlink()
+    with pytest.raises(UsageError, match="a training run or a model"):
+        train_tiny(tiny_csv, copy, init=copy / "model.h5")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import typer
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import Format
 from forensic_emotion.cli.rows import wide_console
+from forensic_emotion.paths import visible
 
 
 @app.command(
@@ -42,7 +43,7 @@ def data(
         print(json.dumps(asdict(census), indent=1))
         return
     console = wide_console()
-    table = Table("class", *map(escape, census.counts))
+    table = Table("class", *(escape(visible(split)) for split in census.counts))
     for name in LABELS:
         table.add_row(name, *(str(counts[name]) for counts in census.counts.values()))
     table.add_section()
@@ -51,7 +52,7 @@ def data(
     console.print(table)
     for pair, n in census.leaks.items():
         if n:
-            console.print(f"{pair}: {n} pictures have a twin in the other split", markup=False)
+            console.print(f"{visible(pair)}: {n} pictures have a twin in the other split", markup=False)
     console.print(
         f"{census.pictures} pictures, {census.duplicate_groups} groups of twins,"
         f" {census.contradicting} of them with contradicting labels, {census.blank} blank pictures"

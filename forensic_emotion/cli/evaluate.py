@@ -9,6 +9,7 @@ import typer
 
 from forensic_emotion.cli import app, examples
 from forensic_emotion.cli.options import FerplusVotes, takes
+from forensic_emotion.paths import visible
 from forensic_emotion.settings import EvaluateSettings
 
 
@@ -58,7 +59,8 @@ def evaluate(
     from forensic_emotion.training.evaluate import evaluate as run_evaluation
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    console.print(f"model {ModelCard.find(model).folder}, split {settings.split}")
+    folder = visible(str(ModelCard.find(model).folder))
+    console.print(f"model {folder}, split {visible(settings.split)}")
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         evaluation = run_evaluation(model, data, out, settings, progress, ferplus)
     if evaluation.caution:

@@ -63,6 +63,10 @@ class ModelCard:
             card = cls(folder, facts)
             complete = card.name and card.labels and facts["files"] and facts["preprocessing"]
             complete = complete and all(isinstance(each, dict) for each in facts["files"].values())
+            complete = complete and all(isinstance(label, str) for label in card.labels)
+            for split, figures in (facts.get("metrics") or {}).items():
+                if split != "validation" and "accuracy" in figures:  # the former nobody reports
+                    _ = [float(number) for number in figures["accuracy"].values()]
             shares = {"threshold": card.threshold, "coverage": card.coverage}
         except NotADirectoryError as error:
             raise ModelError(

@@ -75,9 +75,10 @@ class Checkpoint:
             UsageError: there is one, or a model.
         """
         out = self._folder.parent
-        if self._state.exists() or (out / "model.json").exists():
+        names = ("model.json", "model.h5", "model.onnx")
+        if self._state.exists() or any((out / name).exists() for name in names):
             raise UsageError(
-                f"{out} already holds a training run.",
+                f"{out} already holds a training run or a model.",
                 "Resume it with --resume, or choose another folder with --out.",
             )
 

@@ -68,6 +68,8 @@ class Pictures:
     """(n, 10), FER+ votes in the order of ``VOTES``; all 0 where there are none."""
     taught: npt.NDArray[np.float32] | None = None
     """(n, classes), what teachers answer; None if there are none."""
+    source: str = "The data"
+    """The file or folder, as messages name it."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -88,7 +90,7 @@ class Pictures:
         if not len(chosen):
             there = ", ".join(sorted(set(self.usage.tolist()))) or "none"
             raise DataError(
-                f"The data contain no pictures of split {usage!r} (splits in it: {there}).",
+                f"{self.source} has no pictures of split {usage!r} (splits in it: {there}).",
                 "Choose one of those with --split, or add such pictures.",
             )
         return chosen
@@ -169,7 +171,15 @@ def read(
         votes = read_votes(ferplus, found.usage, found.labels)
     rows = np.arange(len(found.labels))
     return Pictures(
-        found.sha256, found.grey, found.labels, found.usage, rows, landmarks, detected, votes
+        found.sha256,
+        found.grey,
+        found.labels,
+        found.usage,
+        rows,
+        landmarks,
+        detected,
+        votes,
+        source=str(path),
     )
 
 
@@ -278,13 +288,14 @@ def split_training(pictures: Pictures, share: float, seed: int = SPLIT_SEED) -> 
     fit = np.setdiff1d(usable, validation)
     if not len(validation) or not len(fit):
         raise DataError(
-            f"Too few Training pictures ({len(usable)}) to hold out a share of {share}.",
-            "Give more pictures, or a larger --validation-share.",
+            f"{pictures.source} has too few Training pictures ({len(usable)}) to hold out a share of"
+            f" {share}.",
+            "Give more pictures, or a larger --validation-share." if len(usable) else "Give some.",
         )
     missing = [name for i, name in enumerate(LABELS) if i not in pictures.labels[fit]]
     if missing:
         raise DataError(
-            f"Training contains no pictures to fit of class {', '.join(missing)}.",
+            f"{pictures.source} has no Training pictures to fit of class {', '.join(missing)}.",
             "Add pictures of it: a network cannot learn a class that it never sees.",
         )
     return TrainingSplit(pictures.where(fit), pictures.where(validation), int(leaked.sum()))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -39,6 +40,7 @@ from forensic_emotion.training.pictures import (
     draw_reliability,
     draw_risk_coverage,
 )
+from forensic_emotion.training.provenance import certain
 from forensic_emotion.training.scoring import score_inputs
 from forensic_emotion.training.sources import FERPLUS, FERPLUS_OF, LABELS, TRAINING, digests
 
@@ -127,6 +129,8 @@ def evaluate(
         )
     if source.is_dir():
         refuse_inside(source, out, "evaluation")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is not a folder.", "Name another one with --out.")
     pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
     if settings.record:
         _refuse_to_replace(classifier.card, settings.split, pictures.sha256)
@@ -168,13 +172,19 @@ def evaluate(
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _write_json(out / "metrics.json", {**about, **summary})
-        _write_tables(out, whole)
-        draw_confusion(out / "confusion_matrix.png", whole, LABELS)
-        draw_reliability(out / "reliability.png", whole.reliability, whole.ece)
-        draw_risk_coverage(out / "risk_coverage.png", probabilities, chosen.labels, evaluation.answered)
-        draw_gallery(out / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
-        write_page(out / "evaluation.html", about, evaluation)
+        # All of it or nothing: figures of two models, or half a page, would be taken for one evaluation.
+        with TemporaryDirectory(prefix=".femo-", dir=out) as unfinished:
+            beside = Path(unfinished)
+            _write_json(beside / "metrics.json", {**about, **summary})
+            _write_tables(beside, whole)
+            draw_confusion(beside / "confusion_matrix.png", whole, LABELS)
+            draw_reliability(beside / "reliability.png", whole.reliability, whole.ece)
+            answered = evaluation.answered
+            draw_risk_coverage(beside / "risk_coverage.png", probabilities, chosen.labels, answered)
+            draw_gallery(beside / "gallery.png", chosen.grey, chosen.labels, probabilities, LABELS)
+            write_page(beside / "evaluation.html", about, evaluation)
+            for written in beside.iterdir():
+                written.replace(out / written.name)
     except OSError as error:
         raise FemoError(
             f"The figures cannot be written: {error.filename or out}: {error.strerror}.",
@@ -235,20 +245,12 @@ def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
             "The model was trained on a different file: whether it was fitted to some of these"
             " pictures was not checked."
         )
-    starts = [each.get("init") for each in _with_members(card.facts)]
-    if any(isinstance(start, dict) and start.get("held_out") is False for start in starts):
+    if not certain(card.facts):
         return (
             "The model's training started from weights of other or unknown data: whether those were"
             " fitted to some of these pictures was not checked."
         )
     return None
-
-
-def _with_members(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A model's facts, and those of all that it was merged from, however deep."""
-    yield facts
-    for member in facts.get("members", ()):
-        yield from _with_members(member)
 
 
 def _refuse_to_replace(card: ModelCard, split: str, data_sha256: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from forensic_emotion.emotions import layers  # noqa: F401  (so that Keras knows them)
+from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.emotions.h5 import refuse_unsafe
 from forensic_emotion.errors import ModelError
+from forensic_emotion.training.calibrate import take_out
 from forensic_emotion.training.checkpoint import DAMAGED
 
 
@@ -29,6 +32,21 @@ def load_trained(path: Path) -> keras.Model:
     several = len(_inner(model))
     if several > 1:
         raise ModelError(f"{path} is a merged model of {several} networks.", "Give its members instead.")
+    return model
+
+
+def load_uncalibrated(card: ModelCard) -> keras.Model:
+    """A trained model, calibrated by its temperature alone."""
+    path, _ = card.weights("model.h5")
+    model = load_trained(path)
+    try:
+        take_out(innermost(model), card.facts["calibration"])
+    except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+        raise ModelError(
+            f"{card.folder / 'model.json'} does not say how the model was calibrated:"
+            f" {type(error).__name__}: {error}.",
+            RESTORE,
+        ) from error
     return model
 
 

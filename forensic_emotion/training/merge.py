@@ -11,13 +11,13 @@ import numpy as np
 from rich.progress import Progress
 
 from forensic_emotion import chips
-from forensic_emotion.emotions.card import RESTORE, ModelCard
+from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.layers import MirrorImage, Zoom
 from forensic_emotion.errors import FemoError, ModelError, UsageError
 from forensic_emotion.training import data
-from forensic_emotion.training.calibrate import calibrate, calibration, take_out
+from forensic_emotion.training.calibrate import calibrate, calibration
 from forensic_emotion.training.export import trained_with, write_model
-from forensic_emotion.training.loading import innermost, load_trained
+from forensic_emotion.training.loading import innermost, load_uncalibrated
 from forensic_emotion.training.network import committee, symmetric
 from forensic_emotion.training.provenance import commit, merge_line, trained
 from forensic_emotion.training.regression import SoftmaxRegression
@@ -158,7 +158,7 @@ def _fitted_before(
 
 def _joined(cards: Sequence[ModelCard], form: _Form) -> tuple[list[keras.Model], keras.Model]:
     """The networks that hold a last layer, and what asks all of them."""
-    members = [_load(card) for card in cards]
+    members = [load_uncalibrated(card) for card in cards]
     if form.mirror_sizes:
         members = [symmetric(innermost(member), form.mirror_sizes) for member in members]
     if form.weights and len(members) > 1:
@@ -174,21 +174,6 @@ def _as_member(card: ModelCard) -> dict[str, object]:
     # The weights of a mean of weights may be averaged again.
     keys += ["members"] if "members" in facts else ["init", "teachers", "epoch"]
     return {key: facts.get(key) for key in keys} | {"sha256": facts["files"]["model.h5"]["sha256"]}
-
-
-def _load(card: ModelCard) -> keras.Model:
-    """A trained model, calibrated by its temperature alone."""
-    path, _ = card.weights("model.h5")
-    model = load_trained(path)
-    try:
-        take_out(innermost(model), card.facts["calibration"])
-    except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
-        raise ModelError(
-            f"{card.folder / 'model.json'} does not say how the model was calibrated:"
-            f" {type(error).__name__}: {error}.",
-            RESTORE,
-        ) from error
-    return model
 
 
 def _mirror_sizes(model: keras.Model) -> tuple[float, ...]:

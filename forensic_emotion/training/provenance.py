@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from forensic_emotion.emotions.card import RESTORE, ModelCard
 from forensic_emotion.errors import ModelError
@@ -21,6 +22,27 @@ class Trained:
     validation_share: float
     """Of Training, held out."""
     network: str
+    certain: bool
+    """Whether that holds of all that it was made from, see ``certain``."""
+
+
+def lineage(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A model's facts, and those of all that it was merged from, however deep."""
+    yield facts
+    for member in facts.get("members") or ():
+        yield from lineage(member)
+
+
+def certain(facts: Mapping[str, Any]) -> bool:
+    """Whether no weights and no teachers behind a model are of other data, or of which nothing is told:
+    those may have been fitted to what it is measured on."""
+    behind = [
+        each
+        for model in lineage(facts)
+        for each in (model.get("init"), *(model.get("teachers") or ()))
+        if isinstance(each, dict)
+    ]
+    return not any(each.get("held_out") is False for each in behind)
 
 
 def trained(card: ModelCard) -> Trained:
@@ -32,7 +54,8 @@ def trained(card: ModelCard) -> Trained:
     try:
         facts = card.facts
         share = float(facts["settings"]["validation_share"])
-        return Trained(str(facts["data"]["sha256"]), share, str(facts["network"]))
+        network = str(facts["network"])
+        return Trained(str(facts["data"]["sha256"]), share, network, certain(facts))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{card.folder / 'model.json'} does not say how the model was trained:"

@@ -167,6 +167,16 @@ def _in_line(path: Path, line: int, error: Exception) -> DataError:
     return DataError(f"{path}, line {line}: {error}.", "Correct that row, or download the file again.")
 
 
+def refuse_unreadable(file: Path) -> None:
+    """See that a name is not that of a pipe or a device, which may never end.
+
+    Raises:
+        DataError: it is.
+    """
+    if file.exists() and not file.is_file():
+        raise DataError(f"{file} is not a regular file.", "Give files only.")
+
+
 def _from_folder(path: Path) -> Iterator[Row]:
     for file in _files_of(path):
         try:
@@ -181,6 +191,7 @@ def _from_folder(path: Path) -> Iterator[Row]:
             raise DataError(
                 f"{file} is in {label!r}, which is not a class.", f"Classes: {', '.join(LABELS)}."
             )
+        refuse_unreadable(file)
         try:
             with Image.open(file, formats=("JPEG", "PNG")) as picture:
                 if picture.size != (SIDE, SIDE):
@@ -263,6 +274,7 @@ def read_votes(
     expected = (
         {str(s): labels[usage == s].tolist() for s in np.unique(usage)} if labels is not None else {}
     )
+    refuse_unreadable(path)
     by_split: dict[str, list[list[float]]] = {}
     agree: list[bool] = []
     try:

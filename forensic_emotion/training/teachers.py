@@ -71,7 +71,7 @@ def informed_by_votes(
 ) -> npt.NDArray[np.float32]:
     """What the labels are likely to be, given the teachers' answers and the FER+ votes, (n, classes).
 
-    A FER2013 label is one person's; ten have voted on the same picture. Neither the votes nor the
+    A FER2013 label is a search keyword; ten people have voted on the picture. Neither the votes nor the
     network alone tell the label as well as both together, and what they tell is no single person's slip.
     A logistic regression from both to the labels of the same pictures joins them: a few hundred numbers
     from thousands of pictures, so that it learns no picture by heart. Teachers that have done so are

@@ -38,7 +38,7 @@ from forensic_emotion.training.network import NETWORKS, symmetric
 from forensic_emotion.training.normalise import check_has_none, fold, normalised
 from forensic_emotion.training.pictures import draw_curves
 from forensic_emotion.training.processor import computes_bfloat16
-from forensic_emotion.training.provenance import command_line, commit
+from forensic_emotion.training.provenance import command_line, commit, trained
 from forensic_emotion.training.scoring import score_with
 from forensic_emotion.training.sources import LABELS
 from forensic_emotion.training.steps import Climber, compile_with, outputs_of, step_on
@@ -229,7 +229,10 @@ def train(
             "init": {"name": init.name, "sha256": identity["init_sha256"], "held_out": certain}
             if init
             else None,
-            "teachers": identity["teachers"],
+            "teachers": [
+                {"name": t.card.name, "sha256": t.weights_sha256, "held_out": trained(t.card).certain}
+                for t in teachers
+            ],
             "epoch": kept.epoch,
             "command": command_line(source, out, settings, ferplus, init, distill),
             "commit": ", ".join(commits) or None,

@@ -10,10 +10,9 @@ import keras
 from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.errors import ModelError
 from forensic_emotion.faces.weights import weights_path
-from forensic_emotion.hashes import file_sha256
 from forensic_emotion.training import identity
 from forensic_emotion.training.checkpoint import STATE
-from forensic_emotion.training.loading import innermost, load_trained
+from forensic_emotion.training.loading import innermost, load_trained, load_uncalibrated
 from forensic_emotion.training.provenance import Trained, trained
 
 HEADS = ("output", "ferplus")
@@ -54,7 +53,7 @@ def check_held_out(init: Path, data_sha256: str, share: float) -> bool:
             f"{init} was fitted to pictures that --validation-share {share:g} is to hold out.",
             f"Give --validation-share {start.validation_share:g} or less, as it was trained with.",
         )
-    return start.data_sha256 == data_sha256
+    return start.data_sha256 == data_sha256 and start.certain
 
 
 def _how_trained(file: Path) -> Trained | None:
@@ -63,7 +62,10 @@ def _how_trained(file: Path) -> Trained | None:
         try:
             facts = json.loads(state.read_text(encoding="utf-8"))
             share = float(facts["settings"]["validation_share"])
-            return Trained(str(facts["data_sha256"]), share, str(facts["settings"]["network"]))
+            network = str(facts["settings"]["network"])
+            # What its own start knew, the state does not tell.
+            begun_anew = facts.get("init_sha256") is None and not facts.get("teachers")
+            return Trained(str(facts["data_sha256"]), share, network, begun_anew)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{state} does not say how {file.name} was trained: {type(error).__name__}: {error}.",
@@ -72,8 +74,9 @@ def _how_trained(file: Path) -> Trained | None:
     if not (file.parent / "model.json").is_file():
         return None
     card = ModelCard.find(file.parent)
-    if file_sha256(file) not in {each["sha256"] for each in card.facts["files"].values()}:
+    if file.name not in card.facts["files"]:
         return None
+    card.weights(file.name)
     return trained(card)
 
 
@@ -98,7 +101,7 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
         for layer in taken:
             layer.trainable = not freeze
         return [layer.name for layer in _weighted(model) if layer not in taken]
-    mine, theirs = _weighted(model), _weighted(innermost(load_trained(path)))
+    mine, theirs = _weighted(model), _weighted(innermost(_as_trained(path)))
     anew = []
     for own, other in zip(mine, theirs, strict=False):
         if _shapes(own) == _shapes(other):
@@ -116,6 +119,18 @@ def start_from(model: keras.Model, path: Path, *, freeze: bool) -> list[str]:
         f" {[_shapes(layer)[0] for layer in theirs]}.",
         f"Start from a model that was trained with --network {model.name}.",
     )
+
+
+def _as_trained(path: Path) -> keras.Model:
+    """An earlier model; of a calibration that its card tells of, the temperature alone.
+
+    The rest knows the labels of pictures that this training holds out too.
+    """
+    if path.name == "model.h5" and (path.parent / "model.json").is_file():
+        card = ModelCard.find(path.parent)
+        if "calibration" in card.facts:
+            return load_uncalibrated(card)
+    return load_trained(path)
 
 
 def _weighted(model: keras.Model) -> list[keras.Layer]:
