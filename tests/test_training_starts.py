@@ -364,6 +364,9 @@ def test_a_start_from_something_else_is_told(tiny_csv: Path, tmp_path: Path) -> 
         with pytest.raises(ModelError, match=message):
             train_tiny(tiny_csv, tmp_path / "out", init=tmp_path / name)
     assert not (tmp_path / "out").exists()
+    for given in ({"init": tmp_path / "none.h5"}, {"distill": [tmp_path / "none"]}):
+        with pytest.raises(ModelError, match="none"):  # before the data are read, which takes minutes
+            train_tiny(tmp_path / "no-such.csv", tmp_path / "out", **given)
 
 
 def test_a_processor_without_bfloat16_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

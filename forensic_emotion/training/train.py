@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from forensic_emotion import chips
 from forensic_emotion.chips import Inputs, mirror
+from forensic_emotion.emotions.card import ModelCard
 from forensic_emotion.emotions.classifier import Classifier, Probabilities
 from forensic_emotion.emotions.layers import resampling
 from forensic_emotion.errors import FemoError, ModelError, UsageError
@@ -98,11 +99,15 @@ def train(
         started_by = commit()
 
         # ---- data -----------------------------------------------------------------------------------
+        # What is to be started from or asked is looked for first: landmarks take minutes.
+        init = find_start(init) if init else None
+        init_sha256 = _sha256_of_model(init) if init else None
+        for folder in distill:
+            ModelCard.find(folder)
         pictures = data.read(source, ferplus, lambda p: progress.track(p, description="landmarks"))
         split = data.split_training(pictures, settings.validation_share)
         validation_inputs = split.validation.inputs()
         teachers = load_teachers(distill, pictures.sha256, settings.validation_share)
-        init = find_start(init) if init else None
         certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
         if not certain:
             console.print(
@@ -113,7 +118,7 @@ def train(
             "settings": asdict(settings),
             "data_sha256": pictures.sha256,
             "ferplus_sha256": file_sha256(ferplus) if ferplus else None,
-            "init_sha256": _sha256_of_model(init) if init else None,
+            "init_sha256": init_sha256,
             "teachers": [{"name": t.card.name, "sha256": t.weights_sha256} for t in teachers],
         }
         console.print(
