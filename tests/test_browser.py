@@ -455,7 +455,8 @@ def test_the_figures_of_a_model_can_be_read(page: Any, tmp_path: Path) -> None:
     )
     for name in PICTURES:
         (tmp_path / name).write_bytes(encoded(picture()))
-    about = {"model": "m", "model_sha256": "0" * 64, "data": "fer2013.csv", "split": "PublicTest"}
+    about = {"model": "m", "model_sha256": "0" * 64, "data": "fer2013.csv", "data_sha256": "1" * 64}
+    about["split"] = "PublicTest"
     write_page(tmp_path / "evaluation.html", about, evaluation)
     page.goto((tmp_path / "evaluation.html").as_uri())
     assert page.get_by_text("wrong among them", exact=True).is_visible()

@@ -265,7 +265,7 @@ def test_a_full_disk_costs_one_epoch_and_no_more(
             train_tiny(tiny_csv, out, resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "1 epochs are kept" in error.value.remedy
+    assert "The checkpoint of epoch 1 is kept" in error.value.remedy
     assert {p.name: p.read_bytes() for p in (out / "checkpoint").iterdir()} == kept
     train_tiny(tiny_csv, out, resume=True)
     ModelCard.find(str(out)).weights("model.onnx")

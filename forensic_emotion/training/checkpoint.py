@@ -154,7 +154,8 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
             raise FemoError(
                 f"The checkpoint of epoch {now} cannot be written to {self._folder}: {error}.",
-                f"{now - 1} epochs are kept. Free up space there, then resume with --resume."
+                f"The checkpoint of epoch {now - 1} is kept. Free up space there, then resume with"
+                " --resume."
                 if now > 1
                 else "Free up space there, then start it again.",
             ) from error

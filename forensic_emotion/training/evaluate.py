@@ -168,6 +168,7 @@ def evaluate(
         "model": classifier.card.name,
         "model_sha256": classifier.weights_sha256,
         "data": source.name,
+        "data_sha256": pictures.sha256,
         "split": settings.split,
     }
     try:

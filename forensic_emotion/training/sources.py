@@ -46,7 +46,10 @@ _FOLDER_SPLITS = {"train": TRAINING, **{split.lower(): split for split in SPLITS
 _FOLDER_LABELS = {"anger": "angry", "happiness": "happy", "sadness": "sad", "surprised": "surprise"}
 """Other names of class folders."""
 _PICTURES = (".jpg", ".jpeg", ".png")
-_OTHER_PICTURES = (".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_OTHER_PICTURES = (
+    *(".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif"),
+    *(".heic", ".heif", ".avif", ".jp2"),
+)
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 """Of Pillow, with 8 bits a pixel and colour; of 16 it would cut off what is above 255."""
 LONGEST_HEADER = 120
