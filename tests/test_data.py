@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from forensic_emotion.cli import app
 from forensic_emotion.errors import DataError, FemoError
+from forensic_emotion.hashes import file_sha256
 from forensic_emotion.training import data, sources
 from forensic_emotion.training.census import take_census
 from forensic_emotion.training.disturb import DISTURBANCES
@@ -399,3 +400,16 @@ def test_the_census_finds_twins_contradictions_and_blanks(tmp_path: Path) -> Non
     assert census.leaks["PrivateTest in Training"] == 0
     assert census.contradicting == 1
     assert census.blank == 1
+
+
+def test_a_pipe_is_waited_for_nowhere(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "d", {"Training/sad": 1})
+    os.mkfifo(root / "Training" / "sad" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png is not a regular file"):
+        sources.read_labelled(root)
+    os.mkfifo(tmp_path / "votes.csv")
+    with pytest.raises(DataError, match=r"votes\.csv is not a regular file"):
+        sources.read_votes(tmp_path / "votes.csv", np.array(["Training"]))
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(OSError, match="Not a regular file"):
+        file_sha256(tmp_path / "model.onnx")

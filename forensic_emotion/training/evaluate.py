@@ -157,18 +157,17 @@ def evaluate(
         caution=_caution(classifier.card, pictures.sha256, settings.split),
     )
 
+    measured_on = {"data": source.name, "data_sha256": pictures.sha256}
     summary = {
         **as_facts(evaluation),
-        "data": source.name,
-        "data_sha256": pictures.sha256,
+        **measured_on,
         "faces_detected": round(float(chosen.detected.mean()), 4),
         "runtime": settings.runtime,
     }
     about = {
         "model": classifier.card.name,
         "model_sha256": classifier.weights_sha256,
-        "data": source.name,
-        "data_sha256": pictures.sha256,
+        **measured_on,
         "split": settings.split,
     }
     try:
@@ -248,8 +247,8 @@ def _caution(card: ModelCard, data_sha256: str, split: str) -> str | None:
         )
     if not certain(card.facts):
         return (
-            "The model's training started from weights of other or unknown data: whether those were"
-            " fitted to some of these pictures was not checked."
+            "The model's training started from weights of other or unknown data, or had a teacher that"
+            " did: whether those were fitted to some of these pictures was not checked."
         )
     return None
 

@@ -99,9 +99,7 @@ def expected_calibration_error(
     Method: Naeini et al. 2015, with bins of equal width as in Guo et al. 2017.
     """
     bins = 15
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    confidence, right, which = _binned(probabilities, labels, bins)
     gaps = np.bincount(which, confidence, bins) - np.bincount(which, right, bins)
     return float(np.abs(gaps).sum() / len(labels))
 
@@ -111,9 +109,7 @@ def reliability(
 ) -> tuple[ReliabilityBin, ...]:
     """How often answers of some confidence are right, in bins of equal width without the empty ones."""
     bins = 10
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    confidence, right, which = _binned(probabilities, labels, bins)
     return tuple(
         ReliabilityBin(
             b / bins,
@@ -123,6 +119,15 @@ def reliability(
         )
         for b in map(int, np.unique(which))
     )
+
+
+def _binned(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], bins: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Of each picture (n,): its highest probability, whether that answer is right, and its bin."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    return confidence, right, np.minimum((confidence * bins).astype(np.int64), bins - 1)
 
 
 def _macro_f1(confusion: npt.NDArray[np.int64]) -> float:

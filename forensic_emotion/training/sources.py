@@ -76,11 +76,7 @@ def read_labelled(path: Path) -> Labelled:
     Raises:
         DataError: it is missing, or is none of the known; the message names the file and the row.
     """
-    if path.exists() and not path.is_dir() and not path.is_file():
-        raise DataError(
-            f"{path} is not a regular file, but a pipe or a device.",
-            "Write the data to a file: they are read more than once, and identified by its hash.",
-        )
+    _refuse_pipe(path)
     rows = list(_from_folder(path) if path.is_dir() else _from_csv(path))
     if not rows:
         raise DataError(
@@ -170,14 +166,17 @@ def _in_line(path: Path, line: int, error: Exception) -> DataError:
     return DataError(f"{path}, line {line}: {error}.", "Correct that row, or download the file again.")
 
 
-def refuse_unreadable(file: Path) -> None:
+def _refuse_pipe(path: Path) -> None:
     """See that a name is not that of a pipe or a device, which may never end.
 
     Raises:
         DataError: it is.
     """
-    if file.exists() and not file.is_file():
-        raise DataError(f"{file} is not a regular file.", "Give files only.")
+    if not path.is_file() and not path.is_dir() and path.exists():
+        raise DataError(
+            f"{path} is not a regular file, but a pipe or a device.",
+            "Write the data to a file: they are read more than once, and identified by its hash.",
+        )
 
 
 def _from_folder(path: Path) -> Iterator[Row]:
@@ -194,7 +193,7 @@ def _from_folder(path: Path) -> Iterator[Row]:
             raise DataError(
                 f"{file} is in {label!r}, which is not a class.", f"Classes: {', '.join(LABELS)}."
             )
-        refuse_unreadable(file)
+        _refuse_pipe(file)
         try:
             with Image.open(file, formats=("JPEG", "PNG")) as picture:
                 if picture.size != (SIDE, SIDE):
@@ -277,7 +276,7 @@ def read_votes(
     expected = (
         {str(s): labels[usage == s].tolist() for s in np.unique(usage)} if labels is not None else {}
     )
-    refuse_unreadable(path)
+    _refuse_pipe(path)
     by_split: dict[str, list[list[float]]] = {}
     agree: list[bool] = []
     try:

@@ -111,8 +111,9 @@ def train(
         certain = init is None or check_held_out(init, pictures.sha256, settings.validation_share)
         if not certain:
             console.print(
-                f"{init} was not trained on {source}, or does not say on what: if it was fitted to"
-                " pictures that are held out here, everything measured on them will look too good"
+                f"{init}, or what it was made from, was not trained on {source}, or does not say on"
+                " what: if it was fitted to pictures that are held out here, everything measured on them"
+                " will look too good"
             )
         identity: dict[str, object] = {
             "settings": asdict(settings),
